@@ -1,0 +1,60 @@
+"""Array libraries behind one vocabulary.
+
+``of(array)`` finds the backend by the array's type, ``on(device)`` by a device. A backend is the ``xp`` that operations are
+handed: it answers every word of ``words.Words`` itself, and every other operation's name with that operation's text (or
+with a kernel, where one is registered and accepts the call).
+"""
+
+import numpy as np
+
+from ..errors import DeviceError
+from .numpy import NumpyBackend
+
+numpy = NumpyBackend()
+by_type = {np.ndarray: numpy}  # array type -> backend; the tracer and CuPy add theirs
+
+
+def of(array):
+    """The backend of an array."""
+    backend = by_type.get(array.__class__)
+    if backend is None:
+        if isinstance(array, (np.generic, bool, int, float)):
+            return numpy
+        if type(array).__module__.partition(".")[0] != "cupy":
+            raise TypeError(f"minigrad has no backend for {type(array).__module__}.{type(array).__name__}; convert it to a NumPy array")
+        backend = cupy()
+        by_type[array.__class__] = backend
+    return backend
+
+
+def on(device_type):
+    """The backend that makes new arrays on ``"cpu"`` or ``"cuda"``."""
+    return numpy if device_type == "cpu" else cupy()
+
+
+_cupy = []
+
+
+def cupy():
+    """The CuPy backend, made on first use; DeviceError where CuPy or a GPU is missing."""
+    if not _cupy:
+        why = cuda_missing()
+        if why:
+            raise DeviceError(f"device 'cuda' is not available: {why}")
+        from .cupy import CupyBackend
+
+        _cupy.append(CupyBackend())
+        by_type[_cupy[0].ndarray] = _cupy[0]
+    return _cupy[0]
+
+
+def cuda_missing():
+    """None where CuPy finds a GPU, else the reason and what to do."""
+    try:
+        import cupy as library
+    except ImportError as error:
+        reason = "CuPy is not installed" if isinstance(error, ModuleNotFoundError) else f"CuPy does not import ({error})"
+        return f"{reason}; in the clone run: pip install -e '.[cuda13]' (or '.[cuda12]', to match your CUDA driver)"
+    if not library.is_available():
+        return f"CuPy {library.__version__} is installed but finds no CUDA GPU; check the driver with nvidia-smi"
+    return None

@@ -1,0 +1,322 @@
+"""The vocabulary of operation texts, written once for NumPy and CuPy.
+
+Texts and rules speak the array API's words (``axis``, ``keepdims``, ``concat``, ``permute_dims``) and a few of our own:
+``getitem``/``ungetitem``/``index_put`` (static keys, see :func:`index_key`), ``scatter_along_axis`` (the adjoint of
+``take_along_axis``), ``windows``/``unwindows`` (sliding windows and their adjoint), ``philox`` (random bits).
+
+No word makes an array from a shape alone: each takes an array ``like``, which gives device, dtype and trace.
+Where NumPy and CuPy differ, a subclass repairs it; no operation ever asks which library it runs on.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from .. import kernels
+
+bodies = {}  # operation name -> text; the @op decorator fills it
+
+
+def index_key(template, indices):
+    """A static key and its index arrays as a real index.
+
+    A key is hashable: a tuple of ints, None, ``...``, slices as ``("slice", start, stop, step)`` and ``"?"`` for each array.
+    """
+    arrays = iter(indices)
+    return tuple(slice(*k[1:]) if k.__class__ is tuple else next(arrays) if k == "?" else k for k in template)
+
+
+class Words:
+    """``xp``: the words on one array library, given as ``self.np``."""
+
+    name = "abstract"
+
+    # Words that are the library's own functions under (nearly) their own names.
+    SAME = """add subtract multiply negative power remainder floor_divide abs sign exp expm1 log log1p log2 sqrt square sin cos
+        tan sinh cosh tanh floor ceil trunc maximum minimum fmax fmin where equal not_equal less less_equal greater
+        greater_equal logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor isnan isinf isfinite
+        hypot zeros_like ones_like swapaxes signbit copysign logaddexp nextafter gcd lcm
+        heaviside fmod real imag""".split()
+    RENAMED = dict(asin="arcsin", acos="arccos", atan="arctan", atan2="arctan2", asinh="arcsinh", acosh="arccosh",
+                   atanh="arctanh", round="rint", bitwise_invert="invert", bitwise_left_shift="left_shift",
+                   bitwise_right_shift="right_shift", conj="conjugate")  # fmt: skip
+    HALVES = frozenset()  # float dtypes whose products and sums are computed in float32
+
+    def __init__(self, library):
+        self.np = library
+        self.ndarray = library.ndarray
+        for word in self.SAME:
+            setattr(self, word, getattr(library, word))
+        for word, theirs in self.RENAMED.items():
+            setattr(self, word, getattr(library, theirs))
+
+    def __getattr__(self, word):
+        """An operation that is no word: its text with this ``xp``, or its kernel where one accepts the call."""
+        body = bodies.get(word)
+        if body is None:
+            raise AttributeError(f"xp.{word}: no such word in the vocabulary and no operation of that name")
+        text = functools.partial(body, self)
+        kernel = kernels.table(self.name).get(word) if kernels.enabled() else None
+        if kernel is None or kernel.in_place:
+            function = text
+        else:
+            function = functools.partial(self._dispatch, kernel, text)
+        if kernels.enabled():  # what was found while the kernels are off is not remembered
+            setattr(self, word, function)
+        return function
+
+    @staticmethod
+    def _dispatch(kernel, text, *arrays, **params):
+        if kernels.enabled() and kernel.accepts(*arrays, **params):
+            return kernel.run(*arrays, **params)[0]
+        return text(*arrays, **params)
+
+    # ------------------------------------------------------------------------------------------------------ elementwise
+    def divide(self, x, y):
+        """True division; integers give the default float, as in PyTorch."""
+        out = self.np.true_divide(x, y)
+        if out.dtype == np.float64 and not any(getattr(a, "dtype", None) == np.float64 for a in (x, y)):
+            return out.astype(np.float32)
+        return out
+
+    def reciprocal(self, x):
+        return self.np.true_divide(self.ones_like(x), x)
+
+    def astype(self, x, *, dtype):
+        return x.astype(dtype)
+
+    def full_like(self, like, *, value):
+        return self.np.full_like(like, value)
+
+    def full(self, like, *, shape, value=0, dtype=None):
+        """A new array of ``shape`` on the device of ``like``."""
+        return self.np.full(shape, value, like.dtype if dtype is None else dtype)
+
+    def arange(self, like, *, n, dtype=np.int64):
+        """0, 1 ... n - 1 on the device of ``like``."""
+        return self.np.arange(n, dtype=dtype)
+
+    # ------------------------------------------------------------------------------------------------------- reductions
+    def sum(self, x, *, axis=None, keepdims=False):
+        kind = x.dtype.kind
+        if kind in "bui":  # PyTorch: integers and bools add up to int64
+            return self.np.sum(x, axis=axis, dtype=np.int64, keepdims=keepdims)
+        if x.dtype in self.HALVES:
+            return self.np.sum(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
+        return self.np.sum(x, axis=axis, keepdims=keepdims)
+
+    def prod(self, x, *, axis=None, keepdims=False):
+        if x.dtype.kind in "bui":
+            return self.np.prod(x, axis=axis, dtype=np.int64, keepdims=keepdims)
+        return self.np.prod(x, axis=axis, keepdims=keepdims)
+
+    def max(self, x, *, axis=None, keepdims=False):
+        return self.np.max(x, axis=axis, keepdims=keepdims)
+
+    def min(self, x, *, axis=None, keepdims=False):
+        return self.np.min(x, axis=axis, keepdims=keepdims)
+
+    def argmax(self, x, *, axis=None, keepdims=False):
+        return self.np.argmax(x, axis=axis, keepdims=keepdims)
+
+    def argmin(self, x, *, axis=None, keepdims=False):
+        return self.np.argmin(x, axis=axis, keepdims=keepdims)
+
+    def any(self, x, *, axis=None, keepdims=False):
+        return self.np.any(x, axis=axis, keepdims=keepdims)
+
+    def all(self, x, *, axis=None, keepdims=False):
+        return self.np.all(x, axis=axis, keepdims=keepdims)
+
+    def cumsum(self, x, *, axis):
+        if x.ndim == 0:
+            return x.copy()
+        return self.np.cumsum(x, axis=axis, dtype=np.int64 if x.dtype.kind in "bui" else x.dtype)
+
+    def cumprod(self, x, *, axis):
+        if x.ndim == 0:
+            return x.copy()
+        return self.np.cumprod(x, axis=axis, dtype=np.int64 if x.dtype.kind in "bui" else x.dtype)
+
+    def argsort(self, x, *, axis=-1, descending=False):
+        """Stable; NaN counts as the largest value."""
+        if x.ndim == 0:
+            return self.np.zeros((), np.int64)
+        if not descending:
+            return self.np.argsort(x, axis=axis, kind="stable")
+        # Sorting the reversed array ascending and reversing the result keeps equal elements in their order.
+        order = self.np.flip(self.np.argsort(self.np.flip(x, axis=axis), axis=axis, kind="stable"), axis=axis)
+        return x.shape[axis] - 1 - order
+
+    # ------------------------------------------------------------------------------------------------------------ shape
+    def reshape(self, x, *, shape):
+        return x.reshape(shape)
+
+    def permute_dims(self, x, *, axes):
+        return x.transpose(axes)
+
+    def matrix_transpose(self, x):
+        return x.swapaxes(-1, -2)
+
+    def broadcast_to(self, x, *, shape):
+        return self.np.broadcast_to(x, shape)
+
+    def concat(self, *xs, axis=0):
+        return self.np.concatenate(xs, axis=axis)
+
+    def copy(self, x):
+        return x.copy()
+
+    def contiguous(self, x):
+        return self.np.ascontiguousarray(x).reshape(x.shape)  # a 0-d array comes back with one axis
+
+    def alias(self, x):
+        return x[...]
+
+    def flip(self, x, *, axis):
+        return self.np.flip(x, axis=axis)
+
+    def roll(self, x, *, shifts, axis):
+        return self.np.roll(x, shifts, axis=axis)
+
+    def pad(self, x, *, widths, value=0):
+        """Constant padding; ``widths`` is one (before, after) pair per axis, none of them negative."""
+        return self.np.pad(x, widths, constant_values=value)
+
+    def diagonal(self, x, *, offset=0):
+        """The diagonals of the last two axes, as a view."""
+        return self.np.diagonal(x, offset, -2, -1)
+
+    def tril(self, x, *, k=0):
+        return self.np.tril(x, k)
+
+    def triu(self, x, *, k=0):
+        return self.np.triu(x, k)
+
+    # --------------------------------------------------------------------------------------------------------- indexing
+    def getitem(self, x, *indices, key):
+        index = index_key(key, indices)
+        return x[index] if ... in key else x[(*index, ...)]  # with `...`, one element is a 0-d view and not a number
+
+    def ungetitem(self, v, *indices, key, shape):
+        """zeros(shape) with ``v`` added at ``key``: repeated indices add up. The adjoint of getitem."""
+        out = self.np.zeros(shape, v.dtype)
+        if indices:
+            self.add_at(out, index_key(key, indices), v)
+        else:
+            out[index_key(key, indices)] = v  # slices and integers never name an element twice
+        return out
+
+    def index_put(self, x, v, *indices, key):
+        """A copy of ``x`` with ``v`` written at ``key``."""
+        out = x.copy()
+        out[index_key(key, indices)] = v
+        return out
+
+    def index_add(self, x, v, *indices, key):
+        """A copy of ``x`` with ``v`` added at ``key``; repeated indices add up."""
+        out = x.copy()
+        self.add_at(out, index_key(key, indices), v)
+        return out
+
+    def add_at(self, out, index, v):
+        self.np.add.at(out, index, v)
+
+    def take_along_axis(self, x, indices, *, axis):
+        """``x`` gathered along one axis: the other axes of ``indices`` may be shorter than those of ``x``."""
+        return x[self._grid(indices, axis)]
+
+    def scatter_along_axis(self, v, indices, *, axis, shape):
+        """zeros(shape) with ``v`` added where ``take_along_axis`` would read. Its adjoint."""
+        out = self.np.zeros(shape, v.dtype)
+        self.add_at(out, self._grid(indices, axis), v)
+        return out
+
+    def put_along_axis(self, x, indices, v, *, axis):
+        """A copy of ``x`` with ``v`` written where ``take_along_axis`` would read."""
+        out = x.copy()
+        out[self._grid(indices, axis)] = v
+        return out
+
+    def _grid(self, indices, axis):
+        ndim = indices.ndim
+        grid = [self.np.arange(n).reshape([-1 if i == d else 1 for i in range(ndim)]) for d, n in enumerate(indices.shape)]
+        grid[axis] = indices
+        return tuple(grid)
+
+    def nonzero(self, x):
+        return self.np.nonzero(x)
+
+    # -------------------------------------------------------------------------------------------------- sliding windows
+    def windows(self, x, *, kernel, stride, dilation):
+        """All windows over the last axes, as a view: (..., H, W) -> (..., OH, OW, KH, KW) for two axes, and so on."""
+        k = len(kernel)
+        lead, sizes = x.shape[: x.ndim - k], x.shape[x.ndim - k :]
+        steps = x.strides[x.ndim - k :]
+        counts = tuple((n - d * (m - 1) - 1) // s + 1 for n, m, s, d in zip(sizes, kernel, stride, dilation))
+        strides = (*x.strides[: x.ndim - k], *(t * s for t, s in zip(steps, stride)), *(t * d for t, d in zip(steps, dilation)))
+        return self.np.lib.stride_tricks.as_strided(x, (*lead, *counts, *kernel), strides)
+
+    def unwindows(self, g, *, stride, dilation, size):
+        """The adjoint of ``windows``: every window added back to where it was read; ``size`` is that of the last axes of x."""
+        k = len(size)
+        lead, counts, kernel = g.shape[: g.ndim - 2 * k], g.shape[g.ndim - 2 * k : g.ndim - k], g.shape[g.ndim - k :]
+        out = self.np.zeros((*lead, *size), g.dtype)
+        for tap in np.ndindex(*kernel):
+            where = tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, counts, stride))
+            out[(..., *where)] += g[(..., *tap)]
+        return out
+
+    # --------------------------------------------------------------------------------------------------- linear algebra
+    def matmul(self, a, b):
+        if a.dtype in self.HALVES:
+            return self.np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+        return self.np.matmul(a, b)
+
+    def solve(self, a, b):
+        return self.np.linalg.solve(a, b)
+
+    def inv(self, a):
+        return self.np.linalg.inv(a)
+
+    def cholesky(self, a):
+        return self.np.linalg.cholesky(a)
+
+    def det(self, a):
+        return self.np.linalg.det(a)
+
+    def slogdet(self, a):
+        return tuple(self.np.linalg.slogdet(a))
+
+    def qr(self, a):
+        return tuple(self.np.linalg.qr(a))
+
+    def svd(self, a):
+        return tuple(self.np.linalg.svd(a, full_matrices=False))
+
+    def eigh(self, a):
+        return tuple(self.np.linalg.eigh(a))
+
+    # ----------------------------------------------------------------------------------------------------------- random
+    def philox(self, key, *, count):
+        """``count`` uint32 numbers of Philox 4x32-10 for ``key``, an int64 array [seed, offset]; the same on every backend.
+
+        Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011. Block i has counter offset + i.
+        """
+        xp, u64 = self.np, np.uint64
+        low, half = u64(0xFFFFFFFF), u64(32)
+        words = key.astype(np.uint64)
+        blocks = xp.arange((count + 3) // 4, dtype=np.uint64) + words[1]
+        c0, c1 = blocks & low, blocks >> half
+        c2 = c3 = xp.zeros_like(blocks)
+        k0, k1 = words[0] & low, words[0] >> half
+        for _ in range(10):
+            p0, p1 = c0 * u64(0xD2511F53), c2 * u64(0xCD9E8D57)
+            c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1 & low, (p0 >> half) ^ c3 ^ k1, p0 & low
+            k0, k1 = (k0 + u64(0x9E3779B9)) & low, (k1 + u64(0xBB67AE85)) & low
+        return xp.stack([c0, c1, c2, c3], axis=-1).reshape(-1)[:count].astype(np.uint32)
+
+    # ------------------------------------------------------------------------------------------------- arrays and hosts
+    def size(self, x):
+        return math.prod(x.shape)

@@ -1,0 +1,185 @@
+"""Every error class and every long message.
+
+Nothing here runs until something has already failed, so the checks cost the hot path nothing. A message says what failed,
+shows the values, and says what to do. The classes derive from the exceptions that PyTorch raises in the same place.
+"""
+
+
+class MinigradError(Exception):
+    """The base of minigrad's own error classes."""
+
+
+class ShapeError(MinigradError, RuntimeError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DtypeError(MinigradError, TypeError, RuntimeError):
+    """An element type that an operation cannot take."""
+
+
+class DimError(MinigradError, IndexError):
+    """A dimension that the tensor does not have."""
+
+
+class DeviceError(MinigradError, RuntimeError):
+    """Tensors on different devices, or a device that is not there."""
+
+
+class GradError(MinigradError, RuntimeError):
+    """A gradient that cannot be computed as asked."""
+
+
+class InplaceError(GradError):
+    """A write in place that would make a gradient wrong."""
+
+
+class TraceError(MinigradError, RuntimeError):
+    """Something that a traced function cannot do."""
+
+
+class FileError(MinigradError, RuntimeError):
+    """A file that is damaged, foreign or unsafe."""
+
+
+def describe(value):
+    """One argument as it appears in a message."""
+    if hasattr(value, "array"):
+        where = "" if value.device.type == "cpu" else f", device={value.device}"
+        return f"Tensor(shape={tuple(value.array.shape)}, dtype={value.array.dtype}{where})"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__}(shape={tuple(value.shape)}, dtype={value.dtype})"
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def explain(op, error, args, params):
+    """Turn a backend's exception into one that names the operation, the arguments and the remedy."""
+    if isinstance(error, MinigradError) or getattr(error, "explained", False):
+        return error
+    tensors = [a for a in args if hasattr(a, "array")]
+    shapes = [tuple(a.array.shape) for a in tensors]
+    devices = {str(a.device) for a in tensors}
+    if len(devices) > 1:
+        new = DeviceError(
+            f"{op.name}: expected all tensors to be on the same device, but found {' and '.join(sorted(devices))}; "
+            f"move them with x.to(device) or model.to(device)"
+        )
+    elif type(error).__name__ == "AxisError" and shapes:
+        new = dim_error(op.name, params.get("axis"), len(shapes[0]))
+    elif op.name == "matmul" and len(shapes) == 2:
+        new = ShapeError(matmul_message(*shapes))
+    elif op.broadcasts and len(shapes) > 1 and (message := broadcast_message(shapes)):
+        new = ShapeError(message)
+    else:
+        kind = type(error) if type(error) in (ValueError, TypeError, IndexError, RuntimeError, KeyError, MemoryError) else RuntimeError
+        new = (ShapeError if kind is ValueError else kind)(str(error))
+        new.explained = True
+    arguments = ", ".join(map(describe, args)) + "".join(f", {k}={v!r}" for k, v in params.items())
+    new.args = (f"{op.name}: {new.args[0] if new.args else error}\n  arguments: {arguments}".replace(f"{op.name}: {op.name}:", f"{op.name}:"),)
+    return new
+
+
+def dim_error(name, dim, ndim):
+    low, high = (-ndim, ndim - 1) if ndim else (-1, 0)
+    return DimError(f"{name}: Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})")
+
+
+def matmul_message(a, b):
+    if not a or not b:
+        return f"matmul: both arguments need at least one dimension, got shapes {a} and {b}; use * to scale by a number"
+    rows = b[-2] if len(b) > 1 else b[-1]
+    hint = ""
+    if len(b) > 1 and a[-1] == b[-1]:
+        hint = "; did you mean x @ w.T?"
+    elif len(a) > 1 and a[-2] == rows:
+        hint = "; did you mean x.T @ w?"
+    return (
+        f"matmul: mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, a))} and {'x'.join(map(str, b))}): "
+        f"the last size of the first ({a[-1]}) must equal the {'second last' if len(b) > 1 else 'only'} size of the second ({rows}){hint}"
+    )
+
+
+def broadcast_message(shapes):
+    """None where the shapes do broadcast."""
+    ndim = max(map(len, shapes))
+    for d in range(ndim - 1, -1, -1):
+        sizes = [s[d - ndim + len(s)] for s in shapes if d - ndim + len(s) >= 0]
+        wide = [n for n in sizes if n != 1]
+        if any(n != wide[0] for n in wide):
+            other = next(n for n in wide if n != wide[0])
+            return (
+                f"The size of tensor a ({wide[0]}) must match the size of tensor b ({other}) at non-singleton dimension {d}: "
+                f"shapes {' and '.join(map(str, shapes))}; a dimension of size 1 would broadcast, see x.unsqueeze(dim)"
+            )
+    return None
+
+
+def not_a_tensor(op, value, position):
+    kind = type(value).__name__
+    remedy = "wrap it in minigrad.tensor(...)" if kind in ("list", "tuple", "ndarray", "float", "int") else "pass a Tensor"
+    return TypeError(f"{op}(): argument {position} must be Tensor or a number, not {kind} ({describe(value)}); {remedy}")
+
+
+def no_history():
+    return GradError(
+        "element 0 of tensors does not require grad and does not have a grad_fn: nothing it was computed from has "
+        "requires_grad=True. Create the parameters with requires_grad=True (nn.Parameter does), and do not compute under "
+        "no_grad() or through .detach(), .item() or NumPy"
+    )
+
+
+def not_scalar(shape):
+    return GradError(
+        f"grad can be implicitly created only for scalar outputs, but this tensor has shape {tuple(shape)}; "
+        f"reduce it first (loss.mean() or loss.sum()), or pass backward(gradient) of the same shape"
+    )
+
+
+def gradient_shape(got, expected):
+    return ShapeError(
+        f"Mismatch in shape: the given gradient has shape {tuple(got)} and the output has shape {tuple(expected)}; they must be equal"
+    )
+
+
+def written(op, which):
+    return InplaceError(
+        f"one of the variables needed for gradient computation has been modified by an inplace operation: the gradient of {op} "
+        f"needs its {which}, which was written after {op} ran. Write `x = x + 1` in place of `x += 1`, or write before {op} reads "
+        f"it, or .clone() it first"
+    )
+
+
+def leaf_written():
+    return InplaceError(
+        "a leaf Variable that requires grad is being used in an in-place operation: its gradient would have no meaning. "
+        "Wrap the write in `with minigrad.no_grad():` (as an optimizer step does), or write to a copy: y = x.clone()"
+    )
+
+
+def freed(op):
+    return GradError(
+        f"Trying to backward through the graph a second time: the saved arrays of {op} were freed by the first backward. "
+        f"Pass retain_graph=True to the first call, or compute the loss again for each backward"
+    )
+
+
+def not_float(dtype):
+    return GradError(
+        f"only Tensors of floating point dtype can require gradients, but this one is {dtype}; "
+        f"write 1.0 in place of 1, or convert with .float()"
+    )
+
+
+def unused_input(index):
+    return GradError(
+        f"One of the differentiated Tensors (input {index}) appears to not have been used in the graph. "
+        f"Pass allow_unused=True to get None for it"
+    )
+
+
+def no_rule(op, name):
+    return GradError(f"{op} is not differentiable with respect to {name}; detach() that input or use another operation")
+
+
+def missing_extra(package, extra, why):
+    return ImportError(f"{why} needs the package {package!r}, which is not installed; in the clone run: pip install -e '.[{extra}]'")

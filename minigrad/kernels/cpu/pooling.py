@@ -1,0 +1,165 @@
+"""Pooling over windows of (N, C, H, W), one plane (H, W) after the other.
+
+Shapes: planes (Q, H, W) with Q = N*C, results (Q, OH, OW).
+"""
+
+import numpy as np
+
+from .jit import jit
+
+
+def max_pool2d(x, *, kernel_size, stride, padding, dilation, out_size):
+    """(values, indices), both (N, C, OH, OW); an index counts through the H*W pixels of its plane, as in PyTorch."""
+    x = np.ascontiguousarray(x)
+    y = np.empty((*x.shape[:2], *out_size), x.dtype)
+    indices = np.empty(y.shape, np.int64)
+    is_halving = kernel_size == stride == (2, 2) and padding == (0, 0) and dilation == (1, 1)
+    if is_halving and 2 * out_size[0] <= x.shape[2] and 2 * out_size[1] <= x.shape[3]:
+        _max_of_squares(_planes(x), _planes(y), _planes(indices))
+    else:
+        _max_of_windows(_planes(x), kernel_size, stride, padding, dilation, _planes(y), _planes(indices))
+    return y, indices
+
+
+def max_unpool_add(g, indices, *, size):
+    """dx (N, C, H, W): zeros, with g added at its indices. The adjoint of picking the maxima."""
+    g, indices = np.ascontiguousarray(g), np.ascontiguousarray(indices)
+    dx = np.zeros((*g.shape[:2], *size), g.dtype)
+    planes = g.shape[0] * g.shape[1]
+    bad = _scatter_add(g.reshape(planes, -1), indices.reshape(planes, -1), dx.reshape(planes, -1))
+    if bad >= 0:
+        raise IndexError(f"index {indices.flat[bad]} is outside a plane of {size[0]} x {size[1]} pixels")
+    return dx
+
+
+def avg_pool2d(x, *, kernel_size, stride, padding, out_size, count_include_pad, divisor_override):
+    """y (N, C, OH, OW)."""
+    x = np.ascontiguousarray(x)
+    y = np.empty((*x.shape[:2], *out_size), x.dtype)
+    scales = _scales(x.shape[2:], kernel_size, stride, padding, out_size, count_include_pad, divisor_override)
+    _sum_of_windows(_planes(x), kernel_size, stride, padding, scales.astype(x.dtype), _planes(y))
+    return y
+
+
+def avg_pool2d_dx(g, *, kernel_size, stride, padding, out_size, count_include_pad, divisor_override, size):
+    """dx (N, C, H, W), with size = (H, W)."""
+    g = np.ascontiguousarray(g)
+    dx = np.zeros((*g.shape[:2], *size), g.dtype)
+    scales = _scales(size, kernel_size, stride, padding, out_size, count_include_pad, divisor_override)
+    _spread_over_windows(_planes(g), kernel_size, stride, padding, scales.astype(g.dtype), _planes(dx))
+    return dx
+
+
+def _planes(images):
+    """(N, C, H, W) -> (N*C, H, W), a view."""
+    return images.reshape(-1, *images.shape[2:])
+
+
+def _scales(size, kernel_size, stride, padding, out_size, count_include_pad, divisor_override):
+    """1 / (number of pixels that a window counts), (OH, OW)."""
+    if divisor_override:
+        return np.full(out_size, 1 / divisor_override)
+    counts = []
+    for pixels, kernel, step, pad, out in zip(size, kernel_size, stride, padding, out_size, strict=True):
+        start = np.arange(out) * step - pad
+        stop = np.minimum(start + kernel, pixels + pad)  # a window of ceil_mode may hang over the padding
+        counts.append(stop - start if count_include_pad else np.minimum(stop, pixels) - np.maximum(start, 0))
+    return 1 / np.outer(*counts)
+
+
+@jit
+def _max_of_squares(planes, y, indices):
+    """2 x 2 windows side by side, the common case: no borders, and the loop over a row is vectorised."""
+    width = planes.shape[2]
+    for q in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            top, bottom = planes[q, 2 * i], planes[q, 2 * i + 1]
+            best_row, index_row = y[q, i], indices[q, i]
+            first = 2 * i * width
+            for j in range(best_row.size):
+                best, offset = _better(top[2 * j], 0, top[2 * j + 1], 1)
+                best, offset = _better(best, offset, bottom[2 * j], width)
+                best, offset = _better(best, offset, bottom[2 * j + 1], width + 1)
+                best_row[j] = best
+                index_row[j] = first + 2 * j + offset
+
+
+@jit
+def _max_of_windows(planes, kernel_size, stride, padding, dilation, y, indices):
+    _, height, width = planes.shape
+    worst = planes.dtype.type(-np.inf)
+    for q in range(y.shape[0]):
+        plane = planes[q]
+        for i in range(y.shape[1]):
+            first_row, rows = _clip(i * stride[0] - padding[0], kernel_size[0], dilation[0], height)
+            for j in range(y.shape[2]):
+                first, columns = _clip(j * stride[1] - padding[1], kernel_size[1], dilation[1], width)
+                best, index = worst, min(first_row, height - 1) * width + min(first, width - 1)
+                for a in range(rows):
+                    start = (first_row + a * dilation[0]) * width + first
+                    row = plane[first_row + a * dilation[0], first:]
+                    for b in range(columns):
+                        best, index = _better(best, index, row[b * dilation[1]], start + b * dilation[1])
+                y[q, i, j] = best
+                indices[q, i, j] = index
+
+
+@jit(inline=True)
+def _better(best, index, value, at):
+    """The first of equal maxima, but the last of several NaN, as in PyTorch. Selects: a branch would be mispredicted."""
+    takes = (value > best) | (value != value)
+    return value if takes else best, at if takes else index
+
+
+@jit
+def _scatter_add(g, indices, dx):
+    """dx (Q, H*W) += g (Q, OH*OW) at the indices. Returns the position of the first index that is out of range, or -1."""
+    pixels = dx.shape[1]
+    for q in range(g.shape[0]):
+        values, targets, row = g[q], indices[q], dx[q]
+        for j in range(values.size):
+            if targets[j] < 0 or targets[j] >= pixels:
+                return q * values.size + j
+            row[targets[j]] += values[j]
+    return -1
+
+
+@jit
+def _sum_of_windows(planes, kernel_size, stride, padding, scales, y):
+    _, height, width = planes.shape
+    for q in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            first_row, rows = _clip(i * stride[0] - padding[0], kernel_size[0], 1, height)
+            for j in range(y.shape[2]):
+                first, columns = _clip(j * stride[1] - padding[1], kernel_size[1], 1, width)
+                total = y.dtype.type(0)
+                for a in range(rows):
+                    row = planes[q, first_row + a, first:]
+                    for b in range(columns):
+                        total += row[b]
+                y[q, i, j] = total * scales[i, j]
+
+
+@jit
+def _spread_over_windows(g, kernel_size, stride, padding, scales, planes):
+    """planes += each gradient, shared out over its window."""
+    _, height, width = planes.shape
+    for q in range(g.shape[0]):
+        for i in range(g.shape[1]):
+            first_row, rows = _clip(i * stride[0] - padding[0], kernel_size[0], 1, height)
+            for j in range(g.shape[2]):
+                first, columns = _clip(j * stride[1] - padding[1], kernel_size[1], 1, width)
+                share = g[q, i, j] * scales[i, j]
+                for a in range(rows):
+                    row = planes[q, first_row + a, first:]
+                    for b in range(columns):
+                        row[b] += share
+
+
+@jit(inline=True)
+def _clip(start, taps, dilation, size):
+    """The first tap of a window inside [0, size), and how many follow it, itself included."""
+    skipped = (-start + dilation - 1) // dilation if start < 0 else 0
+    first = start + skipped * dilation
+    inside = (size - first + dilation - 1) // dilation if first < size else 0
+    return first, max(0, min(taps - skipped, inside))

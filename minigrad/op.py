@@ -1,0 +1,336 @@
+"""One operation, one block: the ``@op`` decorator and what it derives.
+
+From the block come the public function, the Tensor methods, the vocabulary word for recorded rules, the tracer's node,
+the reference page, the type stub and the tests.
+"""
+
+import inspect
+import itertools
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import backends, dispatch, kernels
+from .autograd.engine import recorded
+from .backends.words import bodies
+from .graph import pick
+from .tensor import Tensor, wrap
+
+registry: dict[str, "Op"] = {}  # vocabulary word -> Op
+faces: dict[str, "Face"] = {}  # public name, for instance "mul" or "nn.functional.mse_loss" -> Face
+
+# Inside the array API's words, outside PyTorch's.
+PUBLIC = {"x": "input", "a": "input", "b": "other", "xs": "tensors", "axis": "dim", "keepdims": "keepdim", "axes": "dims"}
+SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
+
+
+class Sample:
+    """One call to test with: NumPy arrays (float64) stand for tensors, the rest is passed on. ``S`` in the op files.
+
+    ``grad=False`` marks a point where the derivative is not that of finite differences (a kink, a tie).
+    """
+
+    def __init__(self, *args, grad=True, **kwargs):
+        self.args, self.kwargs, self.grad = args, kwargs, grad
+
+    def __repr__(self):
+        def show(v):
+            return f"{v.dtype}{list(v.shape)}" if hasattr(v, "shape") else repr(v)
+
+        return ", ".join([*map(show, self.args), *(f"{k}={show(v)}" for k, v in self.kwargs.items())])
+
+
+class Failure(Sample):
+    """A call that must raise ``error`` with ``match`` (a regular expression) in its message. ``E`` in the op files."""
+
+    def __init__(self, error, match, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.error, self.match = error, match
+
+
+S, E = Sample, Failure
+
+
+@dataclass
+class Face:
+    """A public function: an operation's, or an ordinary function of operations."""
+
+    name: str
+    names: tuple  # PyTorch's names for it, the first is the main one
+    spaces: tuple
+    call: Callable
+    doc: str
+    samples: Callable | None
+    errors: Callable | None
+    reference: Callable | None
+    formula: str
+    derivative: str
+    op: Any = None  # the Op, or None for an ordinary function
+    parity: Any = True  # False, or a reason, where there is nothing in PyTorch to compare with
+
+    @property
+    def qualified(self):
+        """The main public name with its place, for instance ``nn.functional.gelu``."""
+        return SPACES[self.spaces[0]] + self.name if self.spaces else self.name
+
+
+@dataclass(eq=False)
+class Rule:
+    """The derivative with respect to one input: ``function(xp, g, *what it names)``."""
+
+    function: Callable
+    names: tuple
+    slots: tuple = ()  # per name: a place in node.saved, or the name of a static parameter
+
+    def __call__(self, xp, g, saved, params):
+        return self.function(xp, g, *[saved[s] if s.__class__ is int else params[s] for s in self.slots])
+
+    def bound(self):
+        """The same call with as little Python as its names allow."""
+        f, s = self.function, self.slots
+        if any(isinstance(k, str) for k in s) or len(s) > 2:
+            return self
+        if not s:
+            return lambda xp, g, saved, params: f(xp, g)
+        if len(s) == 1:
+            i = s[0]
+            return lambda xp, g, saved, params: f(xp, g, saved[i])
+        i, j = s
+        return lambda xp, g, saved, params: f(xp, g, saved[i], saved[j])
+
+
+@dataclass(eq=False)
+class Op:
+    """One operation: its text, its rules, and how it is called."""
+
+    name: str
+    body: Callable
+    kind: str
+    arrays: tuple  # names of the array inputs, in order
+    optional: frozenset  # those that may be None
+    variadic: bool  # the last array name stands for any number of arrays
+    params: dict  # static parameters and their defaults
+    rules: tuple
+    promote: Any
+    outputs: int
+    put: tuple | None
+    returns: Any
+    onnx: str | None
+    layout: tuple = ()  # what node.saved holds: "y", names of inputs, "x_shape", "x_dtype"
+    table: dict = field(default_factory=dict)  # array type -> raw implementation, for the quick paths
+    backward: Callable | None = None  # the raw backward of one node; None: by `gradients`
+    public_name: str = ""
+    face: Callable | None = None
+    _keep: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.broadcasts = self.kind in ("elementwise", "matmul")
+        self.differentiable = any(r is not None for r in self.rules)
+        self.where = _where(self.arrays, self.variadic)
+        self.backward_name = "".join(w.capitalize() for w in (self.public_name or self.name).split("_"))
+
+    def rule(self, index):
+        """The rule of input ``index``; the inputs of a variadic tail share the last."""
+        if index < len(self.rules):
+            return self.rules[index]
+        return self.rules[-1] if self.variadic and self.rules else None
+
+    # ----------------------------------------------------------------------------------------------- what a node keeps
+    def keep(self, mask):
+        """Per slot of ``layout``: is it read by a rule that will run, when the inputs in ``mask`` need a gradient?"""
+        flags = self._keep.get(mask)
+        if flags is None:
+            used = {n for i, needed in enumerate(mask) if needed and (r := self.rule(i)) is not None for n in r.names}
+            flags = self._keep[mask] = tuple(name in used for name in self.layout)
+        return flags
+
+    def save(self, mask, out, arrays):
+        """The contents of ``node.saved``: what the rules that will run have named, None elsewhere."""
+        return tuple([self._slot(name, out, arrays) if kept else None for name, kept in zip(self.layout, self.keep(mask))])
+
+    def _slot(self, name, out, arrays):
+        if name == "y":
+            return out
+        what, i = self.where[name]
+        if what == "array":
+            return arrays[i]
+        if what == "rest":
+            return tuple(arrays[i:])
+        if what == "shapes":
+            return tuple([tuple(a.shape) for a in arrays[i:]])
+        return getattr(arrays[i], what, () if what == "shape" else None)  # of a Python number: no axes, no dtype
+
+    # -------------------------------------------------------------------------------------------------------- backward
+    def gradients(self, n, g, create_graph):
+        """The gradient of every parent of node ``n`` that has one: on raw arrays, or on Tensors and recorded."""
+        if create_graph:
+            return self._recorded_gradients(n, g)
+        some = next(x for x in g if x is not None) if self.outputs > 1 else g
+        xp = backends.of(some)
+        residual = n.extra.get("residual") if n.extra else None
+        needed = tuple(p is not None for p in n.parents)
+        if residual is not None:
+            kernel = kernels.TABLES[xp.name][self.name]
+            return kernel.gradients(g, dict(zip(self.layout, n.saved)), residual[0], needed, n.params or {})
+        if self.outputs > 1:
+            g = self._fill(g, n, xp)
+        return self._by_rules(xp, g, n.saved, n)
+
+    def _fill(self, g, n, xp):
+        """Zeros where nothing arrived for an output. ``n.shape`` of such a node holds (shape, dtype) per output."""
+        some = next(x for x in g if x is not None)
+        return tuple(
+            xp.full(some, shape=shape, dtype=dtype) if part is None else part for part, (shape, dtype) in zip(g, n.shape)
+        )
+
+    def _recorded_gradients(self, n, g):
+        parents = n.parents
+        saved = []
+        for name, value in zip(self.layout, n.saved):
+            what, i = self.where[name]
+            if what == "y" and self.outputs > 1:
+                saved.append(None if value is None else tuple(wrap(a, pick(n, j, a)) for j, a in enumerate(value)))
+            elif what == "rest" and value is not None:
+                saved.append(tuple(wrap(a, p) for a, p in zip(value, parents[i:])))
+            elif what in ("y", "array") and hasattr(value, "dtype"):
+                saved.append(wrap(value, n if what == "y" else parents[i]))
+            else:
+                saved.append(value)  # a shape, a number, or what no rule will read
+        if self.outputs > 1:
+            some = next(x for x in g if x is not None)
+            xp = backends.of(some.array)
+            filled = self._fill([None if x is None else x.array for x in g], n, xp)
+            g = tuple(wrap(f) if x is None else x for x, f in zip(g, filled))
+        return self._by_rules(recorded, g, saved, n)
+
+    def _by_rules(self, xp, g, saved, n):
+        params = n.params
+        result = []
+        for i, p in enumerate(n.parents):
+            r = None if p is None else self.rule(i)
+            if r is None:
+                result.append(None)
+            elif self.variadic and i >= len(self.arrays) - 1:
+                result.append(r(xp, g, saved, {**(params or {}), "i": i - len(self.arrays) + 1}))
+            else:
+                result.append(r(xp, g, saved, params))
+        return result
+
+    def __repr__(self):
+        return f"<op {self.name}>"
+
+
+def _where(arrays, variadic):
+    """name -> what a slot of that name holds: ("y" | "array" | "rest" | "shape" | "shapes" | "dtype", input number)."""
+    where = {"y": ("y", -1)}
+    for i, a in enumerate(arrays):
+        rest = variadic and i == len(arrays) - 1
+        where[a] = ("rest" if rest else "array", i)
+        where[a + "_shape"], where[a + "_shapes"], where[a + "_dtype"] = ("shape", i), ("shapes", i), ("dtype", i)
+    return where
+
+
+def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None, outputs=1, put=None, returns=None,
+       onnx=None, formula="", derivative="", samples=None, errors=None, reference=None, inplace=None, parity=True):  # fmt: skip
+    """Register the decorated text ``body(xp, *arrays, *, static parameters)`` as an operation.
+
+    * ``kind``: elementwise, reduction, view, matmul, update, random or other.
+    * ``vjp``: per array input a rule ``(xp, g, *names) -> gradient`` or None. Names: ``y`` (the output), an input,
+      ``<input>_shape``, ``<input>_dtype``, a static parameter; in a variadic tail also ``i`` and ``<inputs>_shapes``.
+    * ``names``: PyTorch's names, the first the main one; ``""`` for an inner operation. ``spaces``: where they stand
+      (torch, Tensor, functional, linalg, special).
+    * ``promote``: True (PyTorch's promotion over all arrays), "float" (and integers become float), a tuple of positions,
+      or None. Elementwise operations default to True.
+    * ``put``: for a view, ``(op name, make parameters)`` of the operation that writes a value back into the base.
+    * ``returns``: names of the fields where PyTorch returns a named tuple.
+    * ``inplace``: whether ``name_`` methods exist; elementwise operations default to yes.
+    * ``samples(r)``, ``errors(r)``: lists of ``S(...)`` and ``E(error, match, ...)``, made with the NumPy generator ``r``;
+      ``reference``: the same function written independently on NumPy arrays.
+    """
+
+    def decorate(body):
+        name = body.__name__.rstrip("_")
+        positional, params, variadic, optional = _signature(body)
+        rules = tuple(None if r is None else Rule(r, tuple(list(inspect.signature(r).parameters)[2:])) for r in vjp)
+        layout = tuple(dict.fromkeys(n for r in rules if r for n in r.names if n not in params and n != "i"))
+        if len(positional) == 2 and not variadic and rules and set(layout) <= {"y", *positional}:
+            layout = ("y", *positional)  # one fixed layout for the quick path of binary operations
+        for r in rules:
+            if r:
+                r.slots = tuple(layout.index(n) if n in layout else n for n in r.names)
+        public = tuple((name if names is None else names).split())
+        result = namedtuple(public[0], returns) if returns else None
+        made = Op(
+            name, body, kind, positional, optional, variadic, params, rules,
+            (kind == "elementwise" or None) if promote is None else promote or None, outputs, put, result, onnx,
+            layout, public_name=public[0] if public else "",
+        )  # fmt: skip
+        _check_names(made)
+        registry[name] = made
+        bodies[name] = body
+        setattr(recorded, name, dispatch.word(made))
+        call = dispatch.public(made, body, PUBLIC)
+        made.face = call
+        if public:
+            where = tuple(spaces.split())
+            face = Face(public[0], public, where, call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, parity)
+            _publish(face, kind == "elementwise" if inplace is None else inplace)
+        else:
+            faces[f"ops.{name}"] = Face(name, (), (), call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, False)
+        return call
+
+    return decorate
+
+
+def function(names=None, *, spaces="torch Tensor", formula="", derivative="", samples=None, errors=None, reference=None,
+             inplace=False, parity=True):  # fmt: skip
+    """Publish an ordinary function of operations under PyTorch's names, with the samples that its tests use."""
+
+    def decorate(f):
+        public = tuple((f.__name__.rstrip("_") if names is None else names).split())
+        face = Face(public[0], public, tuple(spaces.split()), f, f.__doc__ or "", samples, errors, reference, formula, derivative, None, parity)
+        _publish(face, inplace)
+        return f
+
+    return decorate
+
+
+def _publish(face, inplace):
+    for space, name in itertools.product(face.spaces, face.names):
+        key = SPACES[space] + name
+        known = faces.get(key)
+        if known is None or known.op is not None:  # a function may stand in front of the operation that it calls
+            faces[key] = face
+        if space == "Tensor":
+            setattr(Tensor, name, face.call)
+            if inplace and not hasattr(Tensor, name + "_"):
+                setattr(Tensor, name + "_", dispatch.in_place(face.call, name))
+
+
+def members(space):
+    """name -> public function of everything published in a space."""
+    prefix = SPACES[space]
+    return {n: f.call for f in faces.values() if space in f.spaces for n in f.names if faces[prefix + n] is f}
+
+
+def _signature(body):
+    """Array names, static parameters, whether the arrays end in ``*xs``, and which arrays may be None."""
+    arrays, params, variadic, optional = [], {}, False, set()
+    for p in list(inspect.signature(body).parameters.values())[1:]:
+        if p.kind is p.KEYWORD_ONLY:
+            params[p.name] = p.default
+        else:
+            arrays.append(p.name)
+            variadic |= p.kind is p.VAR_POSITIONAL
+            if p.default is None:
+                optional.add(p.name)
+    return tuple(arrays), params, variadic, frozenset(optional)
+
+
+def _check_names(made):
+    for name in made.layout:
+        if name not in made.where:
+            raise TypeError(f"@op {made.name}: a rule names {name!r}, which is no input, parameter, 'y' or '<input>_shape'")
+    if made.rules and len(made.rules) != len(made.arrays):
+        raise TypeError(f"@op {made.name}: {len(made.rules)} rules for {len(made.arrays)} array inputs; write None where there is no gradient")

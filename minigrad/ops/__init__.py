@@ -1,0 +1,3 @@
+"""The operations, one file per family. Importing this package registers them all."""
+
+from . import arithmetic, comparison, creation, elementwise, indexing, linalg, reduction, shape  # noqa: F401

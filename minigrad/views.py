@@ -1,0 +1,131 @@
+"""Views and writes in place.
+
+A view remembers its base, the op that made it and that op's parameters. A write into ``t`` runs as the pure operation it
+stands for; then its result is copied into the memory, and history moves: ``t`` now is the result, each base up the chain
+is "the base with this value put in" (every view op names the op that does so, ``put``), and every live view of the root is
+derived again. A write that would make a recorded gradient wrong is found by serial numbers when that gradient is computed.
+"""
+
+from . import backends, graph
+from .dispatch import apply, cast, tracer
+from .dtype import category
+from .errors import DtypeError, InplaceError, ShapeError, describe, leaf_written
+from .graph import LEAF, Node, recording, serial, writes
+from .op import registry
+from .tensor import Tensor
+
+
+def write(t, value):
+    """The memory of ``t`` takes ``value`` (a Tensor or a number), and its history moves on. Returns ``t``."""
+    if not isinstance(t, Tensor):
+        raise TypeError(f"a write in place needs a Tensor, not {describe(t)}")
+    trace = tracer.get()
+    if trace is None and not recording() and value.__class__ is Tensor and value.array.dtype == t.array.dtype:
+        if value.array.shape == t.array.shape:  # an optimizer step, a buffer: no history on either side
+            t.array[...] = value.array
+            writes.stamp(t.array)
+            return t
+    if recording():
+        root = root_of(t)
+        if root.node is not None and root.node.op is LEAF:
+            raise leaf_written()
+    value = _fitted(t, value)
+    if trace is not None:
+        _write_traced(t, value)
+        return t
+    if 0 in t.array.strides and t.array.size > 1:
+        raise InplaceError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+            "(it was expanded); please clone() the tensor before writing to it"
+        )
+    t.array[...] = value.array
+    writes.stamp(t.array)
+    if recording() and (value.node is not None or t.node is not None):
+        move(t, value.node)
+    return t
+
+
+def _fitted(t, value):
+    """``value`` as a Tensor of the dtype and shape of ``t``."""
+    array = t.array
+    if not isinstance(value, Tensor):
+        value = apply(registry["full_like"], (t.detach(),), {"value": value})
+    if value.array.dtype != array.dtype:
+        if category(value.array.dtype) > category(array.dtype):
+            raise DtypeError(
+                f"result type {value.dtype} can't be cast to the desired output type {t.dtype}: "
+                f"write x = x.float() first, or use an operation out of place"
+            )
+        value = cast(value, array.dtype)
+    if value.array.shape != array.shape:
+        try:
+            value = apply(registry["broadcast_to"], (value,), {"shape": tuple(array.shape)})
+        except RuntimeError:
+            raise ShapeError(
+                f"output with shape {list(t.shape)} doesn't match the broadcast shape of the value, {list(value.shape)}: "
+                f"a write in place cannot grow the tensor"
+            ) from None
+    return value
+
+
+def root_of(t):
+    """The tensor whose history a write through ``t`` changes. A detached alias shares memory, but no history."""
+    while t._base is not None and t._base[1].differentiable:
+        t = t._base[0]
+    return t
+
+
+def move(t, node):
+    """Give ``t`` a new history, its bases the matching ``put``, and every live view of the root a fresh one."""
+    child = t
+    while child._base is not None and child._base[1].differentiable:
+        parent, op, params = child._base
+        put, make_params = op.put
+        put = registry[put]
+        put_params = make_params(params, tuple(parent.array.shape))
+        if len(put.arrays) == 1:  # a view of every element: its inverse view is the whole history
+            nodes, arrays = (node,), (child.array,)
+        else:
+            nodes, arrays = (parent.node, node), (parent.array, child.array)
+        mask = tuple(n is not None for n in nodes)
+        node = Node(put, nodes, put.save(mask, parent.array, arrays), put_params, serial(), parent.array.shape)
+        child = parent
+    child.node = node
+    refresh(child)
+
+
+def refresh(parent):
+    """Derive the history (under a trace also the array) of every live view again."""
+    for reference in parent._views or ():
+        v = reference()
+        if v is None or v._base is None or v._base[0] is not parent:
+            continue
+        _, op, params = v._base
+        if tracer.get() is not None:
+            v.array = getattr(backends.of(parent.array), op.name)(parent.array, **params)
+        if parent.node is not None and op.differentiable:
+            v.node = Node(op, (parent.node,), op.save((True,), v.array, (parent.array,)), params, serial(), v.array.shape)
+        else:
+            v.node = None
+        refresh(v)
+
+
+def _write_traced(t, value):
+    """Under a trace there is no memory: the root's array becomes the pure result, and its views are derived again."""
+    trace = tracer.get()
+    trace.lift((t, value))
+    keeps_history = recording() and (value.node is not None or t.node is not None)
+    child, array = t, value.array
+    while child._base is not None:
+        parent, op, params = child._base
+        trace.lift((parent,))
+        put, make_params = op.put
+        put_params = make_params(params, tuple(parent.array.shape))
+        word = getattr(backends.of(parent.array), put)
+        array = word(array, **put_params) if len(registry[put].arrays) == 1 else word(parent.array, array, **put_params)
+        child = parent
+    child.array = array
+    if keeps_history:
+        move(t, value.node)
+    else:
+        refresh(child)
