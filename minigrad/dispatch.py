@@ -26,7 +26,7 @@ anomaly = contextvars.ContextVar("minigrad_anomaly", default=None)  # autograd.d
 _special_modes = [0]  # how many threads trace or look for anomalies: no table is filled meanwhile
 
 _SCALARS = (bool, int, float, complex)
-_float_kind = frozenset("f")
+_EXACT_KINDS = frozenset({"view", "cast", "update", "random"})  # kinds that never compute in another precision
 
 
 def enter_special_mode(all_ops):
@@ -56,7 +56,10 @@ def apply(op, args, params):
     first = next(a.array for a in args if isinstance(a, Tensor))
     try:
         xp = backends.of(first)
-        out, residual = _run(op, xp, arrays, params, trace)
+        if op.kind not in _EXACT_KINDS and any(getattr(a, "dtype", None) in xp.HALVES for a in arrays):
+            out, residual = _run_wide(op, xp, arrays, params, trace), None
+        else:
+            out, residual = _run(op, xp, arrays, params, trace)
     except Exception as error:
         raise explain(op, error, args, params) from error
     nodes = tuple([a.node if isinstance(a, Tensor) else None for a in args])
@@ -75,6 +78,18 @@ def apply(op, args, params):
     if not _special_modes[0] and kernels.enabled():
         op.table.setdefault(first.__class__, getattr(xp, op.name))
     return t
+
+
+def _run_wide(op, xp, arrays, params, trace):
+    """float16 and bfloat16 are for storage: the text runs in float32, and each result is rounded once."""
+    half = next(a.dtype for a in arrays if getattr(a, "dtype", None) in xp.HALVES)
+    wide = [xp.astype(a, dtype=np.float32) if getattr(a, "dtype", None) in xp.HALVES else a for a in arrays]
+    out, _ = _run(op, xp, wide, params, trace)
+
+    def narrow(o):
+        return xp.astype(o, dtype=half) if o.dtype == np.float32 else o
+
+    return tuple([narrow(o) for o in out]) if op.outputs > 1 else narrow(out)
 
 
 def _run(op, xp, arrays, params, trace):
@@ -381,6 +396,7 @@ def _printed(op, body, names):
             statics.append(f"{p.name!r}: {public_name}")
         elif p.kind is p.VAR_POSITIONAL:
             arrays.append(f"*{public_name}")
+            arguments[-1] = f"*{public_name}"
         else:
             arrays.append(public_name)
     required = [a for a in arguments if "=" not in a]

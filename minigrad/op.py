@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from . import backends, dispatch, kernels
 from .autograd.engine import recorded
 from .backends.words import bodies
@@ -36,7 +38,7 @@ class Sample:
 
     def __repr__(self):
         def show(v):
-            return f"{v.dtype}{list(v.shape)}" if hasattr(v, "shape") else repr(v)
+            return f"{v.dtype}{list(v.shape)}" if isinstance(v, np.ndarray) else repr(v)
 
         return ", ".join([*map(show, self.args), *(f"{k}={show(v)}" for k, v in self.kwargs.items())])
 
@@ -68,6 +70,7 @@ class Face:
     derivative: str
     op: Any = None  # the Op, or None for an ordinary function
     parity: Any = True  # False, or a reason, where there is nothing in PyTorch to compare with
+    half: bool = True  # whether float16 and bfloat16 work
 
     @property
     def qualified(self):
@@ -232,7 +235,8 @@ def _where(arrays, variadic):
 
 
 def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None, outputs=1, put=None, returns=None,
-       onnx=None, formula="", derivative="", samples=None, errors=None, reference=None, inplace=None, parity=True):  # fmt: skip
+       onnx=None, formula="", derivative="", samples=None, errors=None, reference=None, inplace=None, parity=True,
+       half=True):  # fmt: skip
     """Register the decorated text ``body(xp, *arrays, *, static parameters)`` as an operation.
 
     * ``kind``: elementwise, reduction, view, matmul, update, random or other.
@@ -247,6 +251,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``inplace``: whether ``name_`` methods exist; elementwise operations default to yes.
     * ``samples(r)``, ``errors(r)``: lists of ``S(...)`` and ``E(error, match, ...)``, made with the NumPy generator ``r``;
       ``reference``: the same function written independently on NumPy arrays.
+    * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch.
     """
 
     def decorate(body):
@@ -270,26 +275,26 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         registry[name] = made
         bodies[name] = body
         setattr(recorded, name, dispatch.word(made))
-        call = dispatch.public(made, body, PUBLIC)
+        call = dispatch.public(made, body, PUBLIC if public else {})  # inner operations keep the text's own names
         made.face = call
         if public:
             where = tuple(spaces.split())
-            face = Face(public[0], public, where, call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, parity)
+            face = Face(public[0], public, where, call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, parity, half)
             _publish(face, kind == "elementwise" if inplace is None else inplace)
         else:
-            faces[f"ops.{name}"] = Face(name, (), (), call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, False)
+            faces[f"ops.{name}"] = Face(name, (), (), call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, False, half)
         return call
 
     return decorate
 
 
 def function(names=None, *, spaces="torch Tensor", formula="", derivative="", samples=None, errors=None, reference=None,
-             inplace=False, parity=True):  # fmt: skip
+             inplace=False, parity=True, half=True):  # fmt: skip
     """Publish an ordinary function of operations under PyTorch's names, with the samples that its tests use."""
 
     def decorate(f):
         public = tuple((f.__name__.rstrip("_") if names is None else names).split())
-        face = Face(public[0], public, tuple(spaces.split()), f, f.__doc__ or "", samples, errors, reference, formula, derivative, None, parity)
+        face = Face(public[0], public, tuple(spaces.split()), f, f.__doc__ or "", samples, errors, reference, formula, derivative, None, parity, half)
         _publish(face, inplace)
         return f
 
@@ -334,3 +339,17 @@ def _check_names(made):
             raise TypeError(f"@op {made.name}: a rule names {name!r}, which is no input, parameter, 'y' or '<input>_shape'")
     if made.rules and len(made.rules) != len(made.arrays):
         raise TypeError(f"@op {made.name}: {len(made.rules)} rules for {len(made.arrays)} array inputs; write None where there is no gradient")
+
+
+def _constant(name):
+    """A word that makes an array without gradient from a ``like``: on Tensors, too."""
+
+    def call(like, **params):
+        array = like.array if isinstance(like, Tensor) else like
+        return wrap(getattr(backends.of(array), name)(array, **params))
+
+    return call
+
+
+for _name in ("full", "full_like", "zeros_like", "ones_like", "arange"):
+    setattr(recorded, _name, _constant(_name))

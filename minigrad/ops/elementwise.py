@@ -126,9 +126,8 @@ def sign(xp, x):
 
 
 @op(
-    kind="elementwise",
+    kind="cast",
     names="",
-    promote=(),
     vjp=(lambda xp, g, x_dtype: xp.astype(g, dtype=x_dtype),),
     formula=r"y = x",
     derivative=r"\bar x = \bar y",

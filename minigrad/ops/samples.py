@@ -1,16 +1,18 @@
 """Arrays and samples that many operations share. ``r`` is a NumPy random generator; values are float64."""
 
+import numpy as np
+
 from ..op import E, S
 
 __all__ = ["E", "S", "binary", "normal", "positive", "reduce", "unary"]
 
 
 def normal(r, *shape):
-    return r.standard_normal(shape)
+    return np.asarray(r.standard_normal(shape))
 
 
 def positive(r, *shape):
-    return r.random(shape) + 0.5
+    return np.asarray(r.random(shape) + 0.5)
 
 
 def unary(low=-2.0, high=2.0):
@@ -18,7 +20,7 @@ def unary(low=-2.0, high=2.0):
 
     def samples(r):
         def draw(*shape):
-            return low + (high - low) * r.random(shape)
+            return np.asarray(low + (high - low) * r.random(shape))
 
         return [S(draw(3, 4)), S(draw()), S(draw(1)), S(draw(2, 0, 3)), S(draw(2, 3, 2))]
 

@@ -46,7 +46,9 @@ class Compiled(NamedTuple):
 compile_log: list[Compiled] = []
 
 
-def compile_source(source: str, options: Sequence[str] = (), name_expressions: Iterable[str] | None = None):
+def compile_source(
+    source: str, options: Sequence[str] = (), name_expressions: Iterable[str] | None = None
+) -> tuple[Path, dict[str, str]]:
     """Compile CUDA C++ for the host.
 
     Returns the path of the shared object, and a dictionary from each name expression (such as "add<float>") to the

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 from collections.abc import Iterator
 
+from .errors import HostCudaError
+
 # The order of the enum in src/hostcuda.h.
 NAMES = ("launches", "mallocs", "h2d", "d2h", "d2d", "syncs", "threads", "gemms")
 
@@ -23,8 +25,6 @@ def stats(reset: bool = False) -> dict[str, int]:
     pool; h2d, d2h, d2d: bytes copied; syncs: times the host waited; threads: CUDA threads run.
     """
     if _library is None:
-        from .errors import HostCudaError
-
         raise HostCudaError("hostcuda.stats() before hostcuda.install(): there is nothing to count yet")
     counts = (ctypes.c_long * len(NAMES)).in_dll(_library, "hc_stats")
     result = dict(zip(NAMES, counts, strict=True))

@@ -15,7 +15,8 @@ def getrf(a: np.ndarray, pivots: np.ndarray | None) -> int:
     info = 0
     for k in range(min(a.shape)):
         if pivots is not None:
-            row = k + int(np.argmax(np.abs(a[k:, k])))
+            size = np.abs(a[k:, k].real) + np.abs(a[k:, k].imag)  # LAPACK's measure, for complex numbers too
+            row = k + int(np.argmax(size))
             pivots[k] = row + 1
             a[[k, row]] = a[[row, k]]
         if a[k, k] == 0:

@@ -40,8 +40,8 @@ class _StandIn(types.ModuleType):
 
 def hook_into_cupy() -> None:
     """Put the stand-ins where CuPy looks for the real modules. Before anything has imported cuSOLVER."""
-    import cupy_backends.cuda.libs as libs
     import cupyx
+    from cupy_backends.cuda import libs
 
     for package, name, module in ((libs, "cusolver", _cusolver()), (cupyx, "cusolver", _cupyx_cusolver())):
         full_name = f"{package.__name__}.{name}"
@@ -75,7 +75,7 @@ def _cusolver() -> types.ModuleType:
     module.destroyParams = lambda params: None
     for letter, dtype in DTYPES.items():
         for routine, function in _lapack_routines(dtype).items():
-            name = letter + (routine.replace("or", "un") if letter in "cz" and routine == "orgqr" else routine)
+            name = letter + ("ungqr" if routine == "orgqr" and letter in "cz" else routine)
             module.add(function, name)
             if not name.endswith("Batched"):
                 module.add(lambda *args: WORKSPACE, f"{name}_bufferSize")
@@ -195,11 +195,11 @@ def _svd_batched(a, full_matrices, compute_uv):
     return _to_device(u, dtype), _to_device(s, real), _to_device(vt.swapaxes(-1, -2).conj(), dtype)
 
 
-def _eigh_batched(a, UPLO="L", with_eigen_vector=True, cov=False):
+def _eigh_batched(a, uplo="L", with_eigen_vector=True, cov=False):
     from cupy.linalg import _util
 
     dtype, out_dtype = _util.linalg_common_type(a, reject_float16=False)
-    values, vectors = np.linalg.eigh(_to_host(a, dtype), UPLO)
+    values, vectors = np.linalg.eigh(_to_host(a, dtype), uplo)
     values = _to_device(values, np.finfo(out_dtype).dtype)
     return (values, _to_device(vectors, out_dtype)) if with_eigen_vector else values
 

@@ -17,7 +17,8 @@ if not hostcuda.installed():
 
 import cupy as cp
 
-from hostcuda import build, cache, compile, elf
+from hostcuda import build, cache, elf
+from hostcuda.compile import compile_source, extern_c_kernels
 
 SCHEDULES = (0, 1, 7, 8, 9)
 
@@ -175,6 +176,17 @@ def test_new_memory_is_rubbish():
     assert cp.ndarray((64,), "uint8", fresh).get().all()
 
 
+def test_calls_without_a_stand_in_are_refused():
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="NotSupported"):
+        cp.cuda.Stream(non_blocking=True).begin_capture()
+
+
+def test_host_pointers_are_not_device_pointers():
+    host = np.zeros(4)
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="InvalidValue"):
+        cp.cuda.runtime.memcpy(host.ctypes.data, host.ctypes.data, 32, cp.cuda.runtime.memcpyDeviceToHost)
+
+
 def test_mixing_with_numpy_is_refused():
     with pytest.raises(TypeError):
         cp.ones(2) + np.ones(2)
@@ -188,6 +200,23 @@ def test_precompiled_generators_are_refused():
 
 
 # ---- bugs it finds --------------------------------------------------------------------------------------------
+def test_schedules(set_order):
+    arrival = raw(
+        'extern "C" __global__ void f(int* out, int* count) {  out[atomicAdd(count, 1)] = threadIdx.x; __syncthreads(); }'
+    )
+
+    def threads_in(order):
+        set_order(order)
+        out = cp.empty(64, "int32")
+        arrival((1,), (64,), (out, cp.zeros(1, "int32")))
+        return out.get().tolist()
+
+    assert threads_in(0) == list(range(64))
+    assert threads_in(1) == list(reversed(range(64)))
+    assert sorted(threads_in(7)) == list(range(64))
+    assert threads_in(7) == threads_in(7) != threads_in(8)
+
+
 def test_shuffled_schedules_find_a_missing_barrier(set_order):
     broken = REDUCE.replace("    __syncthreads();\n", "")
     x = cp.asarray(np.random.RandomState(0).standard_normal((3, 300)).astype("float32"))
@@ -288,9 +317,9 @@ def test_hooks_see_every_source_and_may_refuse():
 
 def test_compiled_kernels_are_kept():
     source = 'extern "C" __global__ void kept() {}'
-    first, _ = compile.compile_source(source)
+    first, _ = compile_source(source)
     runs = len(hostcuda.compile_log)
-    second, _ = compile.compile_source(source)
+    second, _ = compile_source(source)
     assert first == second
     assert len(hostcuda.compile_log) == runs
 
@@ -306,7 +335,7 @@ def test_compiled_kernels_are_kept():
     ],
 )
 def test_which_kernels_have_a_plain_name(code, names):
-    assert compile.extern_c_kernels(code) == names
+    assert extern_c_kernels(code) == names
 
 
 def test_publish_is_whole_or_not_at_all(tmp_path):

@@ -150,7 +150,7 @@ def test_out_and_in_place():
 
 
 # ---- products -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("dtype", ("float16", *FLOATS))
+@pytest.mark.parametrize("dtype", ["float16", *FLOATS])
 @pytest.mark.parametrize(
     ("a", "b"),
     [((4, 5), (5, 3)), ((5,), (5, 3)), ((4, 5), (5,)), ((2, 4, 5), (2, 5, 3)), ((2, 3, 4, 5), (3, 5, 2)), ((2, 4, 5), (5, 3))],
@@ -165,6 +165,41 @@ def test_matmul_of_transposed_views(dtype):
     a, b = random(2, 5, 4, dtype=dtype), random(2, 3, 5, dtype=dtype)
     check(*both(lambda xp, a, b: a.swapaxes(1, 2) @ b.swapaxes(1, 2), a, b))
     check(*both(lambda xp, a, b: a[0].T @ b[1].T, a, b))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", *FLOATS])
+@pytest.mark.parametrize("trans_a", [0, 1])
+@pytest.mark.parametrize("trans_b", [0, 1])
+def test_strided_batched_product_by_cublas_itself(dtype, trans_a, trans_b):
+    """What CuPy's own matmul does not use for half precision: one call, no kernels, out = a @ b + out."""
+    cublas = cp.cuda.cublas
+    cuda_type = {"float16": 2, "bfloat16": 14, "float32": 0, "float64": 1}[dtype]
+    compute_type = 70 if dtype == "float64" else 68  # CUBLAS_COMPUTE_64F, _32F
+    dtype = pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    a = random(3, *((5, 4) if trans_a else (4, 5))).astype(dtype)
+    b = random(3, *((6, 5) if trans_b else (5, 6))).astype(dtype)
+    x, y, out = cp.asarray(a), cp.asarray(b), cp.asarray(np.ones((3, 4, 6), dtype))
+    one = np.ones(1, "float64" if dtype == "float64" else "float32")
+    with hostcuda.budget(launches=0, gemms=1):
+        # Row-major out = a b is column-major out^T = b^T a^T, so the operands change places.
+        cublas.gemmStridedBatchedEx(
+            cp.cuda.device.get_cublas_handle(), trans_b, trans_a, 6, 4, 5, one.ctypes.data,
+            y.data.ptr, cuda_type, b.shape[2], 30, x.data.ptr, cuda_type, a.shape[2], 20, one.ctypes.data,
+            out.data.ptr, cuda_type, 6, 24, 3, compute_type, -1,
+        )  # fmt: skip
+    a, b = a.astype("float64"), b.astype("float64")
+    expected = (a.swapaxes(1, 2) if trans_a else a) @ (b.swapaxes(1, 2) if trans_b else b) + 1
+    tolerance = {2: 0.02, 4: 1e-5, 8: 1e-12}[np.dtype(dtype).itemsize]
+    np.testing.assert_allclose(out.get().astype("float64"), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_gemm_accumulates_into_out():
+    import cupy.cublas
+
+    a, b = random(4, 5), random(3, 5)
+    out = cp.ones((4, 3), "float32")
+    cupy.cublas.gemm("N", "T", cp.asarray(a), cp.asarray(b), out=out, beta=1.0)
+    check(out, a @ b.T + 1)
 
 
 def test_integer_matmul():
@@ -290,6 +325,20 @@ def test_solve_triangular(dtype, lower, trans):
     a, b = positive((4, 4), dtype), random(4, 3, dtype=dtype)
     got = cupyx.scipy.linalg.solve_triangular(cp.asarray(a), cp.asarray(b), lower=lower, trans=trans)
     check(got, scipy_linalg.solve_triangular(a, b, lower=lower, trans=trans), loose(dtype))
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, "complex128"])
+@pytest.mark.parametrize("trans", [0, 1, 2])
+def test_lu_factors(dtype, trans):
+    scipy_linalg = pytest.importorskip("scipy.linalg")
+    a, b = random(5, 5, dtype=dtype), random(5, 2, dtype=dtype)
+    if dtype == "complex128":
+        a = a + 1j * a.T
+    factors = cupyx.scipy.linalg.lu_factor(cp.asarray(a))
+    expected = scipy_linalg.lu_factor(a)
+    check(factors[0], expected[0], loose(dtype))
+    got = cupyx.scipy.linalg.lu_solve(factors, cp.asarray(b), trans=trans)
+    check(got, scipy_linalg.lu_solve(expected, b, trans=trans), loose(dtype))
 
 
 def test_failed_decompositions_behave_as_cupys():

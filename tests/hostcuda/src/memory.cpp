@@ -47,7 +47,7 @@ void on_fault(int, siginfo_t* info, void*) {
     int length = snprintf(text, sizeof text,
                           "hostcuda: segmentation fault at %p %s%.200s%s\n", info->si_addr,
                           *kernel ? "in the kernel " : "outside a kernel", kernel,
-                          *kernel ? ": it reads or writes outside its arrays" : "");
+                          *kernel ? ": it reads or writes outside its arrays (or its stack)" : "");
     ssize_t written = write(2, text, std::min(length, (int)sizeof text - 1));
     (void)written;
     sigaction(SIGSEGV, &previous_action, nullptr);
@@ -99,6 +99,6 @@ extern "C" void hc_set_guard(int guard) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = hostcuda::on_fault;
-    action.sa_flags = SA_SIGINFO;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigaction(SIGSEGV, &action, &hostcuda::previous_action);
 }

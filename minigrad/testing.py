@@ -1,0 +1,150 @@
+"""Checking gradients: what the library's own tests use, public because students need it too.
+
+A derivative is checked by random projection: for a random direction v, the analytic directional derivative
+``<grad f, v>`` must equal the central difference ``(f(x + hv) - f(x - hv)) / 2h``. One direction tests every entry of the
+Jacobian at once, with probability one. Griewank and Walther, "Evaluating Derivatives", 2nd ed. (SIAM 2008), section 3.
+"""
+
+import numpy as np
+
+from . import autograd
+from .errors import describe
+from .tensor import Tensor, wrap
+
+__all__ = ["assert_close", "gradcheck", "gradgradcheck"]
+
+
+def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2, seed=0, raise_exception=True):
+    """Compare the gradients of ``function(*inputs)`` with central differences along random directions.
+
+    Args:
+        function: takes the inputs and returns a Tensor or a tuple of Tensors.
+        inputs: a Tensor or a tuple; those that require a gradient are checked, and should be float64.
+        eps: step of the difference.
+        atol, rtol: allowed absolute and relative difference.
+        directions: how many random directions are tried.
+
+    Returns:
+        True; False (or GradcheckError, an AssertionError, with ``raise_exception``) where they differ.
+
+    >>> import minigrad
+    >>> x = minigrad.tensor([0.5, 2.0], dtype=minigrad.float64, requires_grad=True)
+    >>> minigrad.testing.gradcheck(lambda x: x.exp() * x, (x,))
+    True
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    wanted = [t for t in inputs if isinstance(t, Tensor) and t.requires_grad]
+    if not wanted:
+        raise ValueError("gradcheck expects all tensor inputs to be checked to have requires_grad=True; none has")
+    rng = np.random.default_rng(seed)
+    outputs = _float_outputs(function(*inputs))
+    weights = [rng.standard_normal(o.shape) for o in outputs]
+    used = [(o, w) for o, w in zip(outputs, weights) if o.requires_grad]
+    if not used:
+        return _fail(raise_exception, "none of the outputs requires a gradient, although an input does")
+    grads = autograd.grad(
+        [o for o, _ in used], wanted, [_like(o, w) for o, w in used], allow_unused=True, materialize_grads=True
+    )
+    for g, t in zip(grads, wanted):
+        if g.shape != t.shape or g.dtype is not t.dtype:
+            return _fail(raise_exception, f"the gradient of {describe(t)} is {describe(g)}")
+    for _ in range(directions):
+        steps = [rng.standard_normal(t.shape) for t in wanted]
+        analytic = sum(float((_host(g) * v).sum()) for g, v in zip(grads, steps))
+        plus = _projected(function, inputs, wanted, steps, eps, weights)
+        minus = _projected(function, inputs, wanted, steps, -eps, weights)
+        numeric = (plus - minus) / (2 * eps)
+        if not abs(analytic - numeric) <= atol + rtol * abs(numeric):
+            return _fail(
+                raise_exception,
+                f"along a random direction the gradient gives {analytic:.10g}, central differences give {numeric:.10g} "
+                f"(difference {abs(analytic - numeric):.3g}, allowed {atol + rtol * abs(numeric):.3g}); inputs {', '.join(map(describe, inputs))}",
+            )
+    return True
+
+
+def gradgradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0, raise_exception=True):
+    """Compare second derivatives with central differences of the first: :func:`gradcheck` of the gradient.
+
+    >>> import minigrad
+    >>> x = minigrad.tensor([0.5, 2.0], dtype=minigrad.float64, requires_grad=True)
+    >>> minigrad.testing.gradgradcheck(lambda x: x.exp() * x, (x,))
+    True
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    rng = np.random.default_rng(seed + 1)
+    outputs = [o for o in _float_outputs(function(*inputs)) if o.requires_grad]
+    upstream = [_like(o, rng.standard_normal(o.shape)).requires_grad_() for o in outputs]
+    count = len(inputs)
+
+    def first_order(*arguments):
+        x, gs = arguments[:count], arguments[count:]
+        wanted = [t for t in x if isinstance(t, Tensor) and t.requires_grad]
+        results = [o for o in _float_outputs(function(*x)) if o.requires_grad]
+        grads = autograd.grad(results, wanted, gs, create_graph=True, allow_unused=True, materialize_grads=True)
+        return tuple(g for g in grads if g.requires_grad)
+
+    if not first_order(*inputs, *upstream):
+        return True  # the gradient is a constant
+    return gradcheck(
+        first_order, (*inputs, *upstream), eps, atol, rtol, directions=directions, seed=seed, raise_exception=raise_exception
+    )
+
+
+class GradcheckError(AssertionError):
+    """A gradient that does not agree with central differences."""
+
+
+def _fail(raise_exception, message):
+    if raise_exception:
+        raise GradcheckError(f"gradcheck: {message}")
+    return False
+
+
+def _float_outputs(out):
+    out = out if isinstance(out, tuple | list) else (out,)
+    return [o for o in out if isinstance(o, Tensor) and o.is_floating_point()]
+
+
+def _host(t):
+    from . import backends
+
+    return backends.of(t.array).host(t.array)
+
+
+def _like(t, values):
+    from . import backends
+
+    return wrap(backends.of(t.array).upload(np.asarray(values, t.array.dtype)))
+
+
+def _projected(function, inputs, wanted, steps, scale, weights):
+    """The weighted sum of the outputs with every wanted input moved by ``scale`` times its step."""
+    moved = {id(t): wrap(_like(t, _host(t) + scale * v).array).requires_grad_() for t, v in zip(wanted, steps)}
+    outputs = _float_outputs(function(*[moved.get(id(t), t) for t in inputs]))
+    return sum(float((_host(o) * w).sum()) for o, w in zip(outputs, weights))
+
+
+def assert_close(actual, expected, *, rtol=None, atol=None, equal_nan=False, msg=None):
+    """Raise AssertionError unless two tensors agree in shape, dtype and, within tolerance, values.
+
+    The tolerances default by dtype as in PyTorch: float64 1e-7, float32 1.3e-6 and 1e-5, float16 1e-3, bfloat16 1.6e-2.
+
+    >>> import minigrad
+    >>> minigrad.testing.assert_close(minigrad.tensor([1.0]), minigrad.tensor([1.0 + 1e-7]))
+    """
+    if isinstance(actual, list | tuple):
+        for a, e in zip(actual, expected, strict=True):
+            assert_close(a, e, rtol=rtol, atol=atol, equal_nan=equal_nan, msg=msg)
+        return
+    if not isinstance(actual, Tensor):
+        np.testing.assert_allclose(actual, expected, rtol=rtol or 1e-7, atol=atol or 1e-7, equal_nan=equal_nan)
+        return
+    if actual.shape != expected.shape or actual.dtype is not expected.dtype:
+        raise AssertionError(msg or f"the tensors differ in kind: {describe(actual)} and {describe(expected)}")
+    defaults = {"float64": (1e-7, 1e-7), "float32": (1.3e-6, 1e-5), "float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5)}
+    r, a = defaults.get(actual.dtype.name, (0.0, 0.0))
+    wide = [_host(t.detach()).astype(np.complex128 if t.is_complex() else np.float64) for t in (actual, expected)]
+    np.testing.assert_allclose(
+        *wide, rtol=r if rtol is None else rtol, atol=a if atol is None else atol, equal_nan=equal_nan, err_msg=msg or ""
+    )

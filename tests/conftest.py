@@ -1,0 +1,51 @@
+"""Which arrays the tests run on: ``pytest --xp numpy`` (default), ``--xp hostcuda`` (the real CuPy on this machine's CPU,
+see tests/hostcuda) or ``--xp gpu`` (a real GPU; it fails where none answers and never skips)."""
+
+import pathlib
+import sys
+
+import pytest
+
+TESTS = pathlib.Path(__file__).parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--xp", default="numpy", choices=("numpy", "hostcuda", "gpu"), help="the array library under test")
+    parser.addoption("--guard", action="store_true", help="hostcuda: a guard page behind every array")
+    parser.addoption("--schedule", type=int, default=0, help="hostcuda: thread order, 0 forward, 1 reverse, n shuffled")
+
+
+def pytest_configure(config):
+    mode = config.getoption("--xp")
+    if mode == "hostcuda":
+        sys.path.insert(0, str(TESTS))
+        import hostcuda
+
+        hostcuda.install(guard=config.getoption("--guard"), order=config.getoption("--schedule"))
+        if config.getoption("--guard"):
+            import cupy
+
+            cupy.cuda.set_allocator(None)
+    if mode == "gpu":
+        import minigrad
+
+        if not minigrad.cuda.is_available():
+            raise pytest.UsageError(f"--xp gpu: no GPU answers: {minigrad.cuda.why_not()}")
+
+
+def pytest_collection_modifyitems(config, items):
+    mode, expression = config.getoption("--xp"), config.getoption("-m")
+    parity = "parity" in expression and "not parity" not in expression
+    if parity:
+        import torch  # noqa: F401  asked for parity: fail here, loudly, where PyTorch is not installed
+    for item in items:
+        if item.get_closest_marker("parity") and not parity:
+            item.add_marker(pytest.mark.skip(reason="compares with PyTorch: run with -m parity"))
+        if item.get_closest_marker("gpu") and mode != "gpu":
+            item.add_marker(pytest.mark.skip(reason="needs a GPU: run with --xp gpu"))
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    """The device that the chosen array library stands for."""
+    return "cpu" if request.config.getoption("--xp") == "numpy" else "cuda"
