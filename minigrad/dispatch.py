@@ -18,10 +18,9 @@ from . import backends, graph, kernels
 from .autograd.engine import unbroadcast
 from .dtype import common_dtype, of_numpy
 from .errors import explain, not_a_tensor
-from .graph import Node, recording, serial
+from .graph import Node, recording, serial, tracer
 from .tensor import Tensor, new, wrap
 
-tracer = contextvars.ContextVar("minigrad_tracer", default=None)  # the Trace being made in this thread, or None
 anomaly = contextvars.ContextVar("minigrad_anomaly", default=None)  # autograd.detect_anomaly: None or its settings
 _special_modes = [0]  # how many threads trace or look for anomalies: no table is filled meanwhile
 

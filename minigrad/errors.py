@@ -177,6 +177,13 @@ def unused_input(index):
     )
 
 
+def nan_gradient(name, index, where):
+    return GradError(
+        f"Function {name!r} returned nan values in its {index}th output. The forward call that it belongs to was:\n{where}"
+        f"Look for 0/0, log(0), sqrt(0) or an overflow there; clamp the input or add a small eps"
+    )
+
+
 def no_rule(op, name):
     return GradError(f"{op} is not differentiable with respect to {name}; detach() that input or use another operation")
 

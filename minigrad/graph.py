@@ -9,6 +9,7 @@ import weakref
 _recording = contextvars.ContextVar("minigrad_recording", default=True)
 _inference = contextvars.ContextVar("minigrad_inference", default=False)
 recording = _recording.get  # per thread, as every context variable
+tracer = contextvars.ContextVar("minigrad_tracer", default=None)  # the Trace being made in this thread, or None
 serial = itertools.count(1).__next__
 
 

@@ -7,10 +7,10 @@ derived again. A write that would make a recorded gradient wrong is found by ser
 """
 
 from . import backends, graph
-from .dispatch import apply, cast, tracer
+from .dispatch import apply, cast
 from .dtype import category
 from .errors import DtypeError, InplaceError, ShapeError, describe, leaf_written
-from .graph import LEAF, Node, recording, serial, writes
+from .graph import LEAF, Node, recording, serial, tracer, writes
 from .op import registry
 from .tensor import Tensor
 

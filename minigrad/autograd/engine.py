@@ -12,6 +12,7 @@ from ..graph import LEAF, PICK
 from ..tensor import Tensor, wrap
 
 _serial = operator.attrgetter("serial")
+_set_recording, _reset_recording = graph._recording.set, graph._recording.reset
 _by_type = backends.by_type
 _writes = graph.writes
 
@@ -95,69 +96,95 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
     """
     grads = {}  # node -> the sum of what has arrived so far
     given = set()  # ids of arrays that must not become some leaf's .grad: handed out, or the caller's
-    for t, g in zip(outputs, gradients, strict=True):
+    for t, g in zip(outputs, gradients):
         if t.node is None:
             raise errors.no_history()
         g = _first_gradient(t, g, create_graph)
         given.add(id(g))
         _accumulate(grads, t.node, g)
     nodes, leaves = _reachable([t.node for t in outputs])
-    targets = None if into is None else {t.node for t in into}
+    if len(nodes) > 1:
+        nodes = sorted(nodes, key=_serial, reverse=True)
+    targets = wanted if into is None else {t.node for t in into}
     results = {}
-    token = graph._recording.set(create_graph)
+    token = _set_recording(create_graph)
     try:
-        for n in sorted(nodes, key=_serial, reverse=True) if len(nodes) > 1 else nodes:
+        for n in nodes:
             g = grads.pop(n, None)
-            if g is None:
-                continue
-            op = n.op
-            if n.extra is not None:
-                g = _extras(n, g, create_graph)
-            if wanted is not None and n in wanted:
-                results[n] = g
-            if targets is not None and n in targets:
-                results[n] = g
-            if op is PICK:
-                (p,) = n.parents
-                parts = grads.setdefault(p, [None] * p.op.outputs)
-                parts[n.params] = g
-                continue
-            if n.saved is None:
-                raise errors.freed(op.name)
-            if _writes.last > n.serial:
-                _check_writes(n)
-            if n.extra is None and not create_graph and op.backward is not None:
-                op.backward(_by_type.get(g.__class__) or backends.of(g), n, g, grads)
-            else:
-                for p, d in zip(n.parents, op.gradients(n, g, create_graph)):
-                    if p is None or d is None:
-                        continue
-                    if op.broadcasts and d.shape != p.shape:
-                        d = unbroadcast(d, p.shape)
-                    _accumulate(grads, p, d)
-            if not retain:
-                n.saved = None
-                if n.extra is not None:
-                    n.extra.pop("residual", None)
+            if g is not None:
+                if n.extra is None and targets is None and not create_graph and n.op.backward is not None and n.saved is not None:
+                    if _writes.last > n.serial:
+                        _check_writes(n)
+                    n.op.backward(_by_type.get(g.__class__) or backends.of(g), n, g, grads)
+                else:
+                    _visit(n, g, grads, targets, results, create_graph)
+                if not retain and n.op is not PICK:
+                    _free(n)
         for n in leaves:
             g = grads.get(n)
             if g is None:
                 continue
             if len(n.extra) > 1:
                 g = _extras(n, g, create_graph)
-            if wanted is not None:
-                if n in wanted:
-                    results[n] = g
-            elif targets is None or n in targets:
+            if targets is not None and n in targets:
+                results[n] = g
+            if wanted is None and (targets is None or n in targets):
                 _into_leaf(n, g, create_graph, given)
     finally:
-        graph._recording.reset(token)
-    if into is not None:
-        for t in into:
-            if not t.is_leaf and t.node in results:
-                g = results[t.node]
-                _add_to_grad(t, g if isinstance(g, Tensor) else wrap(g.copy()), create_graph)
+        _reset_recording(token)
+    for t in into or ():
+        if not t.is_leaf and t.node in results:
+            g = results[t.node]
+            _add_to_grad(t, g if isinstance(g, Tensor) else wrap(g.copy()), create_graph)
     return results
+
+
+def _visit(n, g, grads, targets, results, create_graph):
+    """One node in the general way: hooks, several outputs, recorded rules, kernels with a residual."""
+    if n.extra is not None:
+        g = _extras(n, g, create_graph)
+    if targets is not None and n in targets:
+        results[n] = g
+    op = n.op
+    if op is PICK:
+        (p,) = n.parents
+        grads.setdefault(p, [None] * p.op.outputs)[n.params] = g
+        return
+    if n.saved is None:
+        raise errors.freed(op.name)
+    if _writes.last > n.serial:
+        _check_writes(n)
+    for i, (p, d) in enumerate(zip(n.parents, _gradients(n, g, create_graph))):
+        if p is None or d is None:
+            continue
+        if op.broadcasts and d.shape != p.shape:
+            d = unbroadcast(d, p.shape)
+        if n.extra is not None and "anomaly" in n.extra:
+            _check_anomaly(n, i, d)
+        _accumulate(grads, p, d)
+
+
+def _gradients(n, g, create_graph):
+    try:
+        return n.op.gradients(n, g, create_graph)
+    except Exception as error:
+        if n.extra is not None and "anomaly" in n.extra:
+            error.add_note(f"The forward call was:\n{n.extra['anomaly'].text}")
+        raise
+
+
+def _check_anomaly(n, i, d):
+    settings = n.extra["anomaly"]
+    if settings.check_nan:
+        array = d.array if isinstance(d, Tensor) else d
+        if bool((array != array).any()):
+            raise errors.nan_gradient(n.name(), i, settings.text)
+
+
+def _free(n):
+    n.saved = None
+    if n.extra is not None:
+        n.extra.pop("residual", None)
 
 
 def _first_gradient(t, g, create_graph):
@@ -165,7 +192,7 @@ def _first_gradient(t, g, create_graph):
     if g is None:
         if array.size != 1:
             raise errors.not_scalar(array.shape)
-        g = backends.of(array).ones_like(array)
+        g = backends.of(array).one(array)
         return wrap(g) if create_graph else g
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {errors.describe(g)}")
@@ -223,17 +250,20 @@ def _into_leaf(n, g, create_graph, given):
             if id(g) in given or g.__class__ is not array.__class__ or g.base is not None:
                 g = backends.of(array).asarray(g).copy()
             given.add(id(g))
-        _add_to_grad(t, wrap(g), False)
+            t._grad = wrap(g)
+        else:
+            _add_to_grad(t, wrap(g), False)
     if "post" in n.extra:
         for hook in list(n.extra["post"].values()):
             hook(t)
 
 
 def _add_to_grad(t, g, create_graph):
+    """``t.grad += g``, in the memory of the old gradient where nothing is recorded."""
     old = t.grad
     if old is None:
         t.grad = g
-    elif create_graph or old.node is not None:
+    elif create_graph or old.node is not None or graph.tracer.get() is not None:
         t.grad = old + g
     else:
         old.array[...] += g.array
@@ -289,7 +319,10 @@ def _tensor_backward(self, gradient=None, retain_graph=None, create_graph=False,
     """
     if self.node is None:
         raise errors.no_history()
-    backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
+    if inputs is not None:
+        backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
+    else:
+        sweep((self,), (gradient,), None, create_graph if retain_graph is None else retain_graph, create_graph)
 
 
 Tensor.backward = _tensor_backward

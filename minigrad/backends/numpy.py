@@ -18,7 +18,16 @@ class _Zeros(dict):
         return zero
 
 
-_zeros = _Zeros()
+class _Ones(dict):
+    """dtype -> a ready, read-only 0-d one: where every backward pass of a scalar loss starts."""
+
+    def __missing__(self, dtype):
+        self[dtype] = one = np.ones((), dtype)
+        one.flags.writeable = False
+        return one
+
+
+_zeros, _ones = _Zeros(), _Ones()
 _add_reduce, _max_reduce, _empty = np.add.reduce, np.maximum.reduce, np.empty
 
 
@@ -41,6 +50,9 @@ class NumpyBackend(Words):
 
     def is_owner(self, x):
         return x.base is None
+
+    def one(self, like):
+        return _ones[like.dtype] if like.ndim == 0 else np.ones_like(like)
 
     def sum(self, x, *, axis=None, keepdims=False):
         if x.dtype.kind == "f" and x.dtype.itemsize > 2:

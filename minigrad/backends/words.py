@@ -86,6 +86,10 @@ class Words:
     def astype(self, x, *, dtype):
         return x.astype(dtype)
 
+    def one(self, like):
+        """The number 1 in the shape of ``like``, which has one element; not to be written to."""
+        return self.ones_like(like)
+
     def full_like(self, like, *, value):
         return self.np.full_like(like, value)
 
@@ -297,25 +301,6 @@ class Words:
 
     def eigh(self, a):
         return tuple(self.np.linalg.eigh(a))
-
-    # ----------------------------------------------------------------------------------------------------------- random
-    def philox(self, key, *, count):
-        """``count`` uint32 numbers of Philox 4x32-10 for ``key``, an int64 array [seed, offset]; the same on every backend.
-
-        Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011. Block i has counter offset + i.
-        """
-        xp, u64 = self.np, np.uint64
-        low, half = u64(0xFFFFFFFF), u64(32)
-        words = key.astype(np.uint64)
-        blocks = xp.arange((count + 3) // 4, dtype=np.uint64) + words[1]
-        c0, c1 = blocks & low, blocks >> half
-        c2 = c3 = xp.zeros_like(blocks)
-        k0, k1 = words[0] & low, words[0] >> half
-        for _ in range(10):
-            p0, p1 = c0 * u64(0xD2511F53), c2 * u64(0xCD9E8D57)
-            c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1 & low, (p0 >> half) ^ c3 ^ k1, p0 & low
-            k0, k1 = (k0 + u64(0x9E3779B9)) & low, (k1 + u64(0xBB67AE85)) & low
-        return xp.stack([c0, c1, c2, c3], axis=-1).reshape(-1)[:count].astype(np.uint32)
 
     # ------------------------------------------------------------------------------------------------- arrays and hosts
     def size(self, x):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from .. import backends
-from ..dispatch import apply, tracer
+from ..dispatch import apply
 from ..errors import describe
+from ..graph import tracer
 from ..op import S, op, registry
 from ..tensor import Tensor, wrap
 from ..views import write
