@@ -1,14 +1,80 @@
-"""minigrad: a deep-learning library to read in an afternoon and to keep using afterwards."""
+"""minigrad: a deep-learning library to read in an afternoon and to keep using afterwards.
+
+PyTorch's names and meanings, one block of text per operation, arrays from NumPy on the CPU and CuPy on the GPU, hot loops
+in Numba. This file is the public list and nothing else: what operations there are, is written in ``minigrad/ops``.
+"""
+
+import importlib as _importlib
+import warnings as _warnings
 
 from . import autograd as autograd
 from . import ops as ops
-from . import random as random
-from .dtype import bfloat16, complex64, float16, float32, float64, get_default_dtype, int8, int16, int32, int64, set_default_dtype, uint8
+from .device import device as device
+from .dtype import bfloat16 as bfloat16
 from .dtype import bool_ as bool
-from .device import device
-from .graph import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
-from .op import members
-from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from .tensor import Size, Tensor
+from .dtype import complex64 as complex64
+from .dtype import float16 as float16
+from .dtype import float16 as half
+from .dtype import float32 as float
+from .dtype import float32 as float32
+from .dtype import float64 as double
+from .dtype import float64 as float64
+from .dtype import get_default_dtype as get_default_dtype
+from .dtype import int8 as int8
+from .dtype import int16 as int16
+from .dtype import int16 as short
+from .dtype import int32 as int
+from .dtype import int32 as int32
+from .dtype import int64 as int64
+from .dtype import int64 as long
+from .dtype import set_default_dtype as set_default_dtype
+from .dtype import uint8 as uint8
+from .graph import enable_grad as enable_grad
+from .graph import inference_mode as inference_mode
+from .graph import is_grad_enabled as is_grad_enabled
+from .graph import is_inference_mode_enabled as is_inference_mode_enabled
+from .graph import no_grad as no_grad
+from .graph import set_grad_enabled as set_grad_enabled
+from .op import members as _members
+from .tensor import Size as Size
+from .tensor import Tensor as Tensor
 
-globals().update(members("torch"))
+__version__ = "0.1.0"
+
+e, pi, inf, nan = 2.718281828459045, 3.141592653589793, 1e999, 1e999 - 1e999
+
+# Every function that an operation block or @function publishes for `torch`.
+globals().update(_members("torch"))
+
+# Like PyTorch, minigrad computes log(0) or inf - inf without a word. NumPy's state is left alone: only the warnings that
+# arise in our own lines are silenced.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
+
+# Loaded on first use, so that `import minigrad` costs little more than `import numpy`.
+_MODULES = frozenset(
+    ["nn", "optim", "data", "utils", "linalg", "special", "random", "cuda", "testing", "kernels", "compile", "state", "compress"]
+)
+_FUNCTIONS = {
+    **dict.fromkeys(["manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state", "Generator", "default_generator"], "random"),
+    **dict.fromkeys(["save", "load"], "state"),
+    **dict.fromkeys(["quantize"], "compress"),
+    **dict.fromkeys(["set_printoptions"], "printing"),
+}
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return _importlib.import_module(f".{name}", __name__)
+    if name in _FUNCTIONS:
+        value = getattr(_importlib.import_module(f".{_FUNCTIONS[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    import difflib
+
+    near = difflib.get_close_matches(name, [*globals(), *_MODULES, *_FUNCTIONS], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"module 'minigrad' has no attribute {name!r}{hint}")
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES, *_FUNCTIONS})

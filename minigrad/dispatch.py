@@ -65,7 +65,7 @@ def apply(op, args, params):
     record = recording() and op.differentiable and _any_rule(op, nodes)
     if op.outputs > 1:
         return _several(op, xp, out, nodes if record else None, arrays, params, residual)
-    if out.__class__ is not xp.ndarray:
+    if out.__class__ not in backends.by_type:  # a NumPy scalar
         out = xp.asarray(out)
     t = wrap(out)
     if record and of_numpy[out.dtype].category >= 2:
@@ -94,7 +94,7 @@ def _run_wide(op, xp, arrays, params, trace):
 def _run(op, xp, arrays, params, trace):
     if trace is None and kernels.enabled():
         kernel = kernels.table(xp.name).get(op.name)
-        if kernel is not None and kernel.backward and kernel.accepts(*arrays, **params):
+        if kernel is not None and kernel.backward and kernel.takes(*arrays, **params):
             out, residual = kernel.run(*arrays, **params)
             return out, (residual,)
     return getattr(xp, op.name)(*arrays, **params), None
@@ -318,39 +318,73 @@ def reduction(op):
     get = op.table.get
     floats_only, save = op.promote == "float", op.save
     differentiable, shape_only = op.differentiable, op.layout == ("x_shape",)
+    everything = {"axis": None, "keepdims": False}
 
     def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
-        if axis is not None:
-            dim = axis
-        if keepdims is not None:
-            keepdim = keepdims
-        if dtype is not None:
-            input = input.to(dtype)
-        if dim.__class__ is list:
-            dim = tuple(dim)
-        if dim == ():
-            dim = None
+        params = everything
+        if dim is not None or keepdim or axis is not None or keepdims is not None or dtype is not None:
+            input, params = _reduction_params(input, dim, keepdim, dtype, axis, keepdims)
         try:
             a = input.array
             f = get(a.__class__)
         except AttributeError:
             f = None
         if f is None or floats_only and a.dtype.kind != "f":
-            return apply(op, (input,), {"axis": dim, "keepdims": keepdim})
+            return apply(op, (input,), params)
         try:
-            out = f(a, axis=dim, keepdims=keepdim)
+            out = f(a, **params)
         except Exception as error:
-            raise explain(op, error, (input,), {"axis": dim, "keepdims": keepdim}) from error
+            raise explain(op, error, (input,), params) from error
         if out.__class__ is not a.__class__:
             out = backends.of(a).asarray(out)
         t = new(Tensor)
         t.array = out
         m = input.node
         if m is not None and differentiable and recording():
-            saved = (a.shape,) if shape_only else save((True,), out, (a,))
-            t.node = Node(op, (m,), saved, {"axis": dim, "keepdims": keepdim}, serial(), out.shape)
+            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
         else:
             t.node = None
+        return t
+
+    return call
+
+
+def _reduction_params(input, dim, keepdim, dtype, axis, keepdims):
+    """PyTorch's arguments of a reduction, and NumPy's aliases for them, as the text's."""
+    if dtype is not None:
+        input = input.to(dtype)
+    dim = dim if axis is None else axis
+    if dim.__class__ is list or isinstance(dim, tuple):
+        dim = tuple(dim) or None  # no dimension at all means all of them
+    return input, {"axis": dim, "keepdims": bool(keepdim if keepdims is None else keepdims)}
+
+
+def view(op):
+    """The quick path of a view: ``call(input, static parameters)``."""
+    get, save = op.table.get, op.save
+    owner_of, differentiable, shape_only = graph.owner_of, op.differentiable, op.layout == ("x_shape",)
+
+    def call(input, params):
+        try:
+            a = input.array
+            f = get(a.__class__)
+        except AttributeError:
+            f = None
+        if f is None:
+            return apply(op, (input,), params)
+        try:
+            out = f(a, **params)
+        except Exception as error:
+            raise explain(op, error, (input,), params) from error
+        t = new(Tensor)
+        t.array = out
+        m = input.node
+        if m is not None and differentiable and recording():
+            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
+        else:
+            t.node = None
+        if owner_of(out) is owner_of(a):
+            make_view(t, input, op, params)
         return t
 
     return call
@@ -386,11 +420,12 @@ def _printed(op, body, names):
 
     Binding arguments by ``inspect.Signature`` costs 2 us a call; a real signature costs nothing and shows in help().
     """
-    arguments, arrays, statics = [], [], []
+    arguments, arrays, statics, space = [], [], [], {"apply": apply, "op": op}
     for p in list(inspect.signature(body).parameters.values())[1:]:
         public_name = names.get(p.name, p.name)
-        default = "" if p.default is p.empty else f"={p.default!r}"
+        default = "" if p.default is p.empty else f"=default_{p.name}"
         arguments.append(public_name + default)
+        space[f"default_{p.name}"] = p.default
         if p.kind is p.KEYWORD_ONLY:
             statics.append(f"{p.name!r}: {public_name}")
         elif p.kind is p.VAR_POSITIONAL:
@@ -403,7 +438,6 @@ def _printed(op, body, names):
     name = op.public_name or op.name
     source = f"def {name}({', '.join(arguments)}):\n    return apply(op, ({', '.join(arrays)},), {{{', '.join(statics)}}})\n"
     file = f"<minigrad operation {op.name}>"
-    space = {"apply": apply, "op": op}
     exec(compile(source, file, "exec"), space)
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     return space[name]

@@ -59,7 +59,9 @@ complex64 = DType("complex64", np.complex64, 3)
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64)
 ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64}
 
-of_numpy = {d.dtype: d for d in ALL}  # np.dtype -> DType
+uint32 = DType("uint32", np.uint32, 1)  # random bits; no other operation knows it
+
+of_numpy = {d.dtype: d for d in (*ALL, uint32)}  # np.dtype -> DType
 _names = {**{d.name: d for d in ALL}, **ALIASES}
 _python = {bool: bool_, int: int64, float: float32, complex: complex64}
 _default = {"float": float32}

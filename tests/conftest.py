@@ -12,10 +12,13 @@ TESTS = pathlib.Path(__file__).parent
 def pytest_addoption(parser):
     parser.addoption("--xp", default="numpy", choices=("numpy", "hostcuda", "gpu"), help="the array library under test")
     parser.addoption("--guard", action="store_true", help="hostcuda: a guard page behind every array")
+    parser.addoption("--without", action="append", default=[], help="a package that this run must not be able to import")
     parser.addoption("--schedule", type=int, default=0, help="hostcuda: thread order, 0 forward, 1 reverse, n shuffled")
 
 
 def pytest_configure(config):
+    for name in config.getoption("--without"):
+        sys.modules[name] = None  # importing it fails, and find_spec finds nothing
     mode = config.getoption("--xp")
     if mode == "hostcuda":
         sys.path.insert(0, str(TESTS))

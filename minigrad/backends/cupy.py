@@ -25,6 +25,10 @@ class CupyBackend(Words):
         with cupy.cuda.Device(device_index):
             return cupy.asarray(x)
 
+    def make(self, word, *args, dtype, device_index=None):
+        with cupy.cuda.Device(device_index):
+            return getattr(cupy, word)(*args, dtype=dtype)
+
     def is_owner(self, x):
         return x.base is None
 

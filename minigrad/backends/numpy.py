@@ -74,6 +74,14 @@ class NumpyBackend(Words):
         out[...] = x
         return out
 
+    def expand(self, x, *, shape):
+        """A view that can be written where nothing is stretched; np.broadcast_to gives read-only ones, in 4 us."""
+        lead = len(shape) - x.ndim
+        strides = (0,) * lead + tuple([0 if m == 1 != n else s for m, n, s in zip(x.shape, shape[lead:], x.strides)])
+        if x.flags.c_contiguous and x.size:
+            return np.ndarray(shape, x.dtype, x, 0, strides)
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+
     def erf(self, x):
         return _special("erf", x)
 

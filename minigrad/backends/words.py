@@ -2,7 +2,7 @@
 
 Texts and rules speak the array API's words (``axis``, ``keepdims``, ``concat``, ``permute_dims``) and a few of our own:
 ``getitem``/``ungetitem``/``index_put`` (static keys, see :func:`index_key`), ``scatter_along_axis`` (the adjoint of
-``take_along_axis``), ``windows``/``unwindows`` (sliding windows and their adjoint), ``philox`` (random bits).
+``take_along_axis``), ``windows``/``unwindows`` (sliding windows and their adjoint).
 
 No word makes an array from a shape alone: each takes an array ``like``, which gives device, dtype and trace.
 Where NumPy and CuPy differ, a subclass repairs it; no operation ever asks which library it runs on.
@@ -68,7 +68,7 @@ class Words:
 
     @staticmethod
     def _dispatch(kernel, text, *arrays, **params):
-        if kernels.enabled() and kernel.accepts(*arrays, **params):
+        if kernels.enabled() and kernel.takes(*arrays, **params):
             return kernel.run(*arrays, **params)[0]
         return text(*arrays, **params)
 
@@ -166,8 +166,15 @@ class Words:
     def broadcast_to(self, x, *, shape):
         return self.np.broadcast_to(x, shape)
 
+    def expand(self, x, *, shape):
+        """Like ``broadcast_to``, and always a view."""
+        return self.np.broadcast_to(x, shape)
+
     def concat(self, *xs, axis=0):
         return self.np.concatenate(xs, axis=axis)
+
+    def stack(self, *xs, axis=0):
+        return self.np.stack(xs, axis=axis)
 
     def copy(self, x):
         return x.copy()
@@ -252,6 +259,10 @@ class Words:
     def nonzero(self, x):
         return self.np.nonzero(x)
 
+    def searchsorted(self, sorted, values, *, side="left"):
+        """Where ``values`` belong in the 1-D array ``sorted``."""
+        return self.np.searchsorted(sorted, values, side=side)
+
     # -------------------------------------------------------------------------------------------------- sliding windows
     def windows(self, x, *, kernel, stride, dilation):
         """All windows over the last axes, as a view: (..., H, W) -> (..., OH, OW, KH, KW) for two axes, and so on."""
@@ -305,3 +316,14 @@ class Words:
     # ------------------------------------------------------------------------------------------------- arrays and hosts
     def size(self, x):
         return math.prod(x.shape)
+
+    def make(self, word, *args, dtype, device_index=None):
+        """A new array by the library's own ``zeros``, ``full``, ``eye`` ... on a device."""
+        return getattr(self.np, word)(*args, dtype=dtype)
+
+    def to_device(self, x, *, device, source=None):
+        """The array copied to the device of that name; ``source``, where it is, is for the adjoint."""
+        from . import on
+
+        kind, _, index = device.partition(":")
+        return on(kind).upload(self.host(x), int(index) if index else None)

@@ -13,6 +13,7 @@ import contextvars
 import importlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -38,6 +39,23 @@ class Kernel:
     backward: str | None = None
     in_place: bool = False
     _loaded: dict = field(default_factory=dict)
+
+    def takes(self, *arrays, **params):
+        """Whether this kernel runs the call: it accepts it, and Numba is there and works."""
+        if not self.accepts(*arrays, **params):
+            return False
+        if "broken" not in self._loaded:
+            try:
+                self.load(self.forward)
+            except ImportError as error:
+                self._loaded["broken"] = True
+                warnings.warn(
+                    f"minigrad runs without its compiled kernels, slower: {self.package}.{self.forward} does not import ({error}); "
+                    f"reinstall numba, or set MINIGRAD_KERNELS=0 to silence this",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        return "broken" not in self._loaded
 
     def load(self, which):
         """The compiled function behind ``"module:function"``, imported on first use."""

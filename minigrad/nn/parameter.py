@@ -150,3 +150,18 @@ class UninitializedBuffer(_Uninitialized, Buffer):
 def is_lazy(tensor):
     """Whether ``tensor`` is a parameter or buffer that has no shape yet."""
     return isinstance(tensor, _Uninitialized)
+
+
+_TYPE_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "uint8": "Byte", "int8": "Char",
+    "int16": "Short", "int32": "Int", "int64": "Long", "bool": "Bool", "complex64": "ComplexFloat",
+}  # fmt: skip
+
+
+def typename(value):
+    """The kind of ``value`` for a message: ``minigrad.FloatTensor`` for a Tensor, else the name of its class."""
+    if isinstance(value, Tensor):
+        where = "cuda." if value.device.type == "cuda" else ""
+        return f"minigrad.{where}{_TYPE_NAMES[value.dtype.name]}Tensor"
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

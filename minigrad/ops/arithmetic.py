@@ -172,35 +172,6 @@ def _sub(input, other, *, alpha=1):
     return subtract(input, other) if alpha == 1 else subtract(input, multiply(other, alpha) if isinstance(other, Tensor) else other * alpha)
 
 
-@function("div divide true_divide", samples=lambda r: [
-    *binary(draw_b=positive)(r), S(normal(r, 3, 4), positive(r, 4), rounding_mode="floor", grad=False),
-    S(normal(r, 3, 4), positive(r, 4), rounding_mode="trunc", grad=False)],
-          errors=lambda r: [E(RuntimeError, "rounding_mode", normal(r, 3), 2.0, rounding_mode="up"), *binary_errors(r)],
-          formula=r"y = a / b", derivative=r"\bar a = \bar y / b, \quad \bar b = -\bar y\,y / b",
-          reference=lambda a, b, rounding_mode=None: {None: lambda q: q, "floor": np.floor, "trunc": np.trunc}[rounding_mode](a / b),
-          inplace=True)  # fmt: skip
-def _div(input, other, *, rounding_mode=None):
-    """``input / other``, element by element; two integer tensors give floats.
-
-    Args:
-        input, other: tensors that broadcast, or a tensor and a number.
-        rounding_mode: None, ``"trunc"`` (towards zero) or ``"floor"``; with either, integers stay integers.
-
-    >>> import minigrad
-    >>> minigrad.div(minigrad.tensor([7, -7]), 2, rounding_mode="floor")
-    tensor([ 3, -4])
-    """
-    if rounding_mode is None:
-        return divide(input, other)
-    if rounding_mode == "floor":
-        return input.floor_divide(other)
-    if rounding_mode == "trunc":
-        quotient = divide(input, other).trunc()
-        integral = not input.is_floating_point() and not (other.is_floating_point() if isinstance(other, Tensor) else isinstance(other, float))
-        return quotient.to(input.dtype) if integral else quotient
-    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
-
-
 @function("pow", samples=lambda r: [*binary(positive)(r), S(normal(r, 3), 2), S(2.0, normal(r, 3))],
           errors=binary_errors, formula=r"y = a^b",
           derivative=r"\bar a = \bar y\,b\,a^{b-1}, \quad \bar b = \bar y\,y \ln a",
@@ -228,4 +199,4 @@ Tensor.__truediv__, Tensor.__rtruediv__ = divide, lambda self, other: divide(oth
 Tensor.__pow__, Tensor.__rpow__ = _pow, lambda self, other: power(other, self)
 Tensor.__neg__ = negative
 Tensor.__iadd__, Tensor.__isub__ = Tensor.add_, Tensor.sub_
-Tensor.__imul__, Tensor.__itruediv__, Tensor.__ipow__ = Tensor.mul_, Tensor.div_, Tensor.pow_
+Tensor.__imul__, Tensor.__ipow__ = Tensor.mul_, Tensor.pow_

@@ -1,4 +1,4 @@
-"""Convolution over one, two or three spatial dimensions, transposed convolution, and the columns they are made of.
+"""Convolution over one, two or three spatial dimensions, and transposed convolution.
 
 A convolution is bilinear: its two derivatives, ``conv2d_dx`` and ``conv2d_dw``, are bilinear too, and each one's rules are
 the other two. So gradients of any order need nothing but these three. Their texts work for any number of spatial dimensions.
@@ -10,80 +10,14 @@ Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
 
 import math
 
+import numpy as np
+
 from ..dispatch import apply
 from ..errors import DtypeError, ShapeError, describe
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from .samples import normal
-from .sliding import (
-    FULL,
-    batched,
-    convolution_loops,
-    fold_loops,
-    sides,
-    sizes,
-    transposed_loops,
-    unbatched,
-    unfold_loops,
-)
-
-
-def out_sizes(size, kernel, stride, padding, dilation):
-    """How many positions a window has along each spatial dimension."""
-    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation))
-
-
-# ---------------------------------------------------------------------------------------------------------------- columns
-@op(
-    names="",
-    vjp=(
-        lambda xp, g, x_shape, kernel, stride, padding, dilation: xp.col2im(
-            g, size=tuple(x_shape[2:]), kernel=kernel, stride=stride, padding=padding, dilation=dilation
-        ),
-    ),
-    formula=r"y_{n,(c,t),m} = x_{n,c,\,m s + t d - p}",
-    derivative=r"\bar x = \mathrm{col2im}(\bar y)",
-    samples=lambda r: [
-        S(normal(r, 1, 2, 4, 5), kernel=(2, 3), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
-        S(normal(r, 2, 1, 5), kernel=(2,), stride=(2,), padding=(0,), dilation=(1,)),
-    ],
-)
-def im2col(xp, x, *, kernel, stride, padding, dilation):
-    """All windows of (N, C, H, W) as columns (N, C*KH*KW, OH*OW)."""
-    n, channels, axes = x.shape[0], x.shape[1], len(kernel)
-    if any(padding):
-        x = xp.pad(x, widths=((0, 0), (0, 0), *((p, p) for p in padding)))
-    windows = xp.windows(x, kernel=kernel, stride=stride, dilation=dilation)  # (N, C, OH, OW, KH, KW)
-    positions = windows.shape[2 : 2 + axes]
-    windows = xp.permute_dims(windows, axes=(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)))
-    return xp.reshape(windows, shape=(n, channels * math.prod(kernel), math.prod(positions)))
-
-
-@op(
-    names="",
-    vjp=(
-        lambda xp, g, kernel, stride, padding, dilation: xp.im2col(
-            g, kernel=kernel, stride=stride, padding=padding, dilation=dilation
-        ),
-    ),
-    formula=r"y_{n,c,i} = \sum_{t,m:\; m s + t d - p = i} x_{n,(c,t),m}",
-    derivative=r"\bar x = \mathrm{im2col}(\bar y)",
-    samples=lambda r: [
-        S(normal(r, 1, 12, 3), size=(4, 5), kernel=(2, 3), stride=(2, 1), padding=(1, 0), dilation=(3, 1)),
-        S(normal(r, 2, 2, 2), size=(5,), kernel=(2,), stride=(2,), padding=(0,), dilation=(1,)),
-    ],
-)
-def col2im(xp, x, *, size, kernel, stride, padding, dilation):
-    """Columns (N, C*KH*KW, OH*OW) added up into (N, C, H, W) where ``im2col`` would read them. Its adjoint."""
-    axes = len(kernel)
-    positions = out_sizes(size, kernel, stride, padding, dilation)
-    windows = xp.reshape(x, shape=(x.shape[0], x.shape[1] // math.prod(kernel), *kernel, *positions))
-    windows = xp.permute_dims(windows, axes=(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)))
-    full = tuple(m + 2 * p for m, p in zip(size, padding))
-    y = xp.unwindows(windows, stride=stride, dilation=dilation, size=full)
-    if any(padding):
-        y = xp.getitem(y, key=(FULL, FULL, *(("slice", p, p + m, None) for p, m in zip(padding, size))))
-    return y
+from .sliding import batched, convolution_loops, out_sizes, sides, sizes, transposed_loops, unbatched
 
 
 # ------------------------------------------------------------------------------------------------ convolution and its two adjoints
@@ -285,22 +219,269 @@ def _with_bias(y, bias):
     return y if bias is None else y + bias.reshape(-1, *[1] * (y.array.ndim - 2))
 
 
-_ARGUMENTS = """
+def _conv_samples(r):
+    x, w = normal(r, 2, 2, 4, 3), normal(r, 3, 2, 2, 3)
+    return [
+        S(x, w),
+        S(x, w, normal(r, 3), stride=(2, 1), padding=(1, 0)),
+        S(normal(r, 1, 4, 5, 3), normal(r, 6, 2, 2, 2), normal(r, 6), dilation=(2, 1), groups=2, stride=2, padding=1),
+        S(normal(r, 3, 4, 4), normal(r, 3, 1, 2, 2), groups=3, padding="same"),
+        S(normal(r, 1, 1, 4, 4), normal(r, 2, 1, 3, 2), padding="same", dilation=2),
+        S(normal(r, 1, 1, 3, 4), normal(r, 2, 1, 3, 2), padding="valid"),
+        S(normal(r, 0, 2, 4, 3), normal(r, 3, 2, 2, 3), normal(r, 3)),
+    ]
+
+
+def _conv_errors(r):
+    x, w = normal(r, 1, 3, 3, 3), normal(r, 2, 3, 2, 2)
+    return [
+        E(RuntimeError, r"expected input\[1, 3, 3, 3\] to have 2 channels, but got 3 channels", x, normal(r, 2, 2, 2, 2)),
+        E(RuntimeError, "channels seem to stand last", normal(r, 1, 2, 2, 3), normal(r, 2, 3, 1, 1)),
+        E(RuntimeError, r"Calculated padded input size per channel: \(3 x 3\). Kernel size: \(4 x 2\).*padding=1", x, normal(r, 2, 3, 4, 2)),
+        E(RuntimeError, r"Kernel size: \(1 x 1\)", normal(r, 1, 2, 0, 3), normal(r, 1, 2, 1, 1)),
+        E(RuntimeError, r"Expected 3D \(unbatched\) or 4D \(batched\) input to conv2d", normal(r, 3, 3), w),
+        E(RuntimeError, "expected a 4-dimensional weight", x, normal(r, 2, 3, 2)),
+        E(RuntimeError, "expected bias to be 1-dimensional with 2 elements", x, w, normal(r, 3)),
+        E(RuntimeError, "Input type .* and weight type .* should be the same", x, np.ones((2, 3, 2, 2), np.int64)),
+        E(RuntimeError, "Input type .* and bias type .* should be the same", x, w, np.ones(2, np.int64)),
+        E(RuntimeError, "divisible by 2 at dimension 0", normal(r, 1, 4, 2, 2), normal(r, 3, 2, 1, 1), groups=2),
+        E(RuntimeError, "at least 1 at dimension 0", x, normal(r, 0, 3, 2, 2)),
+        E(RuntimeError, "kernel size should be greater than zero", x, normal(r, 2, 3, 0, 2)),
+        E(RuntimeError, "non-positive groups", x, w, groups=0),
+        E(RuntimeError, "non-positive stride is not supported", x, w, stride=0),
+        E(RuntimeError, "dilation should be greater than zero", x, w, dilation=(1, 0)),
+        E(RuntimeError, "negative padding is not supported", x, w, padding=-1),
+        E(RuntimeError, "single integer value or a list of 2 values", x, w, stride=(1, 1, 1)),
+        E(RuntimeError, "padding='same' is not supported for strided", x, w, stride=2, padding="same"),
+        E(RuntimeError, "Invalid padding string: 'full'", x, w, padding="full"),
+        E(NotImplementedError, "not implemented for bool", np.ones((1, 1, 2, 2), bool), np.ones((1, 1, 1, 1), bool)),
+        E(TypeError, "must be Tensor", [[1.0]], w),
+        E(TypeError, "weight and bias must be Tensors", x, 2.0),
+    ]
+
+
+_CONV = {
+    "formula": r"y_{n,o,i} = b_o + \sum_{c,t} w_{o,c,t}\, x_{n,c,\,i s + t d - p}",
+    "derivative": r"\bar x_{n,c,j} = \sum_{o,t,i:\; i s + t d - p = j} w_{o,c,t}\, \bar y_{n,o,i}, \quad "
+    r"\bar w_{o,c,t} = \sum_{n,i} \bar y_{n,o,i}\, x_{n,c,\,i s + t d - p}, \quad \bar b_o = \sum_{n,i} \bar y_{n,o,i}",
+    "reference": convolution_loops,
+}
+
+
+@function("conv2d", spaces="torch functional", samples=_conv_samples, errors=_conv_errors, **_CONV)
+def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Two-dimensional convolution (cross-correlation: the filter is not flipped).
+
     Args:
-        input: {input}; the batch may be absent.
-        weight: {weight}.
-        bias: ({outputs},) or None.
-        stride, dilation: an int, or one for each spatial dimension.
-        padding: zeros added on both sides{strings}.
+        input: (N, C, H, W) or (C, H, W), float or integer.
+        weight: (O, C/groups, KH, KW), of the same dtype.
+        bias: (O,) or None.
+        stride, dilation: steps between windows and between the taps of a window; an int or a pair.
+        padding: zeros added on both sides, an int or a pair; or ``"valid"`` for none, ``"same"`` for an output as large as
+            the input (stride 1).
+        groups: the channels are split into so many groups that do not see each other; C groups make a depthwise convolution.
+
+    Returns:
+        (N, O, OH, OW) with OH = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1, and OW likewise.
+
+    Raises:
+        RuntimeError: where channels, groups, bias or dtypes do not fit, or the kernel is larger than the padded input.
+
+    >>> import minigrad
+    >>> from minigrad.nn import functional as F
+    >>> image = minigrad.arange(9.0).reshape(1, 1, 3, 3)
+    >>> F.conv2d(image, minigrad.ones(1, 1, 2, 2))
+    tensor([[[[ 8., 12.],
+              [20., 24.]]]])
+    """
+    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+@function("conv1d", spaces="torch functional",
+          samples=lambda r: [S(normal(r, 2, 2, 6), normal(r, 3, 2, 3), normal(r, 3), stride=2, padding=1, dilation=2), S(normal(r, 2, 5), normal(r, 2, 1, 2), groups=2, padding="same")],
+          errors=lambda r: [E(RuntimeError, r"expected input\[1, 2, 5\] to have 3 channels", normal(r, 1, 2, 5), normal(r, 4, 3, 3)),
+                            E(RuntimeError, r"Kernel size: \(3\)", normal(r, 1, 2, 2), normal(r, 4, 2, 3)),
+                            E(RuntimeError, r"Expected 2D \(unbatched\) or 3D \(batched\) input to conv1d", normal(r, 2), normal(r, 4, 2, 3))],
+          **_CONV)  # fmt: skip
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """One-dimensional convolution, for instance over time.
+
+    Args:
+        input: (N, C, L) or (C, L).
+        weight: (O, C/groups, K).
+        bias: (O,) or None.
+        stride, padding, dilation, groups: as in :func:`conv2d`.
+
+    Returns:
+        (N, O, (L + 2 padding - dilation (K - 1) - 1) // stride + 1).
+
+    Raises:
+        RuntimeError: where channels, groups, bias or dtypes do not fit, or the kernel is larger than the padded input.
+
+    >>> import minigrad
+    >>> from minigrad.nn import functional as F
+    >>> F.conv1d(minigrad.tensor([[1.0, 2.0, 4.0, 8.0]]), minigrad.tensor([[[-1.0, 1.0]]]))
+    tensor([[1., 2., 4.]])
+    """
+    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+@function("conv3d", spaces="torch functional",
+          samples=lambda r: [S(normal(r, 1, 2, 3, 3, 3), normal(r, 2, 2, 2, 2, 1), normal(r, 2), stride=(1, 2, 1), padding=(1, 0, 0), dilation=(2, 1, 1)),
+                             S(normal(r, 2, 3, 2, 2), normal(r, 2, 1, 2, 1, 2), groups=2, padding="same")],
+          errors=lambda r: [E(RuntimeError, "to have 3 channels", normal(r, 1, 2, 2, 2, 2), normal(r, 1, 3, 1, 1, 1)),
+                            E(RuntimeError, r"Expected 4D \(unbatched\) or 5D \(batched\) input to conv3d.*depth, height, width", normal(r, 2), normal(r, 1, 3, 1, 1, 1))],
+          **_CONV)  # fmt: skip
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Three-dimensional convolution, for instance over the frames of a film.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W).
+        weight: (O, C/groups, KD, KH, KW).
+        bias: (O,) or None.
+        stride, padding, dilation, groups: as in :func:`conv2d`, with three sizes.
+
+    Returns:
+        (N, O, OD, OH, OW).
+
+    Raises:
+        RuntimeError: where channels, groups, bias or dtypes do not fit, or the kernel is larger than the padded input.
+
+    >>> import minigrad
+    >>> from minigrad.nn import functional as F
+    >>> F.conv3d(minigrad.ones(1, 1, 4, 4, 4), minigrad.ones(2, 1, 3, 3, 3)).shape
+    minigrad.Size([1, 2, 2, 2, 2])
+    """
+    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+# ------------------------------------------------------------------------------------------------------------------ transposed
+def _transpose_convolve(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    name = f"conv_transpose{n}d"
+    input, was_batched = batched(name, input, n)
+    x_shape, w_shape = input.array.shape, _checked(name, n, input, weight, bias, groups, transposed=True)
+    stride, dilation = sizes("stride", stride, n, positive=True), sizes("dilation", dilation, n, positive=True)
+    if isinstance(padding, str):
+        raise TypeError(f"{name}(): argument 'padding' must be an int or a tuple of ints, not {padding!r}")
+    padding, extra = sizes("padding", padding, n), sizes("output_padding", output_padding, n)
+    if x_shape[1] != w_shape[0]:
+        raise ShapeError(
+            f"Given transposed=1, weight of size {list(w_shape)}, expected input{list(x_shape)} to have {w_shape[0]} channels, "
+            f"but got {x_shape[1]} channels instead; the weight of a transposed convolution is (in_channels, out_channels/groups, ...)"
+        )
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise ShapeError(
+            f"output padding must be smaller than either stride or dilation, but got output_padding={list(extra)}, "
+            f"stride={list(stride)}, dilation={list(dilation)}"
+        )
+    size = tuple(
+        (m - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for m, k, s, p, d, e in zip(x_shape[2:], w_shape[2:], stride, padding, dilation, extra)
+    )
+    if min(size) < 1 or min(x_shape[2:]) < 1:
+        raise ShapeError(
+            f"Given input size per channel: {sides(x_shape[2:])}. Calculated output size per channel: {sides(size)}. "
+            f"Output size is too small; use less padding than {list(padding)}, a larger stride or a larger input"
+        )
+    params = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "size": size}
+    return unbatched(_with_bias(_product("conv2d_dx", input, weight, params), bias), was_batched)
+
+
+_TRANSPOSED = {
+    "formula": r"y_{n,o,j} = b_o + \sum_{c,t,i:\; i s + t d - p = j} w_{c,o,t}\, x_{n,c,i}",
+    "derivative": r"\bar x_{n,c,i} = \sum_{o,t} w_{c,o,t}\, \bar y_{n,o,\,i s + t d - p}, \quad "
+    r"\bar w_{c,o,t} = \sum_{n,i} x_{n,c,i}\, \bar y_{n,o,\,i s + t d - p}, \quad \bar b_o = \sum_{n,j} \bar y_{n,o,j}",
+    "reference": transposed_loops,
+}
+
+
+@function("conv_transpose2d", spaces="torch functional",
+          samples=lambda r: [S(normal(r, 2, 2, 3, 2), normal(r, 2, 3, 2, 2)),
+                             S(normal(r, 1, 2, 3, 2), normal(r, 2, 3, 2, 3), normal(r, 3), stride=(3, 2), padding=(1, 0), output_padding=(2, 1), dilation=(1, 2)),
+                             S(normal(r, 4, 2, 3), normal(r, 4, 1, 2, 2), normal(r, 2), groups=2, stride=2),
+                             S(normal(r, 0, 2, 3, 2), normal(r, 2, 3, 2, 2))],
+          errors=lambda r: [E(RuntimeError, "Given transposed=1.*to have 4 channels, but got 3", normal(r, 1, 3, 2, 2), normal(r, 4, 3, 1, 1)),
+                            E(RuntimeError, "output padding must be smaller than either stride or dilation", normal(r, 1, 2, 2, 2), normal(r, 2, 1, 2, 2), stride=2, output_padding=2),
+                            E(RuntimeError, r"Calculated output size per channel: \(-1 x -1\)", normal(r, 1, 2, 1, 1), normal(r, 2, 1, 3, 3), padding=2),
+                            E(RuntimeError, "Output size is too small", normal(r, 1, 2, 0, 1), normal(r, 2, 1, 3, 3)),
+                            E(RuntimeError, "expected bias to be 1-dimensional with 4 elements", normal(r, 1, 2, 2, 2), normal(r, 2, 2, 1, 1), normal(r, 2), groups=2),
+                            E(RuntimeError, "Expected 3D .unbatched. or 4D", normal(r, 2, 2), normal(r, 2, 2, 1, 1)),
+                            E(TypeError, "'padding' must be", normal(r, 1, 2, 2, 2), normal(r, 2, 2, 1, 1), padding="same")],
+          **_TRANSPOSED)  # fmt: skip
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """Two-dimensional transposed convolution: the derivative of :func:`conv2d` by its image, used to enlarge images.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        weight: (C, O/groups, KH, KW).
+        bias: (O,) or None.
+        stride, padding, dilation: those of the convolution whose derivative this is; an int or a pair.
+        output_padding: pixels added on the far side of the output, below stride or dilation: it says which of several image
+            sizes is meant.
         groups: the channels are split into so many groups that do not see each other.
-"""
+
+    Returns:
+        (N, O, OH, OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
+
+    Raises:
+        RuntimeError: where channels, bias, dtypes or output_padding do not fit, or the output would be empty.
+
+    >>> import minigrad
+    >>> from minigrad.nn import functional as F
+    >>> F.conv_transpose2d(minigrad.tensor([[[1.0, 2.0]]]), minigrad.ones(1, 1, 1, 2), stride=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    return _transpose_convolve(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def _documented(strings=", or ``'valid'`` (none) or ``'same'`` (the output is as large as the input)", **shapes):
-    """Fill the shapes into the argument list that all these docstrings share."""
+@function("conv_transpose1d", spaces="torch functional",
+          samples=lambda r: [S(normal(r, 2, 2, 4), normal(r, 2, 3, 3), normal(r, 3), stride=2, padding=1, output_padding=1, dilation=2), S(normal(r, 2, 4), normal(r, 2, 1, 2), groups=2)],
+          errors=lambda r: [E(RuntimeError, "Given transposed=1", normal(r, 1, 2, 5), normal(r, 4, 3, 3))], **_TRANSPOSED)  # fmt: skip
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """One-dimensional transposed convolution.
 
-    def decorate(f):
-        f.__doc__ = f.__doc__.replace("\n    @ARGUMENTS\n", _ARGUMENTS.format(strings=strings, **shapes))
-        return f
+    Args:
+        input: (N, C, L) or (C, L).
+        weight: (C, O/groups, K).
+        bias: (O,) or None.
+        stride, padding, output_padding, groups, dilation: as in :func:`conv_transpose2d`.
 
-    return decorate
+    Returns:
+        (N, O, (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1).
+
+    Raises:
+        RuntimeError: where channels, bias, dtypes or output_padding do not fit, or the output would be empty.
+
+    >>> import minigrad
+    >>> from minigrad.nn import functional as F
+    >>> F.conv_transpose1d(minigrad.tensor([[1.0, 2.0]]), minigrad.ones(1, 1, 3), stride=2)
+    tensor([[1., 1., 3., 2., 2.]])
+    """
+    return _transpose_convolve(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@function("conv_transpose3d", spaces="torch functional",
+          samples=lambda r: [S(normal(r, 1, 2, 2, 2, 2), normal(r, 2, 1, 2, 2, 1), normal(r, 1), stride=(1, 2, 1), output_padding=(0, 1, 0), padding=(1, 0, 0), dilation=(2, 1, 1)),
+                             S(normal(r, 2, 1, 2, 2), normal(r, 2, 1, 1, 2, 2), groups=2)],
+          errors=lambda r: [E(RuntimeError, "Given transposed=1", normal(r, 1, 2, 2, 2, 2), normal(r, 4, 3, 1, 1, 1))], **_TRANSPOSED)  # fmt: skip
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """Three-dimensional transposed convolution.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W).
+        weight: (C, O/groups, KD, KH, KW).
+        bias: (O,) or None.
+        stride, padding, output_padding, groups, dilation: as in :func:`conv_transpose2d`, with three sizes.
+
+    Returns:
+        (N, O, OD, OH, OW).
+
+    Raises:
+        RuntimeError: where channels, bias, dtypes or output_padding do not fit, or the output would be empty.
+
+    >>> import minigrad
+    >>> from minigrad.nn import functional as F
+    >>> F.conv_transpose3d(minigrad.ones(1, 2, 2, 2, 2), minigrad.ones(2, 3, 2, 2, 2), stride=2).shape
+    minigrad.Size([1, 3, 4, 4, 4])
+    """
+    return _transpose_convolve(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

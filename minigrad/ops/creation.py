@@ -4,11 +4,14 @@ import numpy as np
 
 from .. import backends
 from ..device import device as Device
-from ..dtype import DType, array_dtype, as_dtype, get_default_dtype, of_numpy
+from ..dtype import ALL, DType, array_dtype, as_dtype, get_default_dtype
 from ..errors import DtypeError, describe
 from ..op import E, S, function, op
 from ..tensor import Size, Tensor, wrap
 from .samples import normal
+
+_FLOAT64 = np.dtype("float64")
+_KNOWN = frozenset(d.dtype for d in ALL)
 
 
 # ------------------------------------------------------------------------- words that rules need: constants like an array
@@ -70,7 +73,7 @@ def placed(array, dtype, device, requires_grad=False):
 # ------------------------------------------------------------------------------------------------------------------ from data
 def supported(name, array):
     """The array, if minigrad has its dtype; else an error that says what to do."""
-    if array.dtype in of_numpy:
+    if array.dtype in _KNOWN:
         if array.dtype.isnative:
             return array
         raise ValueError(
@@ -123,11 +126,11 @@ def array_of(data, name="tensor"):
         array = np.array(data)
     except ValueError as error:
         raise ValueError(f"{name}: expected nested lists of equal lengths: {error}") from None
-    if array.dtype == np.float64 and np.float64 not in found and (found or isinstance(data, float | list | tuple)):
+    if array.dtype == _FLOAT64 and _FLOAT64 not in found and (found or isinstance(data, float | list | tuple)):
         array = array.astype(get_default_dtype().dtype)  # Python floats; NumPy's own float64 stays
     if array.dtype == np.complex128:
         array = array.astype(np.complex64)
-    if array.dtype not in of_numpy:
+    if array.dtype not in _KNOWN:
         kind = "too large an integer" if array.dtype.kind in "Ou" else f"NumPy dtype {array.dtype}"
         raise TypeError(f"{name}: could not make a tensor of {describe(data)} ({kind}); give numbers or nested lists of numbers")
     return array

@@ -52,6 +52,11 @@ def unbatched(output, was_batched):
     return output if was_batched else output.reshape(output.array.shape[1:])
 
 
+def out_sizes(size, kernel, stride, padding, dilation):
+    """How many positions a window has along each spatial dimension."""
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation))
+
+
 def sides(values):
     """Sizes as they stand in messages: 3 x 3."""
     return "(" + " x ".join(map(str, values)) + ")"

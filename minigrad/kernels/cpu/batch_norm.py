@@ -1,6 +1,7 @@
 """batch_norm with the statistics of the batch.
 
-Shapes: images x (N, C, S) with S pixels, a plane (S,) at a time; tables x (N, C), a row at a time. What belongs to a channel (C,).
+Shapes: images x (N, C, S) with S pixels, a plane (S,) at a time; tables x (N, C), a row at a time. What belongs to a
+channel (C,).
 """
 
 import numpy as np

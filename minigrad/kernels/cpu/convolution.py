@@ -1,9 +1,10 @@
-"""conv2d and its two derivatives: unfold some samples or rows into a buffer that stays in cache, then one matrix product.
+"""conv2d and its two derivatives: unfold some samples or rows into a buffer that stays in cache, then multiply.
 
-The loops are Numba's; the product is NumPy's ``matmul``, that is its BLAS with its threads. ``planes`` explains the layout.
+The loops are Numba's; the product is NumPy's ``matmul``, that is its BLAS with its threads. ``planes`` explains the
+layout.
 
-Shapes: x (N, C, H, W), weight (O, C/groups, KH, KW), y and g (N, O, OH, OW). A block holds B samples, or some rows of one
-sample, and M pixels of each; T = KH*KW.
+Shapes: x (N, C, H, W), weight (O, C/groups, KH, KW), y and g (N, O, OH, OW). A block holds B samples, or some rows of
+one sample, and M pixels of each; T = KH*KW.
 """
 
 from dataclasses import dataclass

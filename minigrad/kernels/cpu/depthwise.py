@@ -1,8 +1,9 @@
 """Convolutions with one input channel a group: each would be a matrix product of a single row, so no product is made.
 
-A padded image with rows of width ``plane_w`` is one flat array, and the pixels that one tap meets, output after output, are
-one contiguous run of it; only between two output rows a few come along that no output wants. So a tap is one long multiply-add, three
-at a time keep the sums in registers, and the unwanted columns are dropped or kept at zero. ``planes`` says how strides become this case.
+A padded image with rows of width ``plane_w`` is one flat array, and the pixels that one tap meets, output after
+output, are one contiguous run of it; only between two output rows a few come along that no output wants. So a tap is
+one long multiply-add, three at a time keep the sums in registers, and the unwanted columns are dropped or kept at
+zero. ``planes`` says how strides become this case.
 
 Shapes: planes (B, C, P), weight (O, T), y and g (B, O, OH, OW), line (R,) with R = (OH - 1) * plane_w + OW.
 """

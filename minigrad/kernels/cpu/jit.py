@@ -1,7 +1,7 @@
 """The one way the CPU kernels are compiled.
 
-Kernels are serial and release the GIL, so that data-loading threads run beside them. Division follows IEEE rules instead
-of raising, which also keeps a test for zero out of every loop.
+Kernels are serial and release the GIL, so that data-loading threads run beside them. Division follows IEEE rules
+instead of raising, which also keeps a test for zero out of every loop.
 
 ``REASSOC`` lets LLVM reorder a sum, which is what makes a reduction use vector registers. It promises nothing about NaN
 and infinity, so both come out right. ``CONTRACT`` only allows fused multiply-adds: polynomials need it, because their
@@ -37,8 +37,8 @@ def jit(function=None, *, flags=REASSOC, inline=False):
 def _expire_with_any_source(compiled):
     """Let a cached kernel expire when any file of this folder changes.
 
-    Numba looks only at the file of the kernel itself: after a change to a helper in another file it would load the old code
-    and return the old numbers.
+    Numba looks only at the file of the kernel itself: after a change to a helper in another file it would load the
+    old code and return the old numbers.
     """
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)  # absent where compilation is off
     if hasattr(cache_file, "_source_stamp"):

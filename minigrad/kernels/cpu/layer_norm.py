@@ -1,6 +1,7 @@
 """layer_norm over the last axis, forward and backward in one pass each over rows that stay in cache.
 
-Shapes: x, y, gradients (R, C) with C the normalised axis; weight, bias (C,); mean, rstd (..., 1), inside the loops (R,).
+Shapes: x, y, gradients (R, C) with C the normalised axis; weight, bias (C,); mean, rstd (..., 1), inside the loops
+(R,).
 """
 
 import numpy as np

@@ -8,6 +8,7 @@ import numpy as np
 from .jit import jit
 
 ROUNDS = 10
+LANES = 256  # blocks that go through a round together: the loop over them is the one that LLVM vectorises
 MULTIPLIER_0, MULTIPLIER_2 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)  # added to the key from round to round
 LOW, WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -23,12 +24,34 @@ def philox_bits(key, *, count):
 
 @jit
 def _blocks(seed, offset, words):
-    for b in range(words.shape[0]):
-        counter = np.uint64(offset + np.uint64(b))
-        c0, c1, c2, c3 = counter & LOW, counter >> WORD, np.uint64(0), np.uint64(0)
+    """words (B, 4)"""
+    state = np.empty((4, LANES), np.uint32)
+    for first in range(0, words.shape[0], LANES):
+        _count(offset + np.uint64(first), state)
         k0, k1 = seed & LOW, seed >> WORD
-        for _ in range(ROUNDS):  # of constant length: unrolled, so that the loop over blocks is vectorised
-            p0, p2 = MULTIPLIER_0 * c0, MULTIPLIER_2 * c2
-            c0, c1, c2, c3 = (p2 >> WORD) ^ c1 ^ k0, p2 & LOW, (p0 >> WORD) ^ c3 ^ k1, p0 & LOW
+        for _ in range(ROUNDS):
+            _round(state, k0, k1)
             k0, k1 = (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
-        words[b, 0], words[b, 1], words[b, 2], words[b, 3] = c0, c1, c2, c3
+        target = words[first : first + LANES]
+        for b in range(target.shape[0]):
+            for word in range(4):
+                target[b, word] = state[word, b]
+
+
+@jit
+def _count(offset, state):
+    low, high = state[0], state[1]
+    for b in range(LANES):
+        counter = np.uint64(offset + np.uint64(b))
+        low[b] = counter & LOW
+        high[b] = counter >> WORD
+    state[2:] = 0
+
+
+@jit
+def _round(state, k0, k1):
+    c0, c1, c2, c3 = state[0], state[1], state[2], state[3]
+    for b in range(LANES):
+        p0, p2 = MULTIPLIER_0 * np.uint64(c0[b]), MULTIPLIER_2 * np.uint64(c2[b])
+        c0[b], c2[b] = ((p2 >> WORD) ^ np.uint64(c1[b]) ^ k0) & LOW, ((p0 >> WORD) ^ np.uint64(c3[b]) ^ k1) & LOW
+        c1[b], c3[b] = p2 & LOW, p0 & LOW

@@ -1,11 +1,12 @@
 """Loops of the convolutions over *planes*, in which the pixels that a tap meets along an output row lie side by side.
 
-With stride 1 the plane is the padded image. A stride (sh, sw) deals the padded image into sh * sw phase planes, pixel (i, j)
-into plane (i % sh, j % sw) at (i // sh, j // sw): within its plane each tap of the window has stride 1 again. The strided access is
-paid once for each pixel, not once for each tap, and the inner loops below are plain copies and sums.
+With stride 1 the plane is the padded image. A stride (sh, sw) deals the padded image into sh * sw phase planes, pixel
+(i, j) into plane (i % sh, j % sw) at (i // sh, j // sw): within its plane each tap of the window has stride 1 again.
+The strided access is paid once for each pixel, not once for each tap, and the inner loops below are plain copies and
+sums.
 
-Shapes: B samples, C channels, P the pixels of all planes of a channel, T taps. ``starts`` (T,) is where in P a tap begins, and
-``plane_w`` the distance between two rows.
+Shapes: B samples, C channels, P the pixels of all planes of a channel, T taps. ``starts`` (T,) is where in P a tap
+begins, and ``plane_w`` the distance between two rows.
 """
 
 from .jit import jit

@@ -106,14 +106,14 @@ def _max_of_windows(planes, kernel_size, stride, padding, dilation, y, indices):
 
 @jit(inline=True)
 def _better(best, index, value, at):
-    """The first of equal maxima, but the last of several NaN, as in PyTorch. Selects: a branch would be mispredicted."""
+    """The first of equal maxima, but the last of several NaN, as in PyTorch."""
     takes = (value > best) | (value != value)
     return value if takes else best, at if takes else index
 
 
 @jit
 def _scatter_add(g, indices, dx):
-    """dx (Q, H*W) += g (Q, OH*OW) at the indices. Returns the position of the first index that is out of range, or -1."""
+    """dx (Q, H*W) += g (Q, OH*OW) at the indices. Returns the position of an index that is out of range, or -1."""
     pixels = dx.shape[1]
     for q in range(g.shape[0]):
         values, targets, row = g[q], indices[q], dx[q]

@@ -1,4 +1,4 @@
-"""softmax, log_softmax and cross_entropy over the rows of float32 arrays: a row stays in cache from its first pass to its last.
+"""softmax, log_softmax and cross_entropy over the rows of float32 arrays, a row at a time: it stays in cache.
 
 Shapes: x, y, logits (R, C); what belongs to a row (R,).
 """
@@ -59,8 +59,8 @@ def _maximum(bits):
     """The maximum of float32 numbers from their ``bits``.
 
     As integers with the magnitude of negative numbers turned over, floats sort in their order, and LLVM vectorises an
-    integer maximum. A float maximum it may only vectorise where NaN is promised away. NaN is left out or found: in both cases
-    exp(x - maximum) is NaN, and so is the row.
+    integer maximum. A float maximum it may only vectorise where NaN is promised away. NaN is left out or found: in
+    both cases exp(x - maximum) is NaN, and so is the row.
     """
     best = LOWEST
     for j in range(bits.size):

@@ -1,0 +1,446 @@
+"""What all optimizers share: parameter groups, state, hooks, state dicts, and how an update rule is run.
+
+An optimizer is its update rule, an operation of kind "update" written once as array text. Its array inputs are the
+parameter, the gradient and the state; its outputs are the new parameter and the new state, in the same order.
+"""
+
+import copy
+import functools
+import itertools
+import warnings
+from collections import defaultdict
+
+from .. import backends, errors, kernels
+from ..dispatch import apply, tracer
+from ..dtype import float32, float64, get_default_dtype
+from ..graph import enable_grad, no_grad, serial, writes
+from ..tensor import Handle, Tensor, wrap
+from ..views import write
+
+required = object()  # the default of an option that every parameter group must give itself
+
+_HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
+
+
+# ------------------------------------------------------------------------------------------------------ running a rule
+def update(rule, tensors, params):
+    """Run the update ``rule`` for one parameter and write its results into the memory of ``tensors``.
+
+    ``tensors`` are the parameter, its gradient and its state; a state that the settings do not use is None. A kernel that
+    accepts the call writes in place, else the rule's text runs on the raw arrays: a step is called so often on small
+    parameters that not even Tensors are made. Only under a trace does the rule run as an ordinary operation.
+    """
+    if tracer.get() is not None:
+        return _traced_update(rule, tensors, params)
+    arrays = [None if t is None else t.array for t in tensors]
+    p = arrays[0]
+    xp = backends.by_type.get(p.__class__) or backends.of(p)
+    kernel = kernels.table(xp.name).get(rule.name)
+    if kernel is not None and kernel.accepts(*arrays, **params):
+        kernel.run(*arrays, **params)
+    elif p.dtype.kind == "c":
+        _complex_update(xp, rule, arrays, params)
+    else:
+        _store(arrays, getattr(xp, rule.name)(*arrays, **params))
+    writes.stamp(p)
+
+
+def _store(arrays, results):
+    """Results follow the arrays, less the gradient and what is None."""
+    arrays[0][...] = results[0]
+    i = 1
+    for old in arrays[2:]:
+        if old is not None:
+            old[...] = results[i]
+            i += 1
+
+
+def _complex_update(xp, rule, arrays, params):
+    """A complex number is updated as two independent real ones, as in PyTorch."""
+    real = [None if a is None else xp.np.ascontiguousarray(a).view(a.real.dtype) for a in arrays]
+    results = getattr(xp, rule.name)(*real, **params)
+    _store(arrays, [r.view(arrays[0].dtype).reshape(arrays[0].shape) for r in results])
+
+
+def _traced_update(rule, tensors, params):
+    with no_grad():
+        results = apply(rule, tuple(tensors), dict(params))
+        changed = [t for i, t in enumerate(tensors) if i != 1 and t is not None]
+        for old, new in zip(changed, results):
+            write(old, new)
+
+
+# --------------------------------------------------------------------------------------------------- settings and state
+def number(value):
+    """A setting that may be a one-element Tensor, such as the learning rate, as a Python float."""
+    return value if value.__class__ is float else float(value)
+
+
+def check(valid, what, value):
+    """ValueError with PyTorch's words for a setting out of its range."""
+    if not valid:
+        raise ValueError(f"Invalid {what}: {value}")
+
+
+def check_lr(lr):
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    check(0.0 <= number(lr), "learning rate", lr)
+
+
+def check_betas(betas):
+    for i, beta in enumerate(betas):
+        check(0.0 <= number(beta) < 1.0, f"beta parameter at index {i}", beta)
+
+
+def zeros(p, value=0.0):
+    """A state of the shape, dtype and device of ``p``."""
+    return wrap(backends.of(p.array).full_like(p.array, value=value))
+
+
+def counter(value=0.0):
+    """A number in the state, such as the step count: a 0-d tensor on the CPU, as in PyTorch's state dicts."""
+    return wrap(backends.numpy.np.full((), value, (float64 if get_default_dtype() is float64 else float32).dtype))
+
+
+def advance(state):
+    """Count one more step, and return how many there have been, as a Python float."""
+    step = state["step"]
+    if step.__class__ is not Tensor:  # a state dict of an old version: a plain number
+        step = state["step"] = counter(float(step))
+    array = step.array
+    array += 1
+    return float(array)
+
+
+# ------------------------------------------------------------------------------------------------------------ optimizers
+def _with_hooks(step):
+    """``step`` of a class, with the hooks before and after it. A step that calls super().step() runs them once."""
+
+    @functools.wraps(step)
+    def call(self, *args, **kwargs):
+        if type(self).step is not call:
+            return step(self, *args, **kwargs)
+        self._opt_called = True
+        for hook in list(self._hooks["step_pre"].values()):
+            result = hook(self, args, kwargs)
+            if result is not None:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise RuntimeError(f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
+                args, kwargs = result
+        loss = step(self, *args, **kwargs)
+        for hook in list(self._hooks["step_post"].values()):
+            hook(self, args, kwargs)
+        return loss
+
+    call.hooked = True
+    return call
+
+
+class Optimizer:
+    """The base of all optimizers. A subclass defines ``step()`` and passes its options to ``__init__`` as ``defaults``.
+
+    Args:
+        params: an iterable of Tensors, of (name, Tensor) pairs, or of dicts: one dict is a parameter group with a list of
+            Tensors under ``"params"`` and options of its own.
+        defaults: dict of options for the groups that do not give them.
+
+    Raises:
+        ValueError: for no parameters at all, a non-leaf, an integer tensor, or a parameter in two groups.
+        TypeError: for anything that is no Tensor.
+
+    >>> import minigrad
+    >>> class Sign(minigrad.optim.Optimizer):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params, {"lr": lr})
+    ...     @minigrad.no_grad()
+    ...     def step(self, closure=None):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p -= group["lr"] * minigrad.sign(p.grad)
+    >>> w = minigrad.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = Sign([w], lr=0.25)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([ 0.7500, -1.7500], requires_grad=True)
+    """
+
+    _opt_called = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__ and not hasattr(cls.step, "hooked"):
+            cls.step = _with_hooks(cls.step)
+
+    def __init__(self, params, defaults):
+        self.defaults = defaults
+        self._hooks = {kind: {} for kind in _HOOKS}
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                f"but got {type(params).__name__}; write [tensor] for a single one"
+            )
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list: has the model any parameters, or was a generator used up?")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def step(self, closure=None):
+        """Update every parameter that has a gradient. ``closure``, if given, computes the loss again and returns it."""
+        raise NotImplementedError(f"{type(self).__name__} must define step()")
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradients of all parameters; with ``set_to_none=False`` keep them as zeros."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                if set_to_none:
+                    p.grad = None
+                else:
+                    if p.grad.node is not None:
+                        p.grad = p.grad.detach()
+                    with no_grad():
+                        write(p.grad, 0.0)
+
+    # ------------------------------------------------------------------------------------------------ parameter groups
+    def add_param_group(self, param_group):
+        """Add a group of parameters with options of its own, for instance to train layers that were frozen before."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        _unpack_names(param_group)
+        for p in param_group["params"]:
+            _check_parameter(p)
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            param_group.setdefault(name, default)
+        ids = [id(p) for p in param_group["params"]]
+        if len(ids) != len(set(ids)):
+            warnings.warn("optimizer contains a parameter group with duplicate parameters: each is updated that many times", stacklevel=3)
+        for group in self.param_groups:
+            if ("param_names" in param_group) != ("param_names" in group):
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. cannot add param group "
+                    f"{'with' if 'param_names' in param_group else 'without'} names to the optimizer"
+                )
+        if not set(ids).isdisjoint(id(p) for group in self.param_groups for p in group["params"]):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(param_group)
+
+    # ------------------------------------------------------------------------------------------------------------ hooks
+    def _register(self, kind, hook, prepend=False):
+        hooks, key = self._hooks[kind], serial()
+        others = dict(hooks)
+        if prepend:
+            hooks.clear()
+        hooks[key] = hook
+        hooks.update(others)
+        return Handle(hooks, key)
+
+    def register_step_pre_hook(self, hook):
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new (args, kwargs). Returns a handle."""
+        return self._register("step_pre", hook)
+
+    def register_step_post_hook(self, hook):
+        """Call ``hook(optimizer, args, kwargs)`` after each step. Returns a handle with ``remove()``."""
+        return self._register("step_post", hook)
+
+    def register_state_dict_pre_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer)`` before ``state_dict()``."""
+        return self._register("state_dict_pre", hook, prepend)
+
+    def register_state_dict_post_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``; it may return another dict."""
+        return self._register("state_dict_post", hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer, state_dict)`` before ``load_state_dict()``; it may return another dict."""
+        return self._register("load_state_dict_pre", hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer)`` after ``load_state_dict()``."""
+        return self._register("load_state_dict_post", hook, prepend)
+
+    # ------------------------------------------------------------------------------------------------------ state dicts
+    def state_dict(self):
+        """State and options as a dict, parameters named by their position: ``{"state": {0: ...}, "param_groups": [...]}``."""
+        for hook in self._hooks["state_dict_pre"].values():
+            hook(self)
+        index = {}
+        for group in self.param_groups:
+            for p in group["params"]:
+                index.setdefault(id(p), len(index))
+        groups = []
+        for group in self.param_groups:
+            packed = {k: v for k, v in group.items() if k != "params"}
+            packed["params"] = [index[id(p)] for p in group["params"]]
+            groups.append(packed)
+        state = {index[id(k)] if isinstance(k, Tensor) else k: v for k, v in self.state.items()}
+        result = {"state": state, "param_groups": groups}
+        for hook in self._hooks["state_dict_post"].values():
+            changed = hook(self, result)
+            result = result if changed is None else changed
+        return result
+
+    def load_state_dict(self, state_dict):
+        """Continue from a :meth:`state_dict`. Its tensors are copied, in the dtype and on the device of each parameter.
+
+        Create learning rate schedulers before this: creating one resets the learning rate.
+
+        Raises:
+            ValueError: where the parameter groups have other lengths.
+        """
+        state_dict = dict(state_dict)
+        for hook in self._hooks["load_state_dict_pre"].values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        groups, saved = self.param_groups, copy.deepcopy(state_dict["param_groups"])
+        if len(groups) != len(saved):
+            raise ValueError(
+                f"loaded state dict has a different number of parameter groups: {len(saved)}, and the optimizer has {len(groups)}"
+            )
+        for i, (group, other) in enumerate(zip(groups, saved)):
+            if len(group["params"]) != len(other["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                    f"group {i} has {len(other['params'])} parameters there and {len(group['params'])} here"
+                )
+        parameters = dict(zip(_flat(saved), _flat(groups)))
+        state = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            if key in parameters:
+                state[parameters[key]] = _fitted(parameters[key], value)
+            else:
+                state[key] = value
+        for group, other in zip(groups, saved):
+            other["params"] = group["params"]
+            if "param_names" in group:
+                other.setdefault("param_names", group["param_names"])
+        self.__setstate__({"state": state, "param_groups": saved})
+        for hook in self._hooks["load_state_dict_post"].values():
+            hook(self)
+
+    def __getstate__(self):
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if "_hooks" not in self.__dict__:
+            self._hooks = {kind: {} for kind in _HOOKS}
+        for group in self.param_groups:
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+
+    def __repr__(self):
+        lines = [type(self).__name__ + " ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+
+class RuleOptimizer(Optimizer):
+    """An optimizer whose step is one update operation for each parameter that has a gradient.
+
+    A subclass names its ``rule`` and defines ``start(p, group)``, the first state of a parameter as a dict, and
+    ``arguments(group, state)``: the state tensors that the rule reads after parameter and gradient, and its settings.
+    """
+
+    rule = None
+
+    def start(self, p, group):
+        raise NotImplementedError
+
+    def arguments(self, group, state):
+        raise NotImplementedError
+
+    def step(self, closure=None):
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: function that computes the loss again, with its gradients, and returns it.
+
+        Returns:
+            what the closure returned, or None.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                g = p.grad
+                if g is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(self.start(p, group))
+                tensors, settings = self.arguments(group, state)
+                update(self.rule, (p, g, *tensors), settings)
+        return loss
+
+
+def check_hints(foreach=None, fused=None, differentiable=False):
+    """PyTorch's options about how a step is run. Groups keep them for state dicts; one way of running is enough here."""
+    if differentiable:
+        raise NotImplementedError(
+            "differentiable=True: a step is not recorded, so no gradient flows through it; write the update as operations "
+            "on tensors (w = w - lr * grad, with autograd.grad(..., create_graph=True))"
+        )
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def _unpack_names(group):
+    """``group["params"]`` becomes a list of Tensors; names given with them go to ``group["param_names"]``."""
+    params = group["params"]
+    if isinstance(params, set | frozenset):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+            "will change between runs. Please use a list instead."
+        )
+    params = [params] if isinstance(params, Tensor) else list(params)
+    names = [p[0] for p in params if isinstance(p, tuple)]
+    if names:
+        if len(names) != len(params):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        group["param_names"] = names
+        params = [p[1] for p in params]
+    group["params"] = params
+
+
+def _check_parameter(p):
+    if not isinstance(p, Tensor):
+        raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {errors.describe(p)}")
+    if not (p.is_leaf or p.retains_grad):
+        raise ValueError(
+            f"can't optimize a non-leaf Tensor: this one was computed ({p.grad_fn}); pass the leaf that it comes from, "
+            f"or make a leaf of it with x.detach().requires_grad_()"
+        )
+    if not p.requires_grad and not (p.is_floating_point() or p.is_complex()):
+        raise ValueError(f"can't optimize a Tensor of dtype {p.dtype}: only floating point tensors have gradients; convert it with .float()")
+
+
+def _flat(groups):
+    return itertools.chain.from_iterable(group["params"] for group in groups)
+
+
+def _fitted(p, value, key=None):
+    """A copy of a loaded state in the dtype and on the device of its parameter; step counts stay as they are."""
+    if isinstance(value, Tensor):
+        value = value.detach()
+        if key != "step" and not (value.ndim == 0 and p.ndim):
+            value = value.to(device=p.device, dtype=p.dtype if p.is_floating_point() else None)
+        return wrap(value.array.copy())
+    if isinstance(value, dict):
+        return {k: _fitted(p, v, k) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_fitted(p, v) for v in value)
+    return value

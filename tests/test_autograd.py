@@ -1,0 +1,408 @@
+"""What PyTorch promises about recording and backward passes."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import autograd
+
+
+def leaf(*values):
+    return minigrad.tensor(values, dtype=minigrad.float64, requires_grad=True)
+
+
+def test_gradients_accumulate_in_leaves():
+    x = leaf(1.0, 2.0)
+    (x * 3).sum().backward()
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+    x.grad = None
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_accumulation_keeps_the_gradient_object():
+    x = leaf(1.0)
+    (x * 3).backward()
+    first = x.grad
+    (x * 3).backward()
+    assert x.grad is first and first.tolist() == [6.0]
+
+
+def test_no_two_gradients_share_memory():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    upstream = minigrad.ones(2, dtype=minigrad.float64)
+    (x + y).backward(upstream)
+    assert not np.shares_memory(x.grad.numpy(), y.grad.numpy())
+    assert not np.shares_memory(x.grad.numpy(), upstream.numpy())
+    z = leaf(1.0, 2.0)
+    z.reshape(2, 1).sum(1).backward(upstream)
+    assert not np.shares_memory(z.grad.numpy(), upstream.numpy())
+
+
+def test_diamond():
+    x = leaf(3.0)
+    b = x + x
+    c = b + b
+    (b * c).backward()
+    assert x.grad.tolist() == [48.0]  # d(2x * 4x)/dx = 16x
+
+
+def test_backward_twice_needs_retain_graph():
+    x = leaf(2.0)
+    y = x * x
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [8.0]
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()
+
+
+def test_non_scalar_needs_a_gradient():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="only for scalar outputs"):
+        (x * 2).backward()
+    with pytest.raises(RuntimeError, match="Mismatch in shape"):
+        (x * 2).backward(minigrad.ones(3, dtype=minigrad.float64))
+
+
+def test_no_history():
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        minigrad.ones(1).backward()
+
+
+def test_higher_orders():
+    x = leaf(2.0)
+    y = x**4
+    (g1,) = autograd.grad(y, x, create_graph=True)
+    (g2,) = autograd.grad(g1, x, create_graph=True)
+    (g3,) = autograd.grad(g2, x, create_graph=True)
+    assert [g1.item(), g2.item(), g3.item()] == [32.0, 48.0, 48.0]
+
+
+def test_grad_unused_input():
+    x, z = leaf(1.0), leaf(1.0)
+    y = x * 2
+    with pytest.raises(RuntimeError, match="not have been used"):
+        autograd.grad(y, [x, z], retain_graph=True)
+    assert autograd.grad(y, [x, z], allow_unused=True, retain_graph=True)[1] is None
+    assert autograd.grad(y, [x, z], materialize_grads=True)[1].tolist() == [0.0]
+
+
+def test_grad_of_inner_tensors_and_leaves_alone():
+    x = leaf(2.0)
+    h = x * 3
+    y = h * h
+    gh, gx = autograd.grad(y, [h, x])
+    assert gh.item() == 12.0 and gx.item() == 36.0 and x.grad is None
+
+
+def test_backward_inputs():
+    x, w = leaf(2.0), leaf(5.0)
+    h = x * w
+    (h * h).backward(inputs=[w])
+    assert x.grad is None and w.grad.tolist() == [40.0]
+
+
+def test_hooks_on_leaves_and_inner_tensors():
+    x = leaf(1.0, 1.0)
+    h = x * 2
+    seen = []
+    handle = h.register_hook(lambda g: g * 10)
+    h.register_hook(lambda g: seen.append(g.tolist()))
+    x.register_hook(lambda g: g + 1)
+    h.sum().backward()
+    assert seen == [[10.0, 10.0]] and x.grad.tolist() == [21.0, 21.0]
+    handle.remove()
+    x.grad = None
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_post_accumulate_hook():
+    x = leaf(1.0)
+    x.register_post_accumulate_grad_hook(lambda t: setattr(t, "seen", t.grad.item()))
+    (x * 7).backward()
+    assert x.seen == 7.0
+
+
+def test_retain_grad():
+    x = leaf(1.0)
+    h = x * 2
+    h.retain_grad()
+    (h * 3).backward()
+    assert h.grad.tolist() == [3.0] and h.retains_grad and not x.retains_grad
+
+
+def test_modes():
+    x = leaf(1.0)
+    with minigrad.no_grad():
+        assert not (x * 2).requires_grad
+        with minigrad.enable_grad():
+            assert (x * 2).requires_grad
+
+    @minigrad.no_grad()
+    def decorated():
+        return x * 2
+
+    @minigrad.inference_mode
+    def inferred():
+        return (x * 2).requires_grad, minigrad.is_inference_mode_enabled()
+
+    assert not decorated().requires_grad
+    assert inferred() == (False, True)
+    with minigrad.set_grad_enabled(False):
+        assert not minigrad.is_grad_enabled()
+    assert minigrad.is_grad_enabled()
+
+
+def test_modes_are_per_thread():
+    seen = []
+    with minigrad.no_grad():
+        t = threading.Thread(target=lambda: seen.append(minigrad.is_grad_enabled()))
+        t.start()
+        t.join()
+    assert seen == [True]
+
+
+def test_threads_can_run_backward_at_once():
+    x = leaf(*range(8))
+
+    def work(results, i):
+        y = leaf(*range(8))
+        for _ in range(50):
+            y.grad = None
+            ((y * x.detach()).sum() * i).backward()
+        results[i] = y.grad.tolist()
+
+    results = {}
+    threads = [threading.Thread(target=work, args=(results, i)) for i in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert all(results[i] == [i * v for v in range(8)] for i in range(4))
+
+
+def test_only_floats_can_require_gradients():
+    with pytest.raises(RuntimeError, match="floating point"):
+        minigrad.tensor([1, 2], requires_grad=True)
+
+
+def test_requires_grad_of_an_inner_tensor():
+    h = leaf(1.0) * 2
+    with pytest.raises(RuntimeError, match="leaf variables"):
+        h.requires_grad_(False)
+    assert not h.detach().requires_grad
+
+
+# -------------------------------------------------------------------------------------------------------------- writes in place
+def test_write_on_a_leaf_raises():
+    x = leaf(1.0)
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        x += 1
+    with minigrad.no_grad():
+        x += 1
+    assert x.tolist() == [2.0]
+
+
+def test_write_to_a_needed_value_raises():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    y = h * h
+    h += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_write_through_detach_and_data_is_seen():
+    for write in (lambda h: h.detach().add_(1), lambda h: h.data.mul_(2), lambda h: h[0:1].detach().zero_()):
+        x = leaf(1.0, 2.0)
+        h = x * 2
+        y = h * h
+        write(h)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
+
+
+def test_write_to_an_unneeded_value_is_legal():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    y = h + 3
+    h.zero_()
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_recurrence_in_place():
+    x = leaf(1.0)
+    h = minigrad.zeros(4, dtype=minigrad.float64)
+    h[0] = x[0]
+    for i in range(1, 4):
+        h[i] = h[i - 1] * 2
+    h.sum().backward()
+    assert x.grad.tolist() == [15.0]
+
+
+def test_version_counter():
+    x = minigrad.zeros(2)
+    assert x._version == 0
+    x.add_(1)
+    x[0] = 5
+    assert x._version == 2 and x.view(2)._version == 2
+
+
+# ----------------------------------------------------------------------------------------------------------------- own functions
+class Scale(autograd.Function):
+    @staticmethod
+    def forward(ctx, x, factor, name=None):
+        ctx.factor, ctx.name = factor, name
+        ctx.save_for_backward(x)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, g):
+        assert ctx.needs_input_grad == (True, False, False)
+        return g * ctx.factor, None, None
+
+
+def test_function():
+    x = leaf(1.0, 2.0)
+    Scale.apply(x, 3.0, "three").sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_function_is_differentiable_twice():
+    class Cube(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x**3
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            return g * 3 * y / x
+
+    x = leaf(2.0)
+    assert minigrad.testing.gradcheck(Cube.apply, (x,)) and minigrad.testing.gradgradcheck(Cube.apply, (x,))
+
+
+def test_function_with_setup_context_and_several_outputs():
+    class Split(autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * 2, x * 3, 7
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.set_materialize_grads(False)
+
+        @staticmethod
+        def backward(ctx, a, b, _=None):
+            assert b is None
+            return a * 2
+
+    x = leaf(1.0)
+    first, second, number = Split.apply(x)
+    assert number == 7 and second.requires_grad
+    first.backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_once_differentiable():
+    class Once(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        @autograd.once_differentiable
+        def backward(ctx, g):
+            return g * 2 * ctx.saved_tensors[0]
+
+    x = leaf(3.0)
+    (g,) = autograd.grad(Once.apply(x), x, create_graph=True)
+    assert g.item() == 6.0
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.backward()
+
+
+def test_function_wrong_number_of_gradients():
+    class Wrong(autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            return x + y
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(RuntimeError, match="incorrect number of gradients"):
+        Wrong.apply(leaf(1.0), leaf(1.0)).backward()
+
+
+# ----------------------------------------------------------------------------------------------------------------------- anomaly
+def test_detect_anomaly_names_the_forward_line():
+    x = leaf(0.0)
+    with pytest.raises(RuntimeError, match="nan values") as caught, autograd.detect_anomaly():
+        y = x.sqrt() * 0  # the line to find
+        y.sum().backward()
+    assert "the line to find" in str(caught.value)
+    assert not autograd.is_anomaly_enabled()
+    (x.sqrt() * 0).sum().backward()  # off again
+
+
+# ------------------------------------------------------------------------------------------------------------------ size and memory
+def test_deep_graph_needs_no_recursion():
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + 1e-9
+    y.backward()
+    assert x.grad.tolist() == [1.0]
+    del y
+    gc.collect()
+
+
+def test_saved_arrays_are_freed_by_backward():
+    x = leaf(*range(10))
+    h = x * 2
+    kept = weakref.ref(h.array)
+    y = (h * h).sum()
+    del h
+    assert kept() is not None
+    y.backward()
+    assert kept() is None
+
+
+def test_training_does_not_grow():
+    """100,000 steps in the long run of the benchmarks; here enough to see a leak of one object a step."""
+    x = leaf(1.0, 2.0)
+
+    def step():
+        x.grad = None
+        ((x * 2).tanh() ** 2).sum().backward()
+        with minigrad.no_grad():
+            x.sub_(x.grad, alpha=1e-3)
+
+    for _ in range(50):
+        step()
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(500):
+        step()
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+
+
+def test_grad_fn():
+    x = leaf(1.0)
+    y = x * 2
+    assert y.grad_fn.name() == "MulBackward0" and x.grad_fn is None
+    assert y.grad_fn.next_functions[0][0].name() == "AccumulateGrad"
+    assert x.is_leaf and not y.is_leaf
