@@ -420,23 +420,24 @@ def _printed(op, body, names):
 
     Binding arguments by ``inspect.Signature`` costs 2 us a call; a real signature costs nothing and shows in help().
     """
-    arguments, arrays, statics, space = [], [], [], {"apply": apply, "op": op}
-    for p in list(inspect.signature(body).parameters.values())[1:]:
-        public_name = names.get(p.name, p.name)
-        default = "" if p.default is p.empty else f"=default_{p.name}"
-        arguments.append(public_name + default)
-        space[f"default_{p.name}"] = p.default
-        if p.kind is p.KEYWORD_ONLY:
-            statics.append(f"{p.name!r}: {public_name}")
-        elif p.kind is p.VAR_POSITIONAL:
-            arrays.append(f"*{public_name}")
-            arguments[-1] = f"*{public_name}"
+    space = {"apply": apply, "op": op}
+    defaults = dict(zip(reversed(op.arrays[:-1] if op.variadic else op.arrays), reversed(body.__defaults__ or ())))
+    defaults.update({name: value for name, value in op.params.items() if value is not inspect.Parameter.empty})
+    required, optional, arrays = [], [], []
+    for i, name in enumerate((*op.arrays, *op.params)):
+        argument = names.get(name, name)
+        if op.variadic and i == len(op.arrays) - 1:
+            argument = f"*{argument}"
+        if i < len(op.arrays):
+            arrays.append(argument)
+        if name in defaults:
+            space[f"default_{name}"] = defaults[name]
+            optional.append(f"{argument}=default_{name}")
         else:
-            arrays.append(public_name)
-    required = [a for a in arguments if "=" not in a]
-    arguments = required + [a for a in arguments if "=" in a]
+            required.append(argument)
+    statics = ", ".join(f"{name!r}: {names.get(name, name)}" for name in op.params)
     name = op.public_name or op.name
-    source = f"def {name}({', '.join(arguments)}):\n    return apply(op, ({', '.join(arrays)},), {{{', '.join(statics)}}})\n"
+    source = f"def {name}({', '.join(required + optional)}):\n    return apply(op, ({', '.join(arrays)},), {{{statics}}})\n"
     file = f"<minigrad operation {op.name}>"
     exec(compile(source, file, "exec"), space)
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)

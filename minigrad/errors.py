@@ -66,6 +66,9 @@ def explain(op, error, args, params):
         )
     elif type(error).__name__ == "AxisError" and shapes:
         new = dim_error(op.name, params.get("axis"), len(shapes[0]))
+    elif isinstance(error, TypeError) and tensors and "not supported" in str(error):
+        kinds = " and ".join(dict.fromkeys(str(a.array.dtype) for a in tensors))
+        new = DtypeError(f'"{op.public_name or op.name}" not implemented for {kinds}; convert the tensor with .to(dtype)')
     elif op.name == "matmul" and len(shapes) == 2:
         new = ShapeError(matmul_message(*shapes))
     elif op.broadcasts and len(shapes) > 1 and (message := broadcast_message(shapes)):

@@ -257,7 +257,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     def decorate(body):
         name = body.__name__.rstrip("_")
         positional, params, variadic, optional = _signature(body)
-        rules = tuple(None if r is None else Rule(r, tuple(list(inspect.signature(r).parameters)[2:])) for r in vjp)
+        rules = tuple(None if r is None else Rule(r, _names_of(r)) for r in vjp)
         layout = tuple(dict.fromkeys(n for r in rules if r for n in r.names if n not in params and n != "i"))
         if len(positional) == 2 and not variadic and rules and set(layout) <= {"y", *positional}:
             layout = ("y", *positional)  # one fixed layout for the quick path of binary operations
@@ -319,18 +319,30 @@ def members(space):
     return {n: f.call for f in faces.values() if space in f.spaces for n in f.names if faces[prefix + n] is f}
 
 
+def _names_of(rule):
+    """What a rule reads: its parameters after ``xp, g``."""
+    code = getattr(rule, "__code__", None)
+    if hasattr(rule, "names"):
+        return rule.names  # a derived rule reads what its text reads
+    return code.co_varnames[2 : code.co_argcount]
+
+
 def _signature(body):
-    """Array names, static parameters, whether the arrays end in ``*xs``, and which arrays may be None."""
-    arrays, params, variadic, optional = [], {}, False, set()
-    for p in list(inspect.signature(body).parameters.values())[1:]:
-        if p.kind is p.KEYWORD_ONLY:
-            params[p.name] = p.default
-        else:
-            arrays.append(p.name)
-            variadic |= p.kind is p.VAR_POSITIONAL
-            if p.default is None:
-                optional.add(p.name)
-    return tuple(arrays), params, variadic, frozenset(optional)
+    """Array names, static parameters and their defaults, whether the arrays end in ``*xs``, and which arrays may be None.
+
+    Read from the code object: ``inspect.signature`` takes ten times as long, and every operation is read at import.
+    """
+    code = body.__code__
+    arrays = list(code.co_varnames[1 : code.co_argcount])
+    statics = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    variadic = bool(code.co_flags & inspect.CO_VARARGS)
+    defaults = body.__defaults__ or ()
+    optional = frozenset(a for a, d in zip(arrays[len(arrays) - len(defaults) :], defaults) if d is None)
+    if variadic:
+        arrays.append(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+    given = body.__kwdefaults__ or {}
+    params = {name: given.get(name, inspect.Parameter.empty) for name in statics}
+    return tuple(arrays), params, variadic, optional
 
 
 def _check_names(made):

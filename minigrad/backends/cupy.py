@@ -38,6 +38,12 @@ class CupyBackend(Words):
     def erf(self, x):
         return special.erf(x)
 
+    def erfc(self, x):
+        return special.erfc(x)
+
+    def polygamma(self, x, *, n):
+        return special.polygamma(n, x).astype(x.dtype)
+
     def erfinv(self, x):
         return special.erfinv(x)
 

@@ -33,13 +33,13 @@ class Words:
     name = "abstract"
 
     # Words that are the library's own functions under (nearly) their own names.
-    SAME = """add subtract multiply negative power remainder floor_divide abs sign exp expm1 log log1p log2 sqrt square sin cos
-        tan sinh cosh tanh floor ceil trunc maximum minimum fmax fmin where equal not_equal less less_equal greater
+    SAME = """add subtract multiply negative abs sign exp exp2 expm1 log log1p log2 log10 sqrt square sin cos
+        tan sinh cosh tanh maximum minimum fmax fmin equal not_equal less less_equal greater
         greater_equal logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor isnan isinf isfinite
         hypot zeros_like ones_like swapaxes signbit copysign logaddexp nextafter gcd lcm
-        heaviside fmod real imag""".split()
+        real imag""".split()
     RENAMED = dict(asin="arcsin", acos="arccos", atan="arctan", atan2="arctan2", asinh="arcsinh", acosh="arccosh",
-                   atanh="arctanh", round="rint", bitwise_invert="invert", bitwise_left_shift="left_shift",
+                   atanh="arctanh", bitwise_invert="invert", bitwise_left_shift="left_shift",
                    bitwise_right_shift="right_shift", conj="conjugate")  # fmt: skip
     HALVES = frozenset()  # float dtypes whose products and sums are computed in float32
 
@@ -82,6 +82,45 @@ class Words:
 
     def reciprocal(self, x):
         return self.np.true_divide(self.ones_like(x), x)
+
+    def power(self, x, y):
+        """NumPy's power is slow, and squares, cubes and roots are what programs ask for."""
+        if y.__class__ is int or y.__class__ is float:
+            if y == 2:
+                return x * x
+            if y == 3:
+                return x * x * x
+            if y == 0.5:
+                return self.np.sqrt(x)
+        return self.np.power(x, y)
+
+    def where(self, c, a, b):
+        return self.np.where(c, a, b)
+
+    def floor_divide(self, a, b):
+        return self.np.floor_divide(a, b)
+
+    def remainder(self, a, b):
+        return self.np.remainder(a, b)
+
+    def fmod(self, a, b):
+        return self.np.fmod(a, b)
+
+    def floor(self, x):
+        return self._rounded("floor", x)
+
+    def ceil(self, x):
+        return self._rounded("ceil", x)
+
+    def trunc(self, x):
+        return self._rounded("trunc", x)
+
+    def round(self, x):
+        return self._rounded("rint", x)
+
+    def _rounded(self, function, x):
+        """Integers are whole already; some of the library's functions would make floats of them."""
+        return x.copy() if x.dtype.kind in "bui" else getattr(self.np, function)(x)
 
     def astype(self, x, *, dtype):
         return x.astype(dtype)

@@ -278,7 +278,8 @@ def _lines(items, element_type):
         if isinstance(value, Tensor):
             kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
             where = f" ({value.device})" if value.device.type == "cuda" else ""
-            lines.append(f"  ({key}): {kind} containing: [{element_type(value)} of size {'x'.join(map(str, value.shape))}{where}]")
+            size = "x".join(map(str, value.shape))
+            lines.append(f"  ({key}): {kind} containing: [{element_type(value)} of size {size}{where}]")
         else:
             lines.append(f"  ({key}): Object of type: {type(value).__name__}")
     return "\n".join(lines)

@@ -139,7 +139,8 @@ class _BackwardHooks:
     def leave(self, result):
         if not isinstance(result, (Tensor, tuple)):
             warnings.warn(
-                f"For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received {type(result)}",
+                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
+                f"but received {type(result)}",
                 stacklevel=4,
             )
             return result

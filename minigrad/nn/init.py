@@ -4,9 +4,8 @@ import functools
 import math
 import warnings
 
-from .. import backends
+from .. import backends, randn, randperm
 from ..graph import no_grad
-from ..ops.random import randn, randperm
 from ..tensor import wrap
 
 
@@ -175,7 +174,10 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    r"""Draw from :math:`N(0, \sigma^2)` with :math:`\sigma = gain \sqrt{2 / (fan_{in} + fan_{out})}`; see :func:`xavier_uniform_`."""
+    r"""Draw from :math:`N(0, \sigma^2)` with :math:`\sigma = gain \sqrt{2 / (fan_{in} + fan_{out})}`.
+
+    See :func:`xavier_uniform_`.
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor))), generator)
 
 

@@ -90,7 +90,7 @@ class Module(State):
             own["_parameters"][name] = None
         elif name in own.get("_modules", ()):
             if value is not None:
-                raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (minigrad.nn.Module or None expected)")
+                raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (nn.Module or None expected)")
             own["_modules"][name] = None
         elif isinstance(value, Buffer):
             self._forget(name, "_buffers", "buffer")
@@ -347,7 +347,7 @@ class Module(State):
         return self
 
     def to(self, *args, **kwargs):
-        """Move and cast every parameter and buffer in place: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
+        """Move and cast all parameters and buffers in place: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
 
         Only floating point parameters and buffers are cast. Returns self.
 
@@ -460,8 +460,10 @@ def _where_to(*args, device=None, dtype=None, non_blocking=False, memory_format=
     for a in args:
         if isinstance(a, Tensor):
             device, dtype = a.device, a.dtype
-        elif isinstance(a, (Device, int)) and not isinstance(a, bool) or isinstance(a, str) and a.partition(":")[0] in ("cpu", "cuda"):
+        elif isinstance(a, bool) or a is None:
+            continue
+        elif isinstance(a, (Device, int)) or (isinstance(a, str) and a.partition(":")[0] in ("cpu", "cuda")):
             device = a
-        elif a is not None and not isinstance(a, bool):
+        else:
             dtype = a
     return None if device is None else Device(device), None if dtype is None else as_dtype(dtype)

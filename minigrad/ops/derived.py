@@ -35,7 +35,5 @@ def derived(body, *, wrt):
             graph._recording.reset(token)
         return d if boxed else d.array
 
-    rule.__signature__ = inspect.Signature(
-        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("xp", "g", *names)]
-    )
+    rule.names = tuple(names)
     return rule

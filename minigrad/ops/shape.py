@@ -1,13 +1,13 @@
-"""Shapes: views of the same memory wherever that is possible, and joining and splitting."""
+"""Shapes: other views of the same memory wherever that is possible, and stretching. The order of dimensions is in axes.py."""
 
 import math
 
 import numpy as np
 
-from ..dispatch import apply
-from ..errors import ShapeError, dim_error
+from .. import dispatch
+from ..errors import DtypeError, GradError, ShapeError, dim_error
 from ..op import E, S, function, op, registry
-from ..tensor import Tensor
+from ..tensor import Size, Tensor, wrap
 from .samples import normal
 
 
@@ -15,7 +15,7 @@ def whole(shape):
     """Sizes given as ``f(2, 3)``, ``f((2, 3))`` or ``f([2, 3])`` as a tuple of ints."""
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = shape[0]
-    return tuple(int(n) for n in shape)
+    return tuple([n if n.__class__ is int else n.__index__() for n in shape])
 
 
 def positive_dim(name, dim, ndim):
@@ -23,6 +23,14 @@ def positive_dim(name, dim, ndim):
     if not -max(ndim, 1) <= dim < max(ndim, 1):
         raise dim_error(name, dim, ndim)
     return dim % max(ndim, 1)
+
+
+def positive_dims(name, dims, ndim):
+    """Several dimensions (an int counts as one) counted from the front; RuntimeError where one comes twice."""
+    found = tuple(positive_dim(name, d, ndim) for d in (dims if isinstance(dims, tuple | list) else (dims,)))
+    if len(set(found)) != len(found):
+        raise ShapeError(f"{name}: dim {next(d for d in found if found.count(d) > 1)} appears multiple times in the list of dims {dims}")
+    return found
 
 
 def inverse(axes):
@@ -46,6 +54,8 @@ def alias(xp, x):
     names="",
     vjp=(lambda xp, g, x_shape: xp.reshape(g, shape=tuple(x_shape)),),
     put=("reshape", _shape_of_base),
+    formula="y = x",
+    derivative=r"\bar x = \bar y",
     onnx="Reshape",
     samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (12,)), S(normal(r, 1), ()), S(normal(r, 0, 3), (3, 0))],
 )
@@ -59,6 +69,8 @@ def reshape(xp, x, *, shape):
     names="",
     vjp=(lambda xp, g, axes: xp.permute_dims(g, axes=inverse(axes)),),
     put=("permute_dims", lambda params, shape: {"axes": inverse(params["axes"])}),
+    formula="y = x",
+    derivative=r"\bar x = \bar y",
     onnx="Transpose",
     samples=lambda r: [S(normal(r, 2, 3, 4), (2, 0, 1)), S(normal(r, 2, 3), (0, 1)), S(normal(r), ())],
 )
@@ -72,6 +84,8 @@ def permute_dims(xp, x, *, axes):
     names="",
     vjp=(lambda xp, g: xp.matrix_transpose(g),),
     put=("matrix_transpose", lambda params, shape: {}),
+    formula=r"y = x^\top",
+    derivative=r"\bar x = \bar y^\top",
     onnx="Transpose",
     samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 2, 3, 4))],
 )
@@ -87,24 +101,65 @@ def sum_to(xp, g, shape):
     return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape=tuple(shape)) if axes else g
 
 
-@op(
-    kind="view",
-    names="",
-    vjp=(lambda xp, g, x_shape: sum_to(xp, g, x_shape),),
-    onnx="Expand",
-    samples=lambda r: [S(normal(r, 3, 1), (2, 3, 4)), S(normal(r), (2, 3)), S(normal(r, 3), (3,))],
-)
+_STRETCH = {
+    "vjp": (lambda xp, g, x_shape: sum_to(xp, g, x_shape),),
+    "put": ("reshape", _shape_of_base),  # a write is refused where anything was stretched
+    "derivative": r"\bar x = \textstyle\sum_{\text{copies}} \bar y",
+    "onnx": "Expand",
+    "samples": lambda r: [S(normal(r, 3, 1), (2, 3, 4)), S(normal(r), (2, 3)), S(normal(r, 3), (3,))],
+}
+
+
+@op(kind="view", names="", **_STRETCH)
 def broadcast_to(xp, x, *, shape):
-    """The tensor stretched along new dimensions and those of size 1."""
+    """The tensor stretched along new dimensions and those of size 1; for rules, which do not care whether it is a view."""
     return xp.broadcast_to(x, shape=shape)
 
 
-# ---------------------------------------------------------------------------------------------- PyTorch's functions of them
-@function("reshape", spaces="torch", samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (-1, 2))],
-          errors=lambda r: [E(RuntimeError, "is invalid for input of size 12", normal(r, 3, 4), (5, 2))],
-          reference=np.reshape, formula="y = x", derivative=r"\bar x = \bar y")  # fmt: skip
+@op(kind="view", names="", **_STRETCH)
+def expand(xp, x, *, shape):
+    """The tensor stretched along new dimensions and those of size 1, as a view."""
+    return xp.expand(x, shape=shape)
+
+
+_reshape_view, _expand_view = dispatch.view(registry["reshape"]), dispatch.view(registry["expand"])
+SAME = {"formula": "y = x", "derivative": r"\bar x = \bar y"}
+
+
+def reshaped(t, shape):
+    """``t`` in a shape that is known to fit."""
+    return _reshape_view(t, {"shape": shape})
+
+
+# -------------------------------------------------------------------------------------------------------- reshape and its kin
+def resolve_shape(name, shape, size):
+    """``shape`` with -1 worked out; RuntimeError where it does not hold ``size`` elements."""
+    shape = whole(shape)
+    known = math.prod(shape)
+    if known == size and (size or not shape or min(shape) >= 0):
+        return shape
+    if shape.count(-1) == 1 and known and size % known == 0:
+        resolved = tuple([size // -known if n == -1 else n for n in shape])
+        if min(resolved) >= 0:
+            return resolved
+    if shape.count(-1) > 1:
+        raise ShapeError(f"{name}: only one dimension can be inferred, got shape {list(shape)}")
+    if -1 in shape and 0 in shape and not size:
+        raise ShapeError(f"{name}: cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value")
+    raise ShapeError(f"{name}: shape '{list(shape)}' is invalid for input of size {size}")
+
+
+@function("reshape", spaces="torch", samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (-1, 2)), S(normal(r, 0, 3), (3, -1)), S(normal(r), (1,))],
+          errors=lambda r: [E(RuntimeError, "is invalid for input of size 12", normal(r, 3, 4), (5, 2)),
+                            E(RuntimeError, "only one dimension can be inferred", normal(r, 4), (-1, -1)),
+                            E(RuntimeError, "can be any value", normal(r, 0, 3), (-1, 0)), E(RuntimeError, "is invalid", normal(r, 4), (-2, -2))],
+          reference=np.reshape, **SAME)  # fmt: skip
 def _reshape(input, shape):
     """The elements of ``input`` in another shape, a view where the memory allows it. One size may be -1.
+
+    Args:
+        input: tensor of any dtype and shape.
+        shape: sizes whose product is the number of elements; -1 stands for what is left.
 
     Raises:
         RuntimeError: where the number of elements differs.
@@ -114,27 +169,19 @@ def _reshape(input, shape):
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return input.reshape(shape)
-
-
-def resolve_shape(name, shape, size):
-    """``shape`` with -1 worked out; RuntimeError where it does not hold ``size`` elements."""
-    shape = whole(shape)
-    known = math.prod(n for n in shape if n != -1)
-    if shape.count(-1) == 1 and known and size % known == 0:
-        shape = tuple(size // known if n == -1 else n for n in shape)
-    if math.prod(shape) != size or any(n < 0 for n in shape):
-        raise ShapeError(f"{name}: shape '{list(shape)}' is invalid for input of size {size}")
-    return shape
+    return _reshape_view(input, {"shape": resolve_shape("reshape", (shape,) if isinstance(shape, int) else shape, input.array.size)})
 
 
 def _reshape_method(self, *shape):
     """The elements in another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``. See :func:`minigrad.reshape`."""
-    return apply(registry["reshape"], (self,), {"shape": resolve_shape("reshape", shape, self.array.size)})
+    return _reshape_view(self, {"shape": resolve_shape("reshape", shape, self.array.size)})
 
 
-def _view(self, *shape):
-    """A view of the same memory in another shape. RuntimeError where the memory is not laid out for it: use reshape.
+def _view(self, *shape, **named):
+    """A view of the same memory in another shape, or of the same bytes as another dtype.
+
+    Raises:
+        RuntimeError: where the memory is not laid out for the shape (use reshape), or the bytes for the dtype.
 
     >>> import minigrad
     >>> x = minigrad.zeros(2, 3)
@@ -142,9 +189,10 @@ def _view(self, *shape):
     >>> x[0, 0]
     tensor(1.)
     """
-    if len(shape) == 1 and not isinstance(shape[0], int | tuple | list):
+    shape = shape or tuple(named.values())
+    if len(shape) == 1 and not isinstance(shape[0], int | tuple | list | np.integer | Tensor):
         return _view_dtype(self, shape[0])
-    out = apply(registry["reshape"], (self,), {"shape": resolve_shape("view", shape, self.array.size)})
+    out = _reshape_view(self, {"shape": resolve_shape("view", shape, self.array.size)})
     if out._base is None and self.array.size:
         raise ShapeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
@@ -155,125 +203,226 @@ def _view(self, *shape):
 
 def _view_dtype(self, dtype):
     from ..dtype import array_dtype
-    from ..tensor import wrap
 
-    return wrap(self.array.view(array_dtype(dtype)))
+    d = array_dtype(dtype)
+    if self.node is not None and d != self.array.dtype:
+        raise GradError(f"view({dtype}): the bytes of a tensor that requires a gradient cannot be read as another dtype; .detach() it, or use .to(dtype)")
+    try:
+        return wrap(self.array.view(d))
+    except ValueError as error:
+        raise DtypeError(f"view: self.size(-1) must fit the new element size ({self.dtype} to {dtype}, shape {tuple(self.shape)}): {error}") from None
 
 
-@function("permute", spaces="torch", samples=lambda r: [S(normal(r, 2, 3, 4), (2, 0, 1)), S(normal(r, 2, 3), (-1, 0))],
-          errors=lambda r: [E(RuntimeError, "is not equal to the length", normal(r, 2, 3), (0, 1, 2)), E(IndexError, "out of range", normal(r, 2, 3), (0, 2)),
-                            E(RuntimeError, "duplicate dims", normal(r, 2, 3), (0, 0))],
-          reference=np.transpose, formula="y = x", derivative=r"\bar x = \bar y")  # fmt: skip
-def permute(input, dims):
-    """A view with the dimensions in the order ``dims``.
+@function("view_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 6))],
+          errors=lambda r: [E(RuntimeError, "is invalid", normal(r, 3), normal(r, 2))], reference=lambda x, other: x.reshape(other.shape), **SAME)  # fmt: skip
+def _view_as(self, other):
+    """A view in the shape of ``other``.
 
     >>> import minigrad
-    >>> minigrad.permute(minigrad.zeros(2, 3, 4), (2, 0, 1)).shape
-    minigrad.Size([4, 2, 3])
+    >>> minigrad.arange(4).view_as(minigrad.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
     """
-    ndim = input.array.ndim
-    if len(dims) != ndim:
+    return _view(self, other.array.shape)
+
+
+@function("reshape_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 6))],
+          errors=lambda r: [E(RuntimeError, "is invalid", normal(r, 3), normal(r, 2))], reference=lambda x, other: x.reshape(other.shape), **SAME)  # fmt: skip
+def _reshape_as(self, other):
+    """The elements in the shape of ``other``.
+
+    >>> import minigrad
+    >>> minigrad.arange(4).reshape_as(minigrad.zeros(2, 2)).shape
+    minigrad.Size([2, 2])
+    """
+    return _reshape_method(self, other.array.shape)
+
+
+def _flat(x, start_dim=0, end_dim=-1):
+    s, a, b = x.shape or (1,), start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
+    return x.reshape(*s[:a], -1, *s[b + 1 :]) if x.size else x.reshape(*s[:a], math.prod(s[a : b + 1]), *s[b + 1 :])
+
+
+@function("flatten", samples=lambda r: [S(normal(r, 2, 3, 4)), S(normal(r, 2, 3, 4), 1), S(normal(r, 2, 3, 4, 1), start_dim=1, end_dim=2), S(normal(r)),
+                                        S(normal(r, 0, 3, 2), 1)],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 2), 2), E(RuntimeError, "start_dim cannot come after", normal(r, 2, 3), 1, 0)],
+          reference=_flat, **SAME)  # fmt: skip
+def flatten(input, start_dim=0, end_dim=-1):
+    """The dimensions from ``start_dim`` to ``end_dim`` made one; a view where the memory allows it.
+
+    Raises:
+        IndexError: for a dimension that the tensor does not have.
+        RuntimeError: where ``start_dim`` comes after ``end_dim``.
+
+    >>> import minigrad
+    >>> minigrad.zeros(2, 3, 4).flatten(1).shape
+    minigrad.Size([2, 12])
+    """
+    shape = input.array.shape
+    a, b = positive_dim("flatten", start_dim, len(shape)), positive_dim("flatten", end_dim, len(shape))
+    if a > b:
+        raise ShapeError(f"flatten() has invalid args: start_dim cannot come after end_dim, got {start_dim} and {end_dim}")
+    if a == b and shape:
+        return input
+    return _reshape_view(input, {"shape": (*shape[:a], math.prod(shape[a : b + 1]), *shape[b + 1 :])})
+
+
+@function("ravel", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))], reference=np.ravel, **SAME)
+def ravel(input):
+    """All elements in one dimension.
+
+    >>> import minigrad
+    >>> minigrad.ravel(minigrad.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
+    return _reshape_view(input, {"shape": (input.array.size,)})
+
+
+@function("unflatten", samples=lambda r: [S(normal(r, 3, 8), 1, (2, -1)), S(normal(r, 6, 2), -2, (2, 3))],
+          errors=lambda r: [E(RuntimeError, "is invalid for input of size|don't multiply up", normal(r, 3, 8), 1, (3, 2)), E(IndexError, "out of range", normal(r, 3), 1, (3,))],
+          reference=lambda x, dim, sizes: x.reshape(x.shape[: dim % x.ndim] + tuple(sizes) + x.shape[dim % x.ndim + 1 :]), **SAME)  # fmt: skip
+def unflatten(input, dim, sizes):
+    """One dimension made several; one of the ``sizes`` may be -1.
+
+    >>> import minigrad
+    >>> minigrad.zeros(3, 8).unflatten(1, (2, -1)).shape
+    minigrad.Size([3, 2, 4])
+    """
+    shape = input.array.shape
+    d = positive_dim("unflatten", dim, len(shape))
+    return _reshape_view(input, {"shape": shape[:d] + resolve_shape("unflatten", sizes, shape[d]) + shape[d + 1 :]})
+
+
+@function("squeeze", samples=lambda r: [S(normal(r, 1, 3, 1)), S(normal(r, 1, 3, 1), 0), S(normal(r, 1, 3, 1), dim=1), S(normal(r, 1, 3, 1), (0, -1)), S(normal(r))],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 1, 3), 2), E(RuntimeError, "multiple times", normal(r, 1, 3), (0, -2))],
+          reference=lambda x, dim=None: np.squeeze(x) if dim is None else x.reshape(
+              [n for i, n in enumerate(x.shape) if n != 1 or i not in [d % x.ndim for d in np.atleast_1d(dim)]]), **SAME)  # fmt: skip
+def squeeze(input, dim=None):
+    """A view without the dimensions of size 1: all of them, or those in ``dim`` (an int or a tuple).
+
+    >>> import minigrad
+    >>> minigrad.squeeze(minigrad.zeros(1, 3, 1)).shape
+    minigrad.Size([3])
+    """
+    shape = input.array.shape
+    dims = range(len(shape)) if dim is None else positive_dims("squeeze", dim, len(shape))
+    return _reshape_view(input, {"shape": tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims])})
+
+
+@function("unsqueeze", samples=lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), -1), S(normal(r), 0), S(normal(r, 3, 4), dim=-3)],
+          errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)], reference=np.expand_dims, **SAME)  # fmt: skip
+def unsqueeze(input, dim):
+    """A view with a new dimension of size 1 at place ``dim``.
+
+    >>> import minigrad
+    >>> minigrad.unsqueeze(minigrad.zeros(3), 1).shape
+    minigrad.Size([3, 1])
+    """
+    shape = input.array.shape
+    if not -len(shape) - 1 <= dim <= len(shape):
+        raise dim_error("unsqueeze", dim, len(shape) + 1)
+    d = dim % (len(shape) + 1)
+    return _reshape_view(input, {"shape": (*shape[:d], 1, *shape[d:])})
+
+
+# ---------------------------------------------------------------------------------------------------------------- stretching
+def _target(name, shape, sizes):
+    """The full target of expand, -1 replaced; RuntimeError where the tensor does not stretch to it."""
+    lead = len(sizes) - len(shape)
+    if lead < 0:
         raise ShapeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering "
-            f"of dimensions i.e. input.dim() = {ndim} is not equal to the length of dims {tuple(dims)}"
+            f"{name}: the number of sizes provided ({len(sizes)}) must be greater or equal to the number of dimensions "
+            f"in the tensor ({len(shape)}), got sizes {list(sizes)} for shape {list(shape)}"
         )
-    axes = tuple(positive_dim("permute", d, ndim) for d in dims)
-    if len(set(axes)) != ndim:
-        raise ShapeError(f"permute(): duplicate dims are not allowed, got {tuple(dims)}")
-    return apply(registry["permute_dims"], (input,), {"axes": axes})
+    target = tuple([n if n != -1 or i < lead else shape[i - lead] for i, n in enumerate(sizes)])
+    for i, n in enumerate(target):
+        if n < 0:
+            raise ShapeError(f"{name}: the expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}")
+        if i >= lead and n != shape[i - lead] != 1:
+            raise ShapeError(
+                f"{name}: The expanded size of the tensor ({n}) must match the existing size ({shape[i - lead]}) at non-singleton "
+                f"dimension {i}.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
+            )
+    return target
 
 
-@function("transpose swapaxes swapdims", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2)], reference=np.swapaxes,
-          formula="y = x", derivative=r"\bar x = \bar y")  # fmt: skip
-def transpose(input, dim0, dim1):
-    """A view with dimensions ``dim0`` and ``dim1`` exchanged.
-
-    >>> import minigrad
-    >>> minigrad.transpose(minigrad.tensor([[1, 2], [3, 4]]), 0, 1)
-    tensor([[1, 3],
-            [2, 4]])
-    """
-    ndim = input.array.ndim
-    a, b = positive_dim("transpose", dim0, ndim), positive_dim("transpose", dim1, ndim)
-    axes = list(range(ndim))
-    if ndim:
-        axes[a], axes[b] = axes[b], axes[a]
-    return apply(registry["permute_dims"], (input,), {"axes": tuple(axes)})
+_STRETCHES = {
+    "samples": lambda r: [S(normal(r, 3, 1), (3, 4)), S(normal(r, 3), (2, 3)), S(normal(r), (2, 2)), S(normal(r, 1, 2), (0, 2))],
+    "errors": lambda r: [E(RuntimeError, "must match the existing size", normal(r, 3), (4,)), E(RuntimeError, "number of sizes provided", normal(r, 2, 3), (3,))],
+    "formula": r"y_{i j} = x_j",
+    "derivative": r"\bar x_j = \sum_i \bar y_{i j}",
+}
 
 
-def _detach(self):
-    """The same memory without history: nothing computed from it sends a gradient back.
+@function("expand", spaces="Tensor", reference=lambda x, shape: np.broadcast_to(x, shape), **_STRETCHES)
+def _expand(self, *sizes, implicit=False):
+    """A view stretched along dimensions of size 1, and along new ones in front; -1 keeps a size. It cannot be written.
 
-    >>> import minigrad
-    >>> minigrad.ones(2, requires_grad=True).detach().requires_grad
-    False
-    """
-    return apply(registry["alias"], (self,), {})
-
-
-def _size_arguments(call):
-    """Let the dimensions of a method come as separate arguments or as one tuple."""
-
-    def method(self, *dims):
-        return call(self, dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims)
-
-    method.__name__, method.__doc__ = call.__name__, call.__doc__
-    return method
-
-
-def _matrix_t(self):
-    if self.array.ndim == 2:
-        return apply(registry["matrix_transpose"], (self,), {})
-    return permute(self, tuple(range(self.array.ndim))[::-1])
-
-
-Tensor.reshape, Tensor.view, Tensor.detach = _reshape_method, _view, _detach
-Tensor.permute = _size_arguments(permute)
-Tensor.T = property(_matrix_t)
-Tensor.mT = property(lambda self: apply(registry["matrix_transpose"], (self,), {}))
-
-
-# ------------------------------------------------------------------------------------------------------------------- joining
-def _piece(xp, g, i, xs_shapes, axis):
-    """The part of ``g`` that belongs to input ``i`` of a concatenation."""
-    axis %= len(g.shape)
-    start = sum(shape[axis] for shape in xs_shapes[:i])
-    return xp.getitem(g, key=(("slice", None, None, None),) * axis + (("slice", start, start + xs_shapes[i][axis], None),))
-
-
-@op(
-    names="",
-    promote=True,
-    vjp=(_piece,),
-    formula=r"y = [x_1; x_2; \dots]",
-    derivative=r"\bar x_i = \text{its part of } \bar y",
-    onnx="Concat",
-)
-def concat(xp, *xs, axis=0):
-    """Tensors joined along an existing dimension."""
-    return xp.concat(*xs, axis=axis)
-
-
-@function("cat concat concatenate", spaces="torch",
-          samples=lambda r: [S([normal(r, 3, 4), normal(r, 2, 4)]), S([normal(r, 3, 1), normal(r, 3, 2)], dim=-1), S([normal(r, 0), normal(r, 2, 3)])],
-          errors=lambda r: [E(RuntimeError, "Sizes of tensors must match", [normal(r, 3, 4), normal(r, 2, 3)]), E(RuntimeError, "non-empty list", []),
-                            E(IndexError, "out of range", [normal(r, 3)], dim=1)],
-          formula=r"y = [x_1; x_2; \dots]", derivative=r"\bar x_i = \text{its part of } \bar y",
-          reference=lambda xs, dim=0: np.concatenate([x for x in xs if x.shape != (0,)], axis=dim))  # fmt: skip
-def cat(tensors, dim=0, *, axis=None):
-    """Tensors joined along an existing dimension; their other sizes must agree.
+    Raises:
+        RuntimeError: where a size other than 1 would change.
 
     >>> import minigrad
-    >>> minigrad.cat([minigrad.tensor([1, 2]), minigrad.tensor([3])])
-    tensor([1, 2, 3])
+    >>> minigrad.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
     """
-    dim = dim if axis is None else axis
-    if not tensors:
-        raise RuntimeError("cat: expected a non-empty list of Tensors")
-    tensors = [t for t in tensors if t.array.shape != (0,)] or tensors[:1]  # PyTorch passes over empty 1-D tensors
-    shapes = [t.array.shape for t in tensors]
-    d = positive_dim("cat", dim, len(shapes[0]))
-    if any(len(s) != len(shapes[0]) or s[:d] + s[d + 1 :] != shapes[0][:d] + shapes[0][d + 1 :] for s in shapes):
-        raise ShapeError(f"cat: Sizes of tensors must match except in dimension {d}, got shapes {', '.join(map(str, shapes))}")
-    return apply(registry["concat"], tuple(tensors), {"axis": d})
+    return _expand_view(self, {"shape": _target("expand", self.array.shape, whole(sizes))})
+
+
+@function("broadcast_to", reference=lambda x, shape: np.broadcast_to(x, shape), **_STRETCHES)
+def _broadcast_to(input, size):
+    """A view of the tensor stretched to a shape, as ``input.expand(size)``.
+
+    >>> import minigrad
+    >>> minigrad.broadcast_to(minigrad.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
+    return _expand_view(input, {"shape": _target("expand", input.array.shape, whole((size,)))})
+
+
+@function("expand_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 1), normal(r, 2, 3, 4))],
+          errors=lambda r: [E(RuntimeError, "must match the existing size", normal(r, 3), normal(r, 4))],
+          reference=lambda x, other: np.broadcast_to(x, other.shape), formula=r"y_{i j} = x_j", derivative=r"\bar x_j = \sum_i \bar y_{i j}")  # fmt: skip
+def _expand_as(self, other):
+    """A view stretched to the shape of ``other``.
+
+    >>> import minigrad
+    >>> minigrad.tensor([5]).expand_as(minigrad.zeros(3))
+    tensor([5, 5, 5])
+    """
+    return _expand(self, other.array.shape)
+
+
+@function("broadcast_tensors", spaces="torch", samples=lambda r: [S(normal(r, 3, 1), normal(r, 4))],
+          errors=lambda r: [E(RuntimeError, "must match", normal(r, 3), normal(r, 4))], reference=np.broadcast_arrays)  # fmt: skip
+def broadcast_tensors(*tensors):
+    """Views of the tensors, all stretched to their common shape.
+
+    >>> import minigrad
+    >>> a, b = minigrad.broadcast_tensors(minigrad.zeros(3, 1), minigrad.zeros(4))
+    >>> a.shape, b.shape
+    (minigrad.Size([3, 4]), minigrad.Size([3, 4]))
+    """
+    tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
+    shape = broadcast_shapes(*[t.array.shape for t in tensors])
+    return tuple([_expand(t, shape) for t in tensors])
+
+
+@function("broadcast_shapes", spaces="torch", samples=lambda r: [S((3, 1), (4,)), S((2,), 1)],
+          errors=lambda r: [E(RuntimeError, "must match", (3,), (4,))],
+          reference=lambda *shapes: np.broadcast_shapes(*shapes))  # fmt: skip
+def broadcast_shapes(*shapes):
+    """The shape that tensors of these shapes broadcast to.
+
+    >>> import minigrad
+    >>> minigrad.broadcast_shapes((3, 1), (4,))
+    minigrad.Size([3, 4])
+    """
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise ShapeError(f"broadcast: the size of one tensor must match the others at each non-singleton dimension, got shapes {shapes}") from None
+
+
+Tensor.reshape, Tensor.view = _reshape_method, _view

@@ -67,6 +67,35 @@ def window_slices(position, kernel, stride, dilation):
     return tuple(slice(i * s, i * s + d * (k - 1) + 1, d) for i, k, s, d in zip(position, kernel, stride, dilation))
 
 
+def pooled_sizes(size, kernel, stride, padding, dilation, ceil_mode):
+    """How many windows there are. With ``ceil_mode`` a last one may hang over the far side, if it starts before it."""
+    sizes = []
+    for m, k, s, p, d in zip(size, kernel, stride, padding, dilation):
+        room = m + 2 * p - d * (k - 1) - 1
+        count = (room + (s - 1) * ceil_mode) // s + 1
+        sizes.append(count - (ceil_mode and (count - 1) * s >= m + p))
+    return tuple(sizes)
+
+
+def far_padding(size, kernel, stride, padding, dilation, out_size):
+    """What the last window needs beyond the image."""
+    ends = ((o - 1) * s - p + d * (k - 1) + 1 for k, s, p, d, o in zip(kernel, stride, padding, dilation, out_size))
+    return tuple(max(0, end - m) for end, m in zip(ends, size))
+
+
+def padded_windows(xp, x, kernel, stride, padding, dilation, out_size, value):
+    """(N, C, OH, OW, KH, KW), with ``value`` outside the image."""
+    far = far_padding(x.shape[2:], kernel, stride, padding, dilation, out_size)
+    if any(padding) or any(far):
+        x = xp.pad(x, widths=((0, 0), (0, 0), *zip(padding, far)), value=value)
+    return xp.windows(x, kernel=kernel, stride=stride, dilation=dilation)
+
+
+def along(xp, values, axis, ndim):
+    """A 1-D array as one that varies along ``axis`` of ``ndim``."""
+    return xp.reshape(values, shape=tuple(-1 if i == axis else 1 for i in range(ndim)))
+
+
 # ------------------------------------------------------------------------------------------------- for the tests: plain loops
 def as_sizes(value, n):
     return tuple(value) if isinstance(value, tuple | list) else (value,) * n
@@ -134,3 +163,116 @@ def fold_loops(columns, output_size, kernel_size, dilation=1, padding=0, stride=
     for i, at in enumerate(np.ndindex(*out)):
         y[(..., *window_slices(at, kernel, stride, dilation))] += columns[:, :, i].reshape(*y.shape[:2], *kernel)
     return y[(..., *(slice(p, m - p) for p, m in zip(padding, full)))]
+
+
+def pool_loops(n, reduce):
+    """Pooling over ``n`` spatial dimensions: ``reduce(window, flat indices, full window size, padded positions inside)``.
+
+    Positions outside the image are left out of the window; ``counted`` says how many positions lie in the padded image.
+    """
+
+    def pool(x, kernel, stride, padding, dilation, ceil_mode):
+        if x.ndim == n + 1:
+            return [y[0] for y in pool(x[None], kernel, stride, padding, dilation, ceil_mode)]
+        size = x.shape[2:]
+        kernel, padding, dilation = (as_sizes(v, n) for v in (kernel, padding, dilation))
+        stride = as_sizes(stride, n) if stride else kernel
+        starts = [_window_starts(*v, ceil_mode) for v in zip(size, kernel, stride, padding, dilation)]
+        flat, numbers = x.reshape(*x.shape[:2], -1), np.arange(math.prod(size)).reshape(size)
+        results = []
+        for first in itertools.product(*starts):
+            taps = [[f + d * i for i in range(k)] for f, k, d in zip(first, kernel, dilation)]
+            counted = math.prod(sum(t < m + p for t in ts) for ts, m, p in zip(taps, size, padding))
+            inside = numbers[np.ix_(*([t for t in ts if 0 <= t < m] for ts, m in zip(taps, size)))].reshape(-1)
+            results.append(reduce(flat[:, :, inside], inside, counted))
+        shape = (*x.shape[:2], *map(len, starts))
+        return [np.stack(part, -1).reshape(shape) for part in zip(*results)]
+
+    return pool
+
+
+def _window_starts(size, kernel, stride, padding, dilation, ceil_mode):
+    """Where the windows start: as long as they fit, or with ceil_mode as long as they start before the far padding."""
+    starts = range(-padding, size + padding, stride)
+    return [s for s in starts if s + dilation * (kernel - 1) < size + padding or _hangs_over(s, size, kernel, stride, padding, dilation, ceil_mode)]
+
+
+def _hangs_over(start, size, kernel, stride, padding, dilation, ceil_mode):
+    """Only the first window that does not fit counts, and only where it starts in the image or before it."""
+    previous_fits = start - stride + dilation * (kernel - 1) < size + padding - 1
+    return ceil_mode and start < size and previous_fits
+
+
+def _largest(window, inside, counted):
+    """PyTorch's choice: the first of equal maxima, but the last of several NaN."""
+    nan = np.isnan(window)
+    last = window.shape[-1] - 1 - np.argmax(nan[..., ::-1], -1)
+    tap = np.where(nan.any(-1), last, np.argmax(window, -1))
+    return np.take_along_axis(window, tap[..., None], -1)[..., 0], inside[tap]
+
+
+def max_pool_loops(n):
+    def reference(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        values, indices = pool_loops(n, _largest)(x, kernel_size, stride, padding, dilation, ceil_mode)
+        return (values, indices) if return_indices else values
+
+    return reference
+
+
+def avg_pool_loops(n):
+    def reference(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+        def mean(window, inside, counted):
+            return (window.sum(-1) / (divisor_override or (counted if count_include_pad else len(inside))),)
+
+        (y,) = pool_loops(n, mean)(x, kernel_size, stride, padding, 1, ceil_mode)
+        return y
+
+    return reference
+
+
+def lp_pool_loops(n):
+    def reference(x, norm_type, kernel_size, stride=None, ceil_mode=False):
+        volume = math.prod(as_sizes(kernel_size, n))
+        return (avg_pool_loops(n)(x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * volume) ** (1 / norm_type)
+
+    return reference
+
+
+def adaptive_loops(n, reduce):
+    """Pooling into windows that share the image out as evenly as can be."""
+
+    def reference(x, output_size, *rest, **kwargs):
+        size, lead = x.shape[x.ndim - n :], x.shape[: x.ndim - n]
+        out = [m if o is None else o for o, m in zip(as_sizes(output_size, n), size)]
+        numbers = np.arange(math.prod(size)).reshape(size)
+        flat, results = x.reshape(*lead, -1), []
+        for at in itertools.product(*map(range, out)):
+            window = tuple(slice(i * m // o, -(-(i + 1) * m // o)) for i, m, o in zip(at, size, out))
+            inside = numbers[window].reshape(-1)
+            results.append(reduce(flat[..., inside], inside, None))
+        parts = [np.stack(part, -1).reshape(*lead, *out) for part in zip(*results)]
+        return tuple(parts) if rest or kwargs.get("return_indices") else parts[0]
+
+    return reference
+
+
+def adaptive_max_loops(n):
+    return adaptive_loops(n, _largest)
+
+
+def adaptive_avg_loops(n):
+    return adaptive_loops(n, lambda window, inside, counted: (window.mean(-1),))
+
+
+def unpool_loops(n):
+    def reference(x, indices, kernel_size, stride=None, padding=0, output_size=None):
+        kernel, padding = as_sizes(kernel_size, n), as_sizes(padding, n)
+        stride = as_sizes(stride, n) if stride else kernel
+        size = [(m - 1) * s + k - 2 * p for m, k, s, p in zip(x.shape[x.ndim - n :], kernel, stride, padding)]
+        size = size if output_size is None else list(output_size)[-n:]
+        lead = x.shape[: x.ndim - n]
+        y = np.zeros((*lead, math.prod(size)))
+        np.put_along_axis(y, indices.reshape(*lead, -1), x.reshape(*lead, -1), -1)
+        return y.reshape(*lead, *size)
+
+    return reference

@@ -282,6 +282,7 @@ def atanh(xp, x):
 
 @op(
     kind="elementwise",
+    promote="float",
     vjp=(lambda xp, g, y, a: g * (a / y), lambda xp, g, y, b: g * (b / y)),
     formula=r"y = \sqrt{a^2 + b^2}",
     derivative=r"\bar a = \bar y\,a / y, \quad \bar b = \bar y\,b / y",

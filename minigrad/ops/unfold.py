@@ -49,7 +49,7 @@ def im2col(xp, x, *, kernel, stride, padding, dilation):
     formula=r"y_{n,c,i} = \sum_{t,m:\; m s + t d - p = i} x_{n,(c,t),m}",
     derivative=r"\bar x = \mathrm{im2col}(\bar y)",
     samples=lambda r: [
-        S(normal(r, 1, 12, 3), size=(4, 5), kernel=(2, 3), stride=(2, 1), padding=(1, 0), dilation=(3, 1)),
+        S(normal(r, 1, 6, 6), size=(4, 5), kernel=(2, 3), stride=(2, 1), padding=(1, 0), dilation=(3, 1)),
         S(normal(r, 2, 2, 2), size=(5,), kernel=(2,), stride=(2,), padding=(0,), dilation=(1,)),
     ],
 )

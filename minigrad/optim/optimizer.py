@@ -350,7 +350,7 @@ class RuleOptimizer(Optimizer):
     """An optimizer whose step is one update operation for each parameter that has a gradient.
 
     A subclass names its ``rule`` and defines ``start(p, group)``, the first state of a parameter as a dict, and
-    ``arguments(group, state)``: the state tensors that the rule reads after parameter and gradient, and its settings.
+    ``arguments(p, group, state)``: the state tensors that the rule reads after parameter and gradient, and its settings.
     """
 
     rule = None
@@ -358,7 +358,7 @@ class RuleOptimizer(Optimizer):
     def start(self, p, group):
         raise NotImplementedError
 
-    def arguments(self, group, state):
+    def arguments(self, p, group, state):
         raise NotImplementedError
 
     def step(self, closure=None):
@@ -379,10 +379,12 @@ class RuleOptimizer(Optimizer):
                 g = p.grad
                 if g is None:
                     continue
-                state = self.state[p]
+                state = self.state.get(p)
                 if not state:
-                    state.update(self.start(p, group))
-                tensors, settings = self.arguments(group, state)
+                    state = self.start(p, group)
+                    if state:
+                        self.state[p] = state
+                tensors, settings = self.arguments(p, group, state)
                 update(self.rule, (p, g, *tensors), settings)
         return loss
 

@@ -51,7 +51,7 @@ def _planes(x):
     return x if x.ndim == 2 else x.reshape(*x.shape[:2], -1)
 
 
-@jit
+@jit(sums=True)
 def _statistics(x, mean, variance):
     samples, channels, pixels = x.shape
     zero, count = x.dtype.type(0), x.dtype.type(samples * pixels)
@@ -83,7 +83,7 @@ def _affine(x, mean, scale, bias, y):
                 result[i] = (plane[i] - center) * factor + shift
 
 
-@jit
+@jit(sums=True)
 def _sums(x, g, mean, total, product):
     samples, channels, pixels = x.shape
     zero = x.dtype.type(0)

@@ -80,7 +80,7 @@ def _weighted_sum(plane, weight, starts, line):
             line[j] += u * a[j]
 
 
-@jit
+@jit(sums=True)
 def _inner_products(plane, line, starts, total):
     """total (T,) += the product of line (R,) with the run of each tap."""
     taps = starts.size

@@ -9,7 +9,7 @@ tanh is missing on purpose: NumPy's own is vectorised and twice as fast as the b
 
 import numpy as np
 
-from .jit import CONTRACT, jit
+from .jit import jit
 
 f32 = np.float32
 
@@ -56,7 +56,7 @@ def _map(loop, x):
     return y
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def exp_of_sum(x, rest):
     """exp(x + rest), where rest is small and would be lost in x + rest."""
     x = EXP_LARGEST if x > EXP_LARGEST else x
@@ -72,17 +72,17 @@ def exp_of_sum(x, rest):
     return y * _power_of_two(half) * _power_of_two(np.int32(exponent - half))
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def exp32(x):
     return exp_of_sum(x, ZERO)
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def _power_of_two(n):
     return np.int32((n + EXPONENT_BIAS) << MANTISSA).view(f32)
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def _normal_tail(t):
     """P(X > t) of the normal distribution for 0 <= t <= TAIL_END, to a relative error of 4e-7."""
     high = np.int32(f32(t).view(np.int32) & HIGH_BITS).view(f32)
@@ -93,14 +93,14 @@ def _normal_tail(t):
     return p * u * density
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def _gelu(x):
     t = abs(x)
     t = TAIL_END if t > TAIL_END else t
     return (x if x > ZERO else ZERO) - t * _normal_tail(t)
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def _erf(x):
     s = x * x
     near = x * ((((((R6 * s + R5) * s + R4) * s + R3) * s + R2) * s + R1) * s + R0)
@@ -111,31 +111,31 @@ def _erf(x):
     return near if s < ONE else far
 
 
-@jit(flags=CONTRACT, inline=True)
+@jit(inline=True)
 def _sigmoid(x):
     e = exp32(-abs(x))  # never overflows, and keeps the left tail's relative accuracy
     return (ONE if x > ZERO else e) / (ONE + e)
 
 
-@jit(flags=CONTRACT)
+@jit
 def _exp_loop(x, y):
     for i in range(x.size):
         y[i] = exp32(x[i])
 
 
-@jit(flags=CONTRACT)
+@jit
 def _sigmoid_loop(x, y):
     for i in range(x.size):
         y[i] = _sigmoid(x[i])
 
 
-@jit(flags=CONTRACT)
+@jit
 def _erf_loop(x, y):
     for i in range(x.size):
         y[i] = _erf(x[i])
 
 
-@jit(flags=CONTRACT)
+@jit
 def _gelu_loop(x, y):
     for i in range(x.size):
         y[i] = _gelu(x[i])

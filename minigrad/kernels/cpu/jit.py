@@ -3,9 +3,11 @@
 Kernels are serial and release the GIL, so that data-loading threads run beside them. Division follows IEEE rules
 instead of raising, which also keeps a test for zero out of every loop.
 
-``REASSOC`` lets LLVM reorder a sum, which is what makes a reduction use vector registers. It promises nothing about NaN
-and infinity, so both come out right. ``CONTRACT`` only allows fused multiply-adds: polynomials need it, because their
-range reductions are exact only in the order in which they are written.
+No fast math but two flags, and NaN and infinity come out right under both. Every loop may contract a * b + c to one
+instruction. A loop with ``sums=True`` may also add in another order, which is what makes a reduction use vector
+registers; keep everything else out of such a loop, since (x - maximum) - log_sum would turn into x - (maximum +
+log_sum) and lose its digits. Leave out the rest: with "arcp" a vector division becomes an estimate, and 1 / 0 becomes
+NaN.
 
 With NUMBA_DISABLE_JIT=1 the kernels run as the plain Python that they are written in.
 """
@@ -14,18 +16,20 @@ import pathlib
 
 import numba
 
-CONTRACT = frozenset({"contract"})
-REASSOC = frozenset({"contract", "reassoc", "arcp", "nsz", "afn"})
+CONTRACT = {"contract"}
+REASSOC = {"contract", "reassoc"}
 
 
-def jit(function=None, *, flags=REASSOC, inline=False):
+def jit(function=None, *, sums=False, inline=False):
     """Compile on first call, cached on disk where the disk allows it.
 
-    ``inline`` asks LLVM (not Numba) to inline: the function keeps its own ``flags`` inside a caller that has others.
+    ``sums`` is for loops whose sums may be reordered. ``inline`` asks LLVM (not Numba) to inline: the function keeps
+    its own flags inside a caller that has others.
     """
     if function is None:
-        return lambda function: jit(function, flags=flags, inline=inline)
-    options = {"nogil": True, "error_model": "numpy", "fastmath": set(flags), "forceinline": inline}
+        return lambda function: jit(function, sums=sums, inline=inline)
+    flags = REASSOC if sums else CONTRACT
+    options = {"nogil": True, "error_model": "numpy", "fastmath": flags, "forceinline": inline}
     try:
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor a cache folder of the user's is writable

@@ -36,7 +36,7 @@ def _rows(x):
     return x.reshape(-1, x.shape[-1])
 
 
-@jit
+@jit(sums=True)
 def _forward(x, weight, bias, eps, y, means, rstds):
     rows, columns = x.shape
     zero, one, count = x.dtype.type(0), x.dtype.type(1), x.dtype.type(columns)
@@ -54,7 +54,7 @@ def _forward(x, weight, bias, eps, y, means, rstds):
         means[i], rstds[i] = mean, rstd
 
 
-@jit
+@jit(sums=True)
 def _backward(x, weight, g, means, rstds, gmeans, grstds, dx, dweight, dbias):
     """With h = (x - mean) * rstd and t = g * weight, per row,
 

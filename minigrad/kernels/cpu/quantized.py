@@ -45,7 +45,7 @@ def _int8_products(x, weight, y):
             y[m, n] = total
 
 
-@jit
+@jit(sums=True)
 def _weight_products(x, weight, scale, y):
     for n in range(weight.shape[0]):
         filters = weight[n]

@@ -69,7 +69,7 @@ def _maximum(bits):
     return np.int32(best ^ ((best >> SIGN) & MAGNITUDE)).view(np.float32)
 
 
-@jit
+@jit(sums=True)
 def _softmax(x, bits, y):
     for i in range(x.shape[0]):
         row, result, maximum = x[i], y[i], _maximum(bits[i])
@@ -112,7 +112,7 @@ def _cross_entropy_gradient(g, logits, target, maxima, sums, gradient):
         result[target[i]] -= g[i]
 
 
-@jit
+@jit(sums=True)
 def _sum_of_exp(row, maximum):
     total = np.float32(0)
     for j in range(row.size):

@@ -1,0 +1,642 @@
+"""The CPU kernels as functions of NumPy arrays, against plain NumPy in float64.
+
+Sizes are small, because the last test runs this file a second time with compilation switched off.
+"""
+
+import math
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+numba = pytest.importorskip("numba")
+
+from minigrad.kernels.cpu import (  # noqa: E402
+    KERNELS,
+    batch_norm,
+    convolution,
+    elementwise,
+    indexing,
+    jit,
+    layer_norm,
+    optimizer,
+    philox,
+    pooling,
+    quantized,
+    rows,
+)
+
+FLOATS = (np.float32, np.float64)
+
+
+def normal(*shape, dtype=np.float32, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype)
+
+
+def turned(x):
+    """The same numbers in memory of another order."""
+    return np.asfortranarray(x)
+
+
+def close(actual, expected, tolerance=None):
+    assert actual.shape == np.shape(expected)
+    tolerance = tolerance or (3e-5 if actual.dtype == np.float32 else 1e-11)
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+# ------------------------------------------------------------------------------------------------------ convolution
+CONVOLUTIONS = [  # N, C, (H, W), O, (KH, KW), stride, padding, dilation, groups
+    (2, 3, (6, 7), 4, (3, 2), (1, 1), (0, 0), (1, 1), 1),
+    (1, 2, (5, 5), 3, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 2, (7, 6), 2, (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    (2, 4, (8, 9), 6, (3, 2), (2, 3), (2, 0), (2, 1), 2),
+    (1, 1, (9, 9), 2, (2, 2), (3, 3), (0, 1), (3, 2), 1),
+    (2, 3, (4, 5), 2, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    (2, 4, (4, 5), 4, (1, 1), (1, 1), (0, 0), (1, 1), 2),
+    (2, 3, (5, 5), 2, (1, 1), (2, 2), (0, 0), (1, 1), 1),
+    (2, 3, (6, 5), 3, (3, 3), (1, 1), (1, 1), (1, 1), 3),
+    (2, 2, (6, 7), 4, (2, 2), (2, 1), (1, 1), (1, 2), 2),
+    (1, 2, (3, 3), 2, (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    (1, 1, (2, 3), 1, (5, 4), (4, 5), (3, 3), (1, 1), 1),
+]
+
+
+def windows(x, kernel, stride, padding, dilation):
+    """(N, C, OH, OW, KH, KW)"""
+    x = np.pad(x, ((0, 0), (0, 0), *[(p, p) for p in padding]))
+    spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation))
+    view = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(2, 3))
+    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+
+
+def plain_conv2d(x, weight, stride, padding, dilation, groups):
+    x, weight = x.astype(float), weight.astype(float)
+    seen = windows(x, weight.shape[2:], stride, padding, dilation)
+    parts = zip(np.split(seen, groups, axis=1), np.split(weight, groups))
+    return np.concatenate([np.einsum("nchwab,ocab->nohw", part, filters) for part, filters in parts], axis=1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_conv2d_and_its_derivatives(case, dtype, monkeypatch):
+    samples, channels, size, outputs, kernel, stride, padding, dilation, groups = case
+    x = normal(samples, channels, *size, dtype=dtype)
+    weight = normal(outputs, channels // groups, *kernel, dtype=dtype)
+    settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    expected = plain_conv2d(x, weight, **settings)
+    g = normal(*expected.shape, dtype=dtype, seed=1)
+    for block in (convolution.BLOCK, 1, 400):  # all in one block, row by row, some rows or samples at a time
+        monkeypatch.setattr(convolution, "BLOCK", block)
+        for order in (np.copy, turned):
+            y = convolution.conv2d(order(x), order(weight), **settings)
+            dx = convolution.conv2d_dx(order(g), order(weight), size=size, **settings)
+            dw = convolution.conv2d_dw(order(g), order(x), kernel=kernel, **settings)
+            assert y.dtype == dx.dtype == dw.dtype == dtype
+            close(y, expected)
+            # both derivatives are adjoints of a linear map: <g, conv(x)> = <dx, x> = <dw, w>, here for each unit vector
+            close(dx, adjoint(lambda unit: plain_conv2d(unit, weight, **settings), x, g))
+            close(dw, adjoint(lambda unit: plain_conv2d(x, unit, **settings), weight, g))
+
+
+def adjoint(function, x, g):
+    """The gradient of <g, function(x)> for a linear function, one unit vector after the other."""
+    gradient = np.empty(x.size)
+    for i in range(x.size):
+        unit = np.zeros(x.size)
+        unit[i] = 1
+        gradient[i] = np.vdot(g.astype(float), function(unit.reshape(x.shape)))
+    return gradient.reshape(x.shape)
+
+
+def test_conv2d_keeps_nan_and_infinity_where_they_are():
+    x = normal(1, 1, 4, 4)
+    x[0, 0, 0, 0], x[0, 0, 3, 3] = np.nan, np.inf
+    y = convolution.conv2d(x, np.ones((1, 1, 2, 2), np.float32))
+    assert np.isnan(y[0, 0, 0, 0]) and np.isposinf(y[0, 0, 2, 2])
+    assert np.isfinite(y).sum() == y.size - 2
+
+
+# ---------------------------------------------------------------------------------------------------------- pooling
+POOLS = [  # (H, W), kernel, stride, padding, dilation, (OH, OW)
+    ((6, 8), (2, 2), (2, 2), (0, 0), (1, 1), (3, 4)),
+    ((7, 9), (2, 2), (2, 2), (0, 0), (1, 1), (3, 4)),
+    ((7, 9), (2, 2), (2, 2), (0, 0), (1, 1), (4, 5)),  # ceil_mode
+    ((7, 6), (3, 2), (2, 1), (1, 1), (1, 1), (4, 7)),
+    ((8, 8), (3, 3), (1, 1), (1, 1), (1, 1), (8, 8)),
+    ((9, 10), (2, 3), (2, 3), (1, 0), (2, 2), (5, 2)),
+]
+
+
+def taps(start, kernel, dilation, size):
+    return [start + k * dilation for k in range(kernel) if 0 <= start + k * dilation < size]
+
+
+def plain_windows(size, kernel, stride, padding, dilation, out_size):
+    """For each output the list of its pixels, in order."""
+    for i, j in np.ndindex(*out_size):
+        down = taps(i * stride[0] - padding[0], kernel[0], dilation[0], size[0])
+        across = taps(j * stride[1] - padding[1], kernel[1], dilation[1], size[1])
+        yield (i, j), [a * size[1] + b for a in down for b in across]
+
+
+def plain_max(plane, pixels):
+    best = pixels[0]
+    for p in pixels:
+        if plane[p] > plane[best] or np.isnan(plane[p]):
+            best = p
+    return best
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("case", POOLS)
+def test_max_pool2d_and_its_adjoint(case, dtype):
+    size, kernel, stride, padding, dilation, out_size = case
+    x = np.round(normal(2, 2, *size, dtype=dtype), 1)  # with ties
+    x[0, 0, 1, 1] = x[0, 0, 1, 2] = x[0, 0, 2, 1] = np.nan
+    x[0, 1], x[1, 0, 0] = -np.inf, np.inf
+    settings = {"stride": stride, "padding": padding, "dilation": dilation, "out_size": out_size}
+    for order in (np.copy, turned):
+        y, indices = pooling.max_pool2d(order(x), kernel_size=kernel, **settings)
+        assert indices.dtype == np.int64 and y.dtype == dtype and y.shape == indices.shape == (2, 2, *out_size)
+        for n, c in np.ndindex(2, 2):
+            plane = x[n, c].ravel()
+            for at, pixels in plain_windows(size, kernel, **settings):
+                assert indices[n, c][at] == plain_max(plane, pixels)
+            np.testing.assert_array_equal(y[n, c], plane[indices[n, c]])
+        g = normal(*y.shape, dtype=dtype)
+        expected = np.zeros((2, 2, size[0] * size[1]))
+        for n, c in np.ndindex(2, 2):
+            np.add.at(expected[n, c], indices[n, c], g[n, c])
+        close(pooling.max_unpool_add(order(g), order(indices), size=size), expected.reshape(x.shape))
+
+
+def test_an_index_outside_the_plane_is_an_error():
+    for bad in (-1, 6):
+        indices = np.array([[[[0, bad]]]])
+        with pytest.raises(IndexError, match=str(bad)):
+            pooling.max_unpool_add(np.ones((1, 1, 1, 2), np.float32), indices, size=(2, 3))
+
+
+@pytest.mark.parametrize("count_include_pad, divisor_override", [(True, None), (False, None), (True, 5)])
+@pytest.mark.parametrize("case", [case for case in POOLS if case[4] == (1, 1)])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_avg_pool2d_and_its_derivative(case, count_include_pad, divisor_override, dtype):
+    size, kernel, stride, padding, _, out_size = case
+    x = normal(2, 2, *size, dtype=dtype)
+    settings = {"stride": stride, "padding": padding, "out_size": out_size}
+    more = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
+    matrix = np.zeros((*out_size, size[0] * size[1]))
+    for (i, j), pixels in plain_windows(size, kernel, dilation=(1, 1), **settings):
+        rows_seen, columns_seen = (
+            min(step * at - pad + k, n + pad) - (step * at - pad)
+            for step, at, pad, k, n in zip(stride, (i, j), padding, kernel, size)
+        )
+        counted = rows_seen * columns_seen if count_include_pad else len(pixels)
+        matrix[i, j, pixels] = 1 / (divisor_override or counted)
+    g = normal(2, 2, *out_size, dtype=dtype)
+    for order in (np.copy, turned):
+        y = pooling.avg_pool2d(order(x), kernel_size=kernel, **settings, **more)
+        close(y, np.einsum("ncp,ijp->ncij", x.reshape(2, 2, -1).astype(float), matrix))
+        dx = pooling.avg_pool2d_dx(order(g), kernel_size=kernel, size=size, **settings, **more)
+        close(dx, np.einsum("ncij,ijp->ncp", g.astype(float), matrix).reshape(x.shape))
+
+
+# ------------------------------------------------------------------------------------------------------ elementwise
+def everywhere():
+    """All magnitudes of float32, both signs."""
+    magnitudes = np.concatenate([np.geomspace(1e-45, 1e38, 300), np.linspace(0.01, 110, 800)])
+    return np.concatenate([magnitudes, -magnitudes]).astype(np.float32)
+
+
+def of_doubles(function):
+    return lambda x: np.array([function(float(v)) for v in x])
+
+
+def exact_exp(v):
+    return math.exp(v) if v < 700 else math.inf
+
+
+ELEMENTWISE = {  # kernel, the same in double precision, largest relative error, values at 0 -0 inf -inf
+    "exp": (elementwise.exp, exact_exp, 1.5e-7, (1, 1, np.inf, 0)),
+    "sigmoid": (elementwise.sigmoid, lambda v: 1 / (1 + exact_exp(-v)), 2.5e-7, (0.5, 0.5, 1, 0)),
+    "erf": (elementwise.erf, math.erf, 2.5e-7, (0, -0.0, 1, -1)),
+    "gelu": (elementwise.gelu, lambda v: v * (0.5 * math.erfc(-v * math.sqrt(0.5))), 1e-6, (0, -0.0, np.inf, 0)),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_accuracy(name):
+    function, exact, tolerance, _ = ELEMENTWISE[name]
+    x = everywhere()
+    expected = of_doubles(exact)(x)
+    with np.errstate(all="ignore"):
+        y, rounded = function(x), expected.astype(np.float32)
+    assert y.dtype == np.float32
+    normal_range = np.isfinite(rounded) & (np.abs(expected) > 1.2e-38)
+    np.testing.assert_allclose(y[normal_range], expected[normal_range], rtol=tolerance, atol=0)
+    # denormals to within a few of the smallest (1.4e-45), overflow to infinity
+    rest = ~normal_range
+    np.testing.assert_allclose(y[rest], rounded[rest], rtol=1e-6, atol=2e-44)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_special_values(name):
+    function, _, _, (*expected,) = ELEMENTWISE[name]
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan] * 20, np.float32)  # also inside the vector loop
+    with np.errstate(all="ignore"):
+        y = function(x).reshape(20, 6)
+    np.testing.assert_array_equal(y, [[*expected, np.nan, np.nan]] * 20)
+
+
+def test_elementwise_takes_any_layout():
+    x = normal(5, 7)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(elementwise.exp(x[::2, ::3]), elementwise.exp(x[::2, ::3].copy()))
+        np.testing.assert_array_equal(elementwise.exp(x.T), elementwise.exp(x).T)
+
+
+# ------------------------------------------------------------------------------------------------------------- rows
+def plain_log_softmax(x):
+    x = x.astype(float)
+    with np.errstate(all="ignore"):
+        shifted = x - x.max(-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def logits_with_extremes(classes):
+    x = 3 * normal(8, classes)
+    x[1] += 1000
+    x[2, 0] = -np.inf
+    x[3] = -np.inf
+    x[4, -1] = np.nan
+    x[5, 0] = -np.nan
+    x[6, 0] = np.inf
+    x[7] = -np.abs(x[7]) - 50  # a maximum below zero
+    return x
+
+
+@pytest.mark.parametrize("classes", [1, 3, 16, 37])
+def test_softmax_and_log_softmax(classes):
+    x = logits_with_extremes(classes)
+    expected = plain_log_softmax(x)
+    with np.errstate(all="ignore"):
+        for given in (x, turned(x), x.reshape(2, 4, classes)):
+            close(rows.log_softmax(given, axis=-1), expected.reshape(given.shape), 1e-6)
+            close(rows.softmax(given, axis=-1), np.exp(expected).reshape(given.shape), 1e-6)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 16, 37])
+def test_cross_entropy(classes):
+    x = logits_with_extremes(classes)
+    target = np.arange(8) % classes
+    log_softmax = plain_log_softmax(x)
+    g = normal(8)
+    expected = np.exp(log_softmax)
+    expected[np.arange(8), target] -= 1
+    with np.errstate(all="ignore"):
+        for order in (np.copy, turned):
+            loss, residual = rows.cross_entropy(order(x), target)
+            close(loss, -log_softmax[np.arange(8), target], 1e-6)
+            saved = {"logits": order(x), "target": target}
+            dlogits, dtarget = rows.cross_entropy_backward(g, saved, residual, (True, False))
+            close(dlogits, expected * g[:, None].astype(float), 1e-6)
+            assert dtarget is None
+            assert rows.cross_entropy_backward(g, saved, residual, (False, False)) == (None, None)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, -100])
+def test_a_target_that_is_no_class_is_an_error(wrong):
+    with pytest.raises(IndexError, match=f"target {wrong} "):
+        rows.cross_entropy(normal(2, 3), np.array([0, wrong]))
+
+
+# ------------------------------------------------------------------------------------------------------------ norms
+def numeric_gradient(function, x, g_outputs, step=1e-6):
+    """d sum(g * outputs) / dx in float64 by central differences."""
+    gradient = np.empty(x.size)
+    for i in range(x.size):
+        moved = [x.copy() for _ in range(2)]
+        moved[0].flat[i] += step
+        moved[1].flat[i] -= step
+        up, down = (sum(np.vdot(g, y) for g, y in zip(g_outputs, function(m)) if g is not None) for m in moved)
+        gradient[i] = (up - down) / (2 * step)
+    return gradient.reshape(x.shape)
+
+
+def plain_layer_norm(x, weight, bias):
+    mean = x.mean(-1, keepdims=True)
+    rstd = 1 / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-5)
+    return (x - mean) * rstd * weight + bias, mean, rstd
+
+
+def plain_batch_norm(x, weight, bias):
+    others = tuple(a for a in range(x.ndim) if a != 1)
+    column = (-1,) + (1,) * (x.ndim - 2)
+    mean, variance = x.mean(others), x.var(others)
+    rstd = 1 / np.sqrt(variance + 1e-5)
+    y = (x - mean.reshape(column)) * (rstd * weight).reshape(column) + bias.reshape(column)
+    return y, mean, variance
+
+
+NORMS = {
+    "layer": (layer_norm.layer_norm, layer_norm.layer_norm_backward, plain_layer_norm, -1, [(3, 7), (2, 3, 5), (1, 17)]),
+    "batch": (batch_norm.batch_norm, batch_norm.batch_norm_backward, plain_batch_norm, 1, [(5, 3), (2, 3, 4), (2, 3, 2, 5)]),
+}
+
+
+@pytest.mark.parametrize("given", [(True, False, False), (True, True, True), (False, True, False), (False, False, True)])
+@pytest.mark.parametrize("shape", [0, 1, 2])
+@pytest.mark.parametrize("name", NORMS)
+def test_norms(name, shape, given):
+    forward, backward, plain, axis, shapes = NORMS[name]
+    x = normal(*shapes[shape], dtype=np.float64) * 2 + 1
+    weight, bias = (normal(x.shape[axis], dtype=np.float64, seed=s) for s in (1, 2))
+    expected = plain(x, weight, bias)
+    g = [normal(*y.shape, dtype=np.float64, seed=3) if wanted else None for y, wanted in zip(expected, given)]
+    gradients = (
+        numeric_gradient(lambda moved: plain(moved, weight, bias), x, g),
+        numeric_gradient(lambda moved: plain(x, moved, bias), weight, g),
+        numeric_gradient(lambda moved: plain(x, weight, moved), bias, g),
+    )
+    for dtype in FLOATS:
+        for order in (np.copy, turned):
+            arrays = [order(a.astype(dtype)) for a in (x, weight, bias)]
+            outputs, residual = forward(*arrays, eps=1e-5)
+            for y, e in zip(outputs, expected):
+                assert y.dtype == dtype
+                close(y, e)
+            saved = {"x": arrays[0], "weight": arrays[1], "y": outputs}
+            slopes = tuple(None if part is None else order(part.astype(dtype)) for part in g)
+            actual = backward(slopes, saved, residual, (True, True, True), eps=1e-5)
+            for a, e in zip(actual, gradients):
+                assert a.dtype == dtype
+                close(a, e, 2e-5 if dtype == np.float32 else 1e-6)
+            partial = backward(slopes, saved, residual, (True, False, False), eps=1e-5)
+            np.testing.assert_array_equal(partial[0], actual[0])
+            assert partial[1:] == (None, None)
+
+
+def test_layer_norm_sums_more_rows_than_a_chunk():
+    x, g = normal(layer_norm.CHUNK * 2 + 3, 3), normal(layer_norm.CHUNK * 2 + 3, 3, seed=1)
+    weight = normal(3)
+    outputs, _ = layer_norm.layer_norm(x, weight, weight, eps=1e-5)
+    saved = {"x": x, "weight": weight, "y": outputs}
+    _, dweight, dbias = layer_norm.layer_norm_backward((g, None, None), saved, None, (True,) * 3, eps=1e-5)
+    _, mean, rstd = plain_layer_norm(x.astype(float), weight, weight)
+    close(dbias, g.astype(float).sum(0))
+    close(dweight, (g * ((x - mean) * rstd)).sum(0))
+
+
+# ------------------------------------------------------------------------------------------------- rows by their index
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_index_add_rows(dtype):
+    g, index = normal(9, 5, dtype=dtype), np.array([3, 0, 3, 3, 6, 0, 1, 3, 6])
+    expected = np.zeros((7, 5))
+    np.add.at(expected, index, g)
+    for order in (np.copy, turned):
+        close(indexing.index_add_rows(order(g), index, rows=7), expected)
+    for wrong in (-1, 7):
+        with pytest.raises(IndexError, match=f"index {wrong} "):
+            indexing.index_add_rows(g[:2], np.array([0, wrong]), rows=7)
+
+
+# ------------------------------------------------------------------------------------------------------- optimizers
+def plain_adam(p, g, m, v, vmax, lr, beta1, beta2, eps, weight_decay, decoupled, maximize, bias1, bias2):
+    g = -g if maximize else g
+    p = p * (1 - lr * weight_decay) if decoupled else p
+    g = g if decoupled else g + weight_decay * p
+    m = m + (1 - beta1) * (g - m)
+    v = beta2 * v + (1 - beta2) * g * g
+    vmax = None if vmax is None else np.maximum(vmax, v)
+    largest = v if vmax is None else vmax
+    return p - lr / bias1 * m / (np.sqrt(largest) / np.sqrt(bias2) + eps), m, v, vmax
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("decoupled, weight_decay", [(False, 0.0), (False, 0.1), (True, 0.1)])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adam(dtype, amsgrad, decoupled, weight_decay, maximize):
+    shape = (5, 7)
+    start = [normal(*shape, seed=0), normal(*shape, seed=1), *(np.abs(normal(*shape, seed=s)) for s in (2, 3))]
+    p, m, v, vmax = (a.astype(dtype) for a in start)
+    vmax = vmax if amsgrad else None
+    settings = {"lr": 0.01, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": weight_decay}
+    settings |= {"decoupled": decoupled, "maximize": maximize}
+    expected = tuple(None if a is None else a.astype(float) for a in (p, m, v, vmax))
+    for t in (1, 2, 3):
+        g = turned(normal(*shape, dtype=dtype, seed=10 + t))
+        kept, biases = g.copy(), {"bias1": 1 - 0.9**t, "bias2": 1 - 0.99**t}
+        assert optimizer.adam(p, g, m, v, vmax, **settings, **biases) is None
+        expected = plain_adam(expected[0], g.astype(float), *expected[1:], **settings, **biases)
+        np.testing.assert_array_equal(g, kept)
+    for actual, wanted in zip((p, m, v, vmax), expected):
+        assert (actual is None and wanted is None) or actual.dtype == dtype
+        if actual is not None:
+            close(actual, wanted)
+
+
+def test_adam_lets_nan_through():
+    for place in range(3):
+        p, m, v, vmax, g = (np.ones(40, np.float32) for _ in range(5))
+        (g, v, vmax)[place][5] = np.nan
+        settings = {"lr": 0.01, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
+        more = {"decoupled": False, "maximize": False, "bias1": 0.1, "bias2": 0.01}
+        optimizer.adam(p, g, m, v, vmax, **settings, **more)
+        assert np.isnan(p).nonzero()[0].tolist() == np.isnan(vmax).nonzero()[0].tolist() == [5]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("momentum, dampening, nesterov", [(0, 0, False), (0.9, 0, False), (0.9, 0.1, False), (0.9, 0, True)])
+@pytest.mark.parametrize("weight_decay, maximize", [(0.0, False), (0.1, True)])
+def test_sgd(dtype, momentum, dampening, nesterov, weight_decay, maximize):
+    p = normal(5, 7, dtype=dtype)
+    buf = np.full_like(p, np.nan) if momentum else None  # the first step must not read it
+    settings = {"lr": 0.1, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+    settings |= {"nesterov": nesterov, "maximize": maximize}
+    expected, velocity = p.astype(float), 0.0
+    for t in (1, 2, 3):
+        g = turned(normal(5, 7, dtype=dtype, seed=t))
+        kept = g.copy()
+        assert optimizer.sgd(p, g, buf, first=t == 1, **settings) is None
+        np.testing.assert_array_equal(g, kept)
+        step = (-1 if maximize else 1) * g.astype(float) + weight_decay * expected
+        if momentum:
+            velocity = step if t == 1 else momentum * velocity + (1 - dampening) * step
+            close(buf, velocity)
+            step = step + momentum * velocity if nesterov else velocity
+        expected = expected - 0.1 * step
+    close(p, expected)
+    assert p.dtype == dtype
+
+
+# ----------------------------------------------------------------------------------------------------------- random
+def plain_philox(key, count):
+    seed, offset = key.astype(np.uint64)
+    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
+    counter = offset + np.arange(-(-count // 4), dtype=np.uint64)
+    c0, c1, c2, c3 = counter & low, counter >> word, 0 * counter, 0 * counter
+    k0, k1 = seed & low, seed >> word
+    for _ in range(10):
+        p0, p2 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (p2 >> word) ^ c1 ^ k0, p2 & low, (p0 >> word) ^ c3 ^ k1, p0 & low
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
+    return np.stack([c0, c1, c2, c3], axis=1).ravel()[:count].astype(np.uint32)
+
+
+def test_philox_known_answer():
+    words = philox.philox_bits(np.array([0, 0]), count=4)
+    assert [hex(word) for word in words] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 1025])
+@pytest.mark.parametrize("key", [(0, 0), (12345, 2**32 - 3), (-7, 2**40 + 1), (2**62, 5)])
+def test_philox_bits(key, count):
+    words = philox.philox_bits(np.array(key), count=count)
+    assert words.dtype == np.uint32
+    np.testing.assert_array_equal(words, plain_philox(np.array(key), count))
+
+
+# -------------------------------------------------------------------------------------------------------- quantized
+@pytest.mark.parametrize("batch", [1, 3, quantized.FEW_ROWS])
+@pytest.mark.parametrize("inputs", [1, 37, quantized.EXACT + 5])
+def test_quantized_linear(batch, inputs):
+    r = np.random.default_rng(inputs)
+    x, weight = (r.integers(-128, 128, shape).astype(np.int8) for shape in ((batch, inputs), (2, inputs)))
+    x[0], weight[0] = -128, -128  # the largest sum
+    for order in (np.copy, turned):
+        y = quantized.linear_int8(order(x), order(weight))
+        assert y.dtype == np.int32
+        np.testing.assert_array_equal(y, x.astype(np.int64) @ weight.astype(np.int64).T)
+        activations, scale = normal(batch, inputs), np.abs(normal(2)) + 0.5
+        y = quantized.linear_w8(order(activations), order(weight), scale)
+        assert y.dtype == np.float32
+        exact = activations.astype(float) @ weight.astype(float).T * scale
+        np.testing.assert_allclose(y, exact, rtol=1e-5, atol=1e-5 * 128 * math.sqrt(inputs))
+
+
+# ------------------------------------------------------------------------------------------------- what is accepted
+X4, W4 = np.zeros((4, 8, 32, 32), np.float32), np.zeros((16, 8, 3, 3), np.float32)
+G4 = np.zeros((4, 16, 32, 32), np.float32)
+CONV = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+POOL = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0), "out_size": (16, 16)}
+COUNT = {"count_include_pad": True, "divisor_override": None}
+MATRIX, ROW, INDEX = np.zeros((256, 256), np.float32), np.zeros(256, np.float32), np.zeros(256, np.int64)
+ACCEPTED = {
+    "conv2d": ((X4, W4), CONV),
+    "conv2d_dx": ((G4, W4), {**CONV, "size": (32, 32)}),
+    "conv2d_dw": ((G4, X4), {**CONV, "kernel": (3, 3)}),
+    "max_pool2d": ((X4,), {**POOL, "dilation": (1, 1)}),
+    "max_unpool_add": ((X4, np.zeros(X4.shape, np.int64)), {"size": (64, 64)}),
+    "avg_pool2d": ((X4,), {**POOL, **COUNT}),
+    "avg_pool2d_dx": ((X4,), {**POOL, **COUNT, "size": (64, 64)}),
+    "exp": ((MATRIX,), {}),
+    "sigmoid": ((MATRIX,), {}),
+    "erf": ((MATRIX,), {}),
+    "gelu": ((MATRIX,), {}),
+    "softmax": ((MATRIX,), {"axis": -1}),
+    "log_softmax": ((MATRIX,), {"axis": 1}),
+    "cross_entropy": ((MATRIX, INDEX), {}),
+    "layer_norm": ((MATRIX, ROW, ROW), {"eps": 1e-5}),
+    "batch_norm": ((MATRIX, ROW, ROW), {"eps": 1e-5}),
+    "index_add_rows": ((MATRIX, INDEX), {"rows": 10}),
+    "adam": ((MATRIX, MATRIX, MATRIX, MATRIX, None), {"lr": 0.1}),
+    "sgd": ((MATRIX, MATRIX, None), {"lr": 0.1}),
+    "philox": ((np.array([0, 0]),), {"count": 10_000}),
+    "linear_int8": ((MATRIX.astype(np.int8), MATRIX.astype(np.int8)), {}),
+    "linear_w8": ((MATRIX, MATRIX.astype(np.int8), ROW), {}),
+}
+
+
+def test_every_kernel_is_in_the_table_of_accepted_calls():
+    assert ACCEPTED.keys() == KERNELS.keys()
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepts_large_arrays_and_leaves_the_rest_to_the_text(name):
+    accepts, (arrays, settings) = KERNELS[name].accepts, ACCEPTED[name]
+    assert accepts(*arrays, **settings)
+    if name == "philox":
+        assert not accepts(*arrays, count=0) and not accepts(*arrays, count=4)
+        return
+    for other in (np.float16, np.complex64, np.int32):
+        assert not accepts(*[None if a is None else a.astype(other) for a in arrays], **settings)
+    small = [None if a is None else a[:1, :1] if a.ndim > 1 else a[:1] for a in arrays]
+    assert not accepts(*small, **settings)
+    empty = [None if a is None else a[:0] for a in arrays]
+    assert not accepts(*empty, **settings)
+    swapped = [None if a is None else a.astype(a.dtype.newbyteorder()) for a in arrays]
+    assert not accepts(*swapped, **settings) or np.dtype(np.int8) in {a.dtype for a in arrays}
+
+
+def test_impossible_calls_are_left_to_the_text():
+    def accepts(name, *arrays, **changed):
+        return KERNELS[name].accepts(*arrays, **{**ACCEPTED[name][1], **changed})
+
+    assert not accepts("conv2d", X4, W4[:, :5])
+    assert not accepts("conv2d", X4, W4, dilation=(17, 1))  # a window larger than the padded image
+    assert not accepts("conv2d", X4[0], W4)
+    assert not accepts("softmax", MATRIX, axis=0)
+    assert not accepts("cross_entropy", MATRIX, INDEX[:-1])
+    assert not accepts("layer_norm", MATRIX, None, None)
+    for name, states in (("adam", (MATRIX, MATRIX, None)), ("sgd", (None,))):
+        assert not accepts(name, MATRIX.T, MATRIX, *states)  # written in place: the layout must be its own
+        frozen = MATRIX.copy()
+        frozen.flags.writeable = False
+        assert not accepts(name, frozen, MATRIX, *states)
+        assert accepts(name, MATRIX, MATRIX.T, *states)
+
+
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if not KERNELS[name].in_place])
+def test_inputs_are_only_read(name):
+    if numba.config.DISABLE_JIT and name != "philox":
+        pytest.skip("too large for plain Python")
+    arrays, settings = ACCEPTED[name]
+    for a in arrays:
+        a.flags.writeable = False
+    try:
+        KERNELS[name].run(*arrays, **settings)
+    finally:
+        for a in arrays:
+            a.flags.writeable = True
+
+
+# -------------------------------------------------------------------------------------------------- how it is compiled
+def test_importing_the_table_does_not_import_numba():
+    code = "import sys, minigrad.kernels.cpu; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_that_cannot_be_written_means_no_cache(monkeypatch):
+    if numba.config.DISABLE_JIT:
+        pytest.skip("nothing is cached")
+    from numba.core.caching import _CacheLocator
+
+    def refuse(self):
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(_CacheLocator, "ensure_cache_path", refuse)
+
+    @jit.jit
+    def double(x):
+        return x + x
+
+    assert double(3.0) == 6.0
+
+
+def test_a_changed_file_of_the_folder_expires_the_cache():
+    if numba.config.DISABLE_JIT:
+        pytest.skip("nothing is cached")
+    stamps = {str(loop._cache._cache_file._source_stamp) for loop in (rows._softmax, elementwise._exp_loop)}
+    assert all("elementwise.py" in stamp and "rows.py" in stamp for stamp in stamps)
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="this is the second run")
+def test_all_of_this_holds_without_compilation():
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(pathlib.Path(__file__))]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
