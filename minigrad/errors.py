@@ -66,6 +66,12 @@ def explain(op, error, args, params):
         )
     elif type(error).__name__ == "AxisError" and shapes:
         new = dim_error(op.name, params.get("axis"), len(shapes[0]))
+    elif "zero-size array" in str(error):  # the largest or smallest of no elements
+        new = _no_elements(op.public_name or op.name, params.get("axis"), shapes[0])
+    elif "duplicate value in 'axis'" in str(error):
+        dims = [d % len(shapes[0]) for d in params["axis"]]
+        twice = next(d for d in dims if dims.count(d) > 1)
+        new = ShapeError(f"dim {twice} appears multiple times in the list of dims {params['axis']}")
     elif isinstance(error, TypeError) and tensors and "not supported" in str(error):
         kinds = " and ".join(dict.fromkeys(str(a.array.dtype) for a in tensors))
         new = DtypeError(f'"{op.public_name or op.name}" not implemented for {kinds}; convert the tensor with .to(dtype)')
@@ -80,6 +86,13 @@ def explain(op, error, args, params):
     arguments = ", ".join(map(describe, args)) + "".join(f", {k}={v!r}" for k, v in params.items())
     new.args = (f"{op.name}: {new.args[0] if new.args else error}\n  arguments: {arguments}".replace(f"{op.name}: {op.name}:", f"{op.name}:"),)
     return new
+
+
+def _no_elements(name, axis, shape):
+    if axis is None:
+        return ShapeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+    empty = next((d for d in (axis if isinstance(axis, tuple) else (axis,)) if shape[d] == 0), axis)
+    return DimError(f"{name}(): Expected reduction dim {empty} to have non-zero size.")
 
 
 def dim_error(name, dim, ndim):

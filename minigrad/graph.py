@@ -62,6 +62,7 @@ class _Marker:
     """Stands where a node has no operation: a leaf, or one output of an operation with several."""
 
     outputs = 1
+    backward = None
 
     def __init__(self, name):
         self.name = name
@@ -122,9 +123,12 @@ class _Writes:
 def owner_of(array):
     """The array that owns the memory behind a view."""
     base = getattr(array, "base", None)
-    while base is not None and base.__class__ is array.__class__:
-        array = base
-        base = array.base
+    while base is not None:
+        if base.__class__ is array.__class__:
+            array = base
+        elif base.__class__.__name__ != "DummyArray":  # as_strided puts one of these between a view and its base
+            break
+        base = base.base
     return array
 
 

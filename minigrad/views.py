@@ -20,6 +20,11 @@ def write(t, value):
     if not isinstance(t, Tensor):
         raise TypeError(f"a write in place needs a Tensor, not {describe(t)}")
     trace = tracer.get()
+    if trace is None and 0 in t.array.strides and overlaps(t.array):
+        raise InplaceError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+            "(it was expanded); please clone() the tensor before writing to it"
+        )
     if trace is None and not recording() and value.__class__ is Tensor and value.array.dtype == t.array.dtype:
         if value.array.shape == t.array.shape:  # an optimizer step, a buffer: no history on either side
             t.array[...] = value.array
@@ -33,16 +38,16 @@ def write(t, value):
     if trace is not None:
         _write_traced(t, value)
         return t
-    if 0 in t.array.strides and t.array.size > 1:
-        raise InplaceError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
-            "(it was expanded); please clone() the tensor before writing to it"
-        )
     t.array[...] = value.array
     writes.stamp(t.array)
     if recording() and (value.node is not None or t.node is not None):
         move(t, value.node)
     return t
+
+
+def overlaps(array):
+    """Whether some step of 0 makes several elements one; a dimension of size 1 may have any step."""
+    return array.size > 0 and any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape))
 
 
 def _fitted(t, value):

@@ -342,12 +342,26 @@ def plain_batch_norm(x, weight, bias):
 
 
 NORMS = {
-    "layer": (layer_norm.layer_norm, layer_norm.layer_norm_backward, plain_layer_norm, -1, [(3, 7), (2, 3, 5), (1, 17)]),
-    "batch": (batch_norm.batch_norm, batch_norm.batch_norm_backward, plain_batch_norm, 1, [(5, 3), (2, 3, 4), (2, 3, 2, 5)]),
+    "layer": (
+        layer_norm.layer_norm,
+        layer_norm.layer_norm_backward,
+        plain_layer_norm,
+        -1,
+        [(3, 7), (2, 3, 5), (1, 17)],
+    ),
+    "batch": (
+        batch_norm.batch_norm,
+        batch_norm.batch_norm_backward,
+        plain_batch_norm,
+        1,
+        [(5, 3), (2, 3, 4), (2, 3, 2, 5)],
+    ),
 }
 
 
-@pytest.mark.parametrize("given", [(True, False, False), (True, True, True), (False, True, False), (False, False, True)])
+@pytest.mark.parametrize(
+    "given", [(True, False, False), (True, True, True), (False, True, False), (False, False, True)]
+)
 @pytest.mark.parametrize("shape", [0, 1, 2])
 @pytest.mark.parametrize("name", NORMS)
 def test_norms(name, shape, given):
@@ -377,6 +391,15 @@ def test_norms(name, shape, given):
             partial = backward(slopes, saved, residual, (True, False, False), eps=1e-5)
             np.testing.assert_array_equal(partial[0], actual[0])
             assert partial[1:] == (None, None)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_far_from_zero(name):
+    forward, _, plain, _, _ = NORMS[name]
+    x = normal(16, 16) + 1000  # a variance from squares would have no digits left
+    weight, bias = (normal(16, seed=s) for s in (1, 2))
+    for y, e in zip(forward(x, weight, bias, eps=1e-5)[0], plain(x.astype(float), weight, bias)):
+        close(y, e, 1e-3)
 
 
 def test_layer_norm_sums_more_rows_than_a_chunk():
@@ -450,7 +473,9 @@ def test_adam_lets_nan_through():
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("momentum, dampening, nesterov", [(0, 0, False), (0.9, 0, False), (0.9, 0.1, False), (0.9, 0, True)])
+@pytest.mark.parametrize(
+    "momentum, dampening, nesterov", [(0, 0, False), (0.9, 0, False), (0.9, 0.1, False), (0.9, 0, True)]
+)
 @pytest.mark.parametrize("weight_decay, maximize", [(0.0, False), (0.1, True)])
 def test_sgd(dtype, momentum, dampening, nesterov, weight_decay, maximize):
     p = normal(5, 7, dtype=dtype)

@@ -112,7 +112,7 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
         for n in nodes:
             g = grads.pop(n, None)
             if g is not None:
-                if n.extra is None and targets is None and not create_graph and n.op.backward is not None and n.saved is not None:
+                if n.extra is None and not create_graph and n.op.backward is not None and n.saved is not None and (targets is None or n not in targets):
                     if _writes.last > n.serial:
                         _check_writes(n)
                     n.op.backward(_by_type.get(g.__class__) or backends.of(g), n, g, grads)

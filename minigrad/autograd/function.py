@@ -84,9 +84,13 @@ class _FunctionOp:
 
     def gradients(self, n, g, create_graph):
         (ctx,) = n.saved
-        parts = g if self.outputs > 1 else [g]
+        parts = iter(g if self.outputs > 1 else [g])
         grads = []
-        for part, (shape, dtype, like) in zip(parts, ctx._outputs):
+        for output in ctx._outputs:
+            if output is None:  # no Tensor: nothing can have arrived for it
+                grads.append(None)
+                continue
+            part, (shape, dtype, like) = next(parts), output
             if part is None:
                 part = backends.of(like).full(like, shape=shape, dtype=dtype) if ctx.materialize_grads else None
             grads.append(part if part is None or isinstance(part, Tensor) else wrap(backends.of(part).asarray(part)))
@@ -172,7 +176,7 @@ class Function:
         inputs = {id(a) for a in args if isinstance(a, Tensor)}
         tensors = [o for o in outputs if isinstance(o, Tensor)]
         ctx._freeze(tensors)
-        ctx._outputs = [(tuple(t.array.shape), t.array.dtype, t.array) for t in tensors]
+        ctx._outputs = [(tuple(t.array.shape), t.array.dtype, t.array) if isinstance(t, Tensor) else None for t in outputs]
         shape = tensors[0].array.shape if len(tensors) == 1 else None
         node = Node(_FunctionOp(cls, len(tensors)), parents, (ctx,), None, serial(), shape)
         ctx._node = weakref.ref(node)

@@ -65,6 +65,9 @@ class NumpyBackend(Words):
     def max(self, x, *, axis=None, keepdims=False):
         return _max_reduce(x, axis, None, None, keepdims)
 
+    def _scan(self, function, x, axis):
+        return function.accumulate(x, axis=axis) if x.ndim else x.copy()
+
     def relu(self, x):
         return np.maximum(x, _zeros[x.dtype])
 
@@ -73,6 +76,11 @@ class NumpyBackend(Words):
             return np.broadcast_to(x, shape)  # a view, but 4 us; below 16K elements filling is cheaper
         out = _empty(shape, x.dtype)
         out[...] = x
+        return out
+
+    def diagonal(self, x, *, offset=0):
+        out = np.diagonal(x, offset, -2, -1)
+        out.flags.writeable = x.flags.writeable  # NumPy makes it read-only
         return out
 
     def expand(self, x, *, shape):

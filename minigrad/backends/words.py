@@ -67,7 +67,7 @@ class Words:
         return function
 
     @staticmethod
-    def _dispatch(kernel, text, *arrays, **params):
+    def _dispatch(kernel, text, /, *arrays, **params):
         if kernels.enabled() and kernel.takes(*arrays, **params):
             return kernel.run(*arrays, **params)[0]
         return text(*arrays, **params)
@@ -152,6 +152,8 @@ class Words:
     def prod(self, x, *, axis=None, keepdims=False):
         if x.dtype.kind in "bui":
             return self.np.prod(x, axis=axis, dtype=np.int64, keepdims=keepdims)
+        if x.dtype in self.HALVES:
+            return self.np.prod(x.astype(np.float32), axis=axis, keepdims=keepdims).astype(x.dtype)
         return self.np.prod(x, axis=axis, keepdims=keepdims)
 
     def max(self, x, *, axis=None, keepdims=False):
@@ -167,20 +169,49 @@ class Words:
         return self.np.argmin(x, axis=axis, keepdims=keepdims)
 
     def any(self, x, *, axis=None, keepdims=False):
-        return self.np.any(x, axis=axis, keepdims=keepdims)
+        return self._truth(self.np.any(x, axis=axis, keepdims=keepdims), x)
 
     def all(self, x, *, axis=None, keepdims=False):
-        return self.np.all(x, axis=axis, keepdims=keepdims)
+        return self._truth(self.np.all(x, axis=axis, keepdims=keepdims), x)
+
+    @staticmethod
+    def _truth(y, x):
+        """PyTorch answers uint8 with uint8, everything else with bool."""
+        return y.astype(np.uint8) if x.dtype == np.uint8 else y
 
     def cumsum(self, x, *, axis):
-        if x.ndim == 0:
-            return x.copy()
-        return self.np.cumsum(x, axis=axis, dtype=np.int64 if x.dtype.kind in "bui" else x.dtype)
+        return self._cumulate(self.np.cumsum, x, axis)
 
     def cumprod(self, x, *, axis):
+        return self._cumulate(self.np.cumprod, x, axis)
+
+    def _cumulate(self, function, x, axis):
+        kind = np.int64 if x.dtype.kind in "bui" else np.float32 if x.dtype in self.HALVES else x.dtype
+        if x.ndim == 0:
+            return x.astype(np.int64 if kind is np.int64 else x.dtype)
+        out = function(x, axis=axis, dtype=kind)
+        return out.astype(x.dtype) if kind is np.float32 else out
+
+    def cummax(self, x, *, axis):
+        """The largest element so far; NaN once there was one."""
+        return self._scan(self.np.maximum, x, axis)
+
+    def cummin(self, x, *, axis):
+        return self._scan(self.np.minimum, x, axis)
+
+    def logcumsumexp(self, x, *, axis):
+        return self._scan(self.np.logaddexp, x, axis)
+
+    def _scan(self, function, x, axis):
+        """Cumulates an associative function in log2(n) steps, each over twice as many elements (Hillis and Steele, 1986)."""
         if x.ndim == 0:
             return x.copy()
-        return self.np.cumprod(x, axis=axis, dtype=np.int64 if x.dtype.kind in "bui" else x.dtype)
+        y = self.np.moveaxis(x, axis, -1)
+        step = 1
+        while step < y.shape[-1]:
+            y = self.np.concatenate([y[..., :step], function(y[..., step:], y[..., :-step])], axis=-1)
+            step *= 2
+        return self.np.moveaxis(y, -1, axis)
 
     def argsort(self, x, *, axis=-1, descending=False):
         """Stable; NaN counts as the largest value."""
@@ -237,6 +268,12 @@ class Words:
     def diagonal(self, x, *, offset=0):
         """The diagonals of the last two axes, as a view."""
         return self.np.diagonal(x, offset, -2, -1)
+
+    def diagonal_put(self, x, v, *, offset=0):
+        """A copy of ``x`` with ``v`` written along the diagonals of its last two axes."""
+        out = x.copy()
+        self.diagonal(out, offset=offset)[...] = v
+        return out
 
     def tril(self, x, *, k=0):
         return self.np.tril(x, k)
@@ -320,6 +357,22 @@ class Words:
         for tap in np.ndindex(*kernel):
             where = tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, counts, stride))
             out[(..., *where)] += g[(..., *tap)]
+        return out
+
+    def sliding(self, x, *, axis, size, step):
+        """All windows along one axis, as a view; the window is the last axis."""
+        out = self.windows(self.np.moveaxis(x, axis, -1), kernel=(size,), stride=(step,), dilation=(1,))
+        return self.np.moveaxis(out, -2, axis)
+
+    def unsliding(self, g, *, axis, size, step, n):
+        """The adjoint of ``sliding`` over an axis of length ``n``."""
+        out = self.unwindows(self.np.moveaxis(g, axis, -2), stride=(step,), dilation=(1,), size=(n,))
+        return self.np.moveaxis(out, -1, axis)
+
+    def sliding_put(self, x, v, *, axis, size, step):
+        """A copy of ``x`` with ``v`` written into its windows, which do not overlap."""
+        out = x.copy()
+        self.sliding(out, axis=axis, size=size, step=step)[...] = v
         return out
 
     # --------------------------------------------------------------------------------------------------- linear algebra

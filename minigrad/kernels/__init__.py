@@ -40,7 +40,7 @@ class Kernel:
     in_place: bool = False
     _loaded: dict = field(default_factory=dict)
 
-    def takes(self, *arrays, **params):
+    def takes(self, /, *arrays, **params):
         """Whether this kernel runs the call: it accepts it, and Numba is there and works."""
         if not self.accepts(*arrays, **params):
             return False
@@ -65,7 +65,7 @@ class Kernel:
             function = self._loaded[which] = getattr(importlib.import_module(f"{self.package}.{module}"), name)
         return function
 
-    def run(self, *arrays, **params):
+    def run(self, /, *arrays, **params):
         """Outputs and residual (None where the kernel has no backward of its own)."""
         result = self.load(self.forward)(*arrays, **params)
         return result if self.backward else (result, None)

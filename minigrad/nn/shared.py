@@ -25,3 +25,8 @@ def reset_by_fan_in(weight, bias):
         fan_in, _ = init._calculate_fan_in_and_fan_out(weight)
         bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
         init.uniform_(bias, -bound, bound)
+
+
+def shown(module, *names):
+    """Attributes as they stand in a module's repr: ``name=value, name=value``."""
+    return ", ".join(f"{name}={getattr(module, name)}" for name in names)

@@ -264,7 +264,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     vjp=(lambda xp, g, x, threshold: xp.where(xp.less_equal(x, threshold), 0.0, g),),
     formula=r"y = x \text{ for } x > t, \text{ else } v",
     derivative=r"\bar x = \bar y\,[x > t]",
-    samples=lambda r: [S(normal(r, 3, 4), 0.1, 20.0), S(normal(r, 3), threshold=-0.5, value=1.5), S(np.array([0.1, np.nan]), 0.1, 2.0, grad=False)],
+    samples=lambda r: [S(normal(r, 3, 4), 0.1, 20.0), S(normal(r, 3), threshold=-0.5, value=1.5), S(np.array([0.5, np.nan]), 0.5, 2.0, grad=False)],
     reference=lambda x, threshold, value: np.where(x <= threshold, value, x),
     numbers=True,
 )

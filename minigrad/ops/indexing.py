@@ -1,50 +1,23 @@
-"""Reading and writing parts of a tensor. Each reader comes with its adjoint, so gradients of any order need nothing more."""
+"""Reading and writing parts of a tensor: ``x[key]`` and ``x[key] = value``.
+
+Ints, slices, None and ``...`` make a view. Where index tensors come with them, as in PyTorch, the view is taken first and
+the index tensors then read from it. Each reader comes with its adjoint, so gradients of any order need nothing more.
+"""
 
 import numpy as np
 
-from .. import backends
-from ..dispatch import apply
-from ..errors import describe
-from ..graph import tracer
+from .. import backends, dispatch
+from ..dispatch import apply, make_view, tracer
+from ..errors import DimError, ShapeError, describe
+from ..backends.words import index_key
+from ..graph import Node, recording, serial, writes
 from ..op import S, op, registry
-from ..tensor import Tensor, wrap
-from ..views import write
+from ..tensor import Tensor, new, wrap
+from ..views import overlaps, root_of, write
 from .samples import normal
+from .shape import sum_to
 
 FULL = ("slice", None, None, None)
-
-
-def split_key(t, key):
-    """Python's index as a static key (see ``backends.words.index_key``) and its index arrays as Tensors."""
-    template, arrays = [], []
-    for k in key if key.__class__ is tuple else (key,):
-        if isinstance(k, slice):
-            template.append(("slice", *(None if v is None else v.__index__() for v in (k.start, k.stop, k.step))))
-        elif k is None or k is ...:
-            template.append(k)
-        elif isinstance(k, bool | np.bool_):
-            template.append("?")
-            arrays.append(_like(t, np.asarray(bool(k))))
-        elif isinstance(k, int | np.integer):
-            template.append(int(k))
-        elif isinstance(k, Tensor):
-            if k.array.dtype.kind not in "bui":
-                raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {describe(k)}; convert with .long()")
-            if k.array.dtype == np.uint8:
-                k = k != 0  # PyTorch: a byte tensor is a mask
-            template.append("?")
-            arrays.append(k)
-        elif isinstance(k, list | tuple | range | np.ndarray):
-            index = np.asarray([int(v) if isinstance(v, Tensor) else v for v in k] if not isinstance(k, np.ndarray) else k)
-            template.append("?")
-            arrays.append(_like(t, index.astype(np.int64) if index.size == 0 else index))
-        else:
-            raise IndexError(f"a tensor cannot be indexed with {describe(k)}; use ints, slices, None, ..., or int or bool tensors")
-    return tuple(template), tuple(arrays)
-
-
-def _like(t, array):
-    return wrap(backends.of(t.array).upload(array) if t.array.__class__ is not np.ndarray else array)
 
 
 def _keys(r):
@@ -80,10 +53,12 @@ def slice_(xp, x, *, key):
 @op(
     names="",
     vjp=(
-        lambda xp, g, key: xp.slice_put(g, xp.full(g, shape=(), value=0.0), key=key),
-        lambda xp, g, v_shape, key: xp.getitem(g, key=key),
+        lambda xp, g, v_shape, key: xp.slice_put(g, xp.full(g, shape=tuple(v_shape)), key=key),
+        lambda xp, g, v_shape, key: sum_to(xp, xp.getitem(g, key=key), v_shape),
     ),
-    samples=lambda r: [S(normal(r, 4, 5), normal(r, 2), key=(("slice", 1, None, 2), 3))],
+    formula=r"y = x, \quad y[k] = v",
+    derivative=r"\bar v = \bar y[k]",
+    samples=lambda r: [S(normal(r, 4, 5), normal(r, 2), key=(("slice", 1, None, 2), 3)), S(normal(r, 4, 5), normal(r), key=(..., 3))],
 )
 def slice_put(xp, x, v, *, key):
     """A copy of ``x`` with ``v`` written at a key of ints and slices."""
@@ -106,7 +81,13 @@ def getitem(xp, x, *indices, key):
 @op(
     names="",
     vjp=(lambda xp, g, indices, key: xp.getitem(g, *indices, key=key), None),
-    samples=lambda r: [S(normal(r, 4, 5), np.array([0, 2, 2, 0]), key=("?",), shape=(3, 5)), S(normal(r, 2), key=(("slice", 1, None, 2), 3), shape=(4, 5))],
+    formula=r"y[i] \mathrel{+}= v",
+    derivative=r"\bar v = \bar y[i]",
+    samples=lambda r: [
+        S(normal(r, 4, 5), np.array([0, 2, 2, 0]), key=("?",), shape=(3, 5)),
+        S(normal(r, 3), np.array([[True, False], [True, True]]), key=("?",), shape=(2, 2)),
+        S(normal(r, 2), key=(("slice", 1, None, 2), 3), shape=(4, 5)),
+    ],
 )
 def ungetitem(xp, v, *indices, key, shape):
     """zeros(shape) with ``v`` added at ``key``; repeated indices add up. The adjoint of getitem."""
@@ -116,10 +97,12 @@ def ungetitem(xp, v, *indices, key, shape):
 @op(
     names="",
     vjp=(
-        lambda xp, g, indices, key: xp.index_put(g, xp.full(g, shape=(), value=0.0), *indices, key=key),
-        lambda xp, g, indices, v_shape, key: sum_to_shape(xp, xp.getitem(g, *indices, key=key), v_shape),
+        lambda xp, g, indices, key: xp.index_put(g, xp.full(g, shape=()), *indices, key=key),
+        lambda xp, g, indices, v_shape, key: sum_to(xp, xp.getitem(g, *indices, key=key), v_shape),
         None,
     ),
+    formula=r"y = x, \quad y[i] = v",
+    derivative=r"\bar v = \bar y[i], \quad \bar x = \bar y \text{ but } \bar x[i] = 0",
     samples=lambda r: [
         S(normal(r, 4, 5), normal(r, 5), np.array([3, 1]), key=("?",)),
         S(normal(r, 4, 5), normal(r, 2, 5), np.array([3, 1]), key=("?",)),
@@ -131,65 +114,304 @@ def index_put(xp, x, v, *indices, key):
     return xp.index_put(x, v, *indices, key=key)
 
 
-def sum_to_shape(xp, g, shape):
-    from .shape import sum_to
-
-    return sum_to(xp, g, shape)
+part_view = dispatch.view(registry["slice"])
 
 
-@op(
-    names="",
-    vjp=(lambda xp, g, indices, x_shape, axis: xp.scatter_along_axis(g, indices, axis=axis, shape=tuple(x_shape)), None),
-    formula=r"y_i = x_{k_i}",
-    derivative=r"\bar x_{k_i} \mathrel{+}= \bar y_i",
-    onnx="GatherElements",
-    samples=lambda r: [S(normal(r, 3, 4), np.array([[1, 1], [0, 3], [2, 2]]), axis=1), S(normal(r, 3, 4), np.array([[1, 1]]), axis=0)],
-)
-def take_along_axis(xp, x, indices, *, axis):
-    """``x`` read at ``indices`` along one axis; the other axes of ``indices`` may be shorter than those of ``x``."""
-    return xp.take_along_axis(x, indices, axis=axis)
+def part(t, key):
+    """A view of ``t`` for a static key of ints and slices that is known to fit."""
+    return part_view(t, {"key": key})
 
 
-@op(
-    names="",
-    vjp=(lambda xp, g, indices, axis: xp.take_along_axis(g, indices, axis=axis), None),
-    samples=lambda r: [S(normal(r, 3, 2), np.array([[1, 1], [0, 3], [2, 2]]), axis=1, shape=(3, 4))],
-)
-def scatter_along_axis(xp, v, indices, *, axis, shape):
-    """zeros(shape) with ``v`` added where take_along_axis would read. Its adjoint."""
-    return xp.scatter_along_axis(v, indices, axis=axis, shape=shape)
+# ---------------------------------------------------------------------------------------------------------- reading a key
+def _like(t, array):
+    """A NumPy array as a Tensor where ``t`` lies."""
+    return wrap(backends.of(t.array).upload(array))
 
 
-# ------------------------------------------------------------------------------------------------------------ x[key] and x[key] = v
+def _static_slice(k):
+    step = None if k.step is None else k.step.__index__()
+    if step is not None and step <= 0:
+        raise ValueError(f"step must be greater than zero, got {step}; write x.flip(dim) to reverse a dimension")
+    return ("slice", None if k.start is None else k.start.__index__(), None if k.stop is None else k.stop.__index__(), step)
+
+
+def _index_tensor(t, k):
+    """An index tensor, list or array of a key as a Tensor beside ``t``."""
+    if not isinstance(k, Tensor):
+        if not isinstance(k, np.ndarray):
+            k = np.array([v.tolist() if isinstance(v, Tensor | np.ndarray) else v for v in k])
+            if k.size == 0:
+                k = k.astype(np.int64)
+        k = _like(t, k)
+    kind = k.array.dtype.kind
+    if kind not in "bui":
+        raise DimError(f"tensors used as indices must be long, int, byte or bool tensors, got {describe(k)}; convert with .long()")
+    if k.array.__class__ is not t.array.__class__:
+        k = k.to(t.device)
+    return k != 0 if kind == "u" else k  # PyTorch: a byte tensor is a mask
+
+
+def split_key(t, key):
+    """Python's index as a static key (see ``backends.words.index_key``), its index tensors, and their places in it.
+
+    The places count in the dimensions that the view has before the index tensors are applied.
+    """
+    template, tensors, places = [], [], []
+    ndim, shape = t.array.ndim, t.array.shape
+    keys = key if key.__class__ is tuple else (key,)
+    used = sum(_consumed(k) for k in keys)
+    d = out = 0  # the dimension of t that comes next, and of the view
+    for k in keys:
+        if k is None:
+            template.append(None)
+            out += 1
+        elif k is ...:
+            if ... in template:
+                raise DimError("an index can only have a single ellipsis ('...')")
+            template.append(...)
+            d, out = d + ndim - used, out + ndim - used
+        elif isinstance(k, slice):
+            template.append(_static_slice(k))
+            d, out = d + 1, out + 1
+        elif isinstance(k, bool | np.bool_):
+            template.append(None)
+            tensors.append(_like(t, np.full(1, bool(k))))
+            places.append(out)
+            out += 1
+        elif isinstance(k, int | np.integer) or _is_scalar_index(k):
+            template.append(_checked_int(k, d, shape, used))
+            d += 1
+        elif isinstance(k, Tensor | list | tuple | range | np.ndarray):
+            tensors.append(_index_tensor(t, k))
+            places.append(out)
+            n = _consumed(tensors[-1])
+            if n:
+                template.extend((FULL,) * n)
+            else:
+                template.append(None)
+                tensors[-1] = tensors[-1].reshape(1)
+            _check_mask(tensors[-1], n, d, shape)
+            d, out = d + n, out + (n or 1)
+        else:
+            raise DimError(
+                f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {describe(k)})"
+            )
+    if used > ndim:
+        raise DimError(f"too many indices for tensor of dimension {ndim} (got {used})")
+    return tuple(template), tensors, places
+
+
+def _consumed(k):
+    """How many dimensions one entry of a key uses up."""
+    if k is None or k is ... or isinstance(k, bool | np.bool_):
+        return 0
+    dtype = getattr(k, "array", k).dtype if hasattr(k, "dtype") else None
+    if dtype is not None and (dtype in (np.bool_, np.uint8)):
+        return k.ndim
+    if isinstance(k, list | tuple) and k and isinstance(k[0], bool | list):
+        mask = np.array(k)
+        return mask.ndim if mask.dtype == np.bool_ else 1
+    return 1
+
+
+def _is_scalar_index(k):
+    """A 0-d integer tensor counts as a number, as in PyTorch; under a trace it stays an array."""
+    if isinstance(k, Tensor):
+        return k.array.ndim == 0 and k.array.dtype.kind == "i" and tracer.get() is None
+    return isinstance(k, np.ndarray) and k.ndim == 0 and k.dtype.kind in "iu"
+
+
+def _checked_int(k, d, shape, used):
+    k = int(k)
+    if d < len(shape) and not -shape[d] <= k < shape[d]:
+        raise out_of_bounds(k, d, shape[d])
+    if not shape:
+        raise DimError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number"
+            if used == 1
+            else f"too many indices for tensor of dimension 0 (got {used})"
+        )
+    return k
+
+
+def out_of_bounds(index, dim, size):
+    return DimError(f"index {index} is out of bounds for dimension {dim} with size {size}")
+
+
+def _check_mask(index, n, d, shape):
+    if index.array.dtype == np.bool_ and n and index.array.shape != shape[d : d + n]:
+        raise DimError(
+            f"The shape of the mask {list(index.array.shape)} at index {d} does not match the shape of the indexed tensor {list(shape)} at index {d}"
+        )
+
+
+def _advanced(t, key):
+    """(the view that the basic part of a key makes, the index tensors, the static key that applies them to it)."""
+    template, tensors, places = split_key(t, key)
+    trace = tracer.get()
+    if trace is not None and any(i.array.dtype == np.bool_ for i in tensors):
+        trace.refuse_mask()
+    if all(k == FULL or k is ... for k in template):
+        view = t
+    else:
+        view = part(t, template)
+    if not tensors:
+        return view, (), ()
+    found, at = [], 0
+    for place, index in zip(places, tensors):
+        found.extend((FULL,) * (place - at) + ("?",))
+        at = place + (index.array.ndim if index.array.dtype == np.bool_ else 1)
+    return view, tuple(tensors), tuple(found)
+
+
+def _translated(error):
+    """NumPy's IndexError in PyTorch's words."""
+    text = str(error.args[0]).replace("for axis", "for dimension").replace("indexing arrays", "indexing tensors")
+    return DimError(text)
+
+
+def read(t, key):
+    """``t[key]`` for any key."""
+    view, indices, template = _advanced(t, key)
+    if not indices:
+        return part(t, (...,)) if view is t else view
+    try:
+        return apply(registry["getitem"], (view, *indices), {"key": template})
+    except IndexError as error:
+        raise _translated(error) from error.__cause__
+
+
+def _quick_slices(key):
+    """The static key of a tuple of ints and plain slices, or None where something else is in it."""
+    template = []
+    for k in key:
+        kind = k.__class__
+        if kind is int:
+            template.append(k)
+        elif kind is slice:
+            a, b, step = k.start, k.stop, k.step
+            if (a is not None and a.__class__ is not int) or (b is not None and b.__class__ is not int) or step is not None:
+                return None
+            template.append(("slice", a, b, None))
+        elif k is None or k is ...:
+            template.append(k)
+        else:
+            return None
+    return tuple(template)
+
+
+_slice_op = registry["slice"]
+_raw = _slice_op.table.get
+
+
 def _getitem(self, key):
-    """``x[key]``: a view for ints, slices, None and ``...``; a copy for int and bool tensors, lists and arrays."""
-    template, arrays = split_key(self, key)
-    if not arrays:
-        return apply(registry["slice"], (self,), {"key": template})
-    if tracer.get() is not None and any(a.array.dtype == bool for a in arrays):
-        tracer.get().refuse_mask()
-    return apply(registry["getitem"], (self, *arrays), {"key": template})
+    """``x[key]``: a view for ints, slices, None and ``...``; a copy for int and bool tensors, lists and arrays.
+
+    >>> import minigrad
+    >>> x = minigrad.tensor([[1, 2, 3], [4, 5, 6]])
+    >>> x[1, :2]
+    tensor([4, 5])
+    >>> x[x > 2]
+    tensor([3, 4, 5, 6])
+    """
+    kind = key.__class__
+    template = (key,) if kind is int else _quick_slices(key if kind is tuple else (key,)) if kind is tuple or kind is slice else None
+    a = self.array
+    if template is None or _raw(a.__class__) is None:
+        return read(self, key)
+    try:
+        out = a[key] if ... in template else a[(*key, ...) if kind is tuple else (key, ...)]
+    except IndexError:
+        return read(self, key)  # which says what is wrong
+    t = new(Tensor)
+    t.array = out
+    m = self.node
+    params = {"key": template}
+    if m is not None and recording():
+        t.node = Node(_slice_op, (m,), (a.shape,), params, serial(), out.shape)
+    else:
+        t.node = None
+    return make_view(t, self, _slice_op, params)
+
+
+# ---------------------------------------------------------------------------------------------------------- x[key] = value
+def _value_for(t, value):
+    """What is assigned as a Tensor of the dtype and on the device of ``t``; a number becomes 0-d."""
+    if isinstance(value, Tensor):
+        return value if value.array.dtype == t.array.dtype and value.array.__class__ is t.array.__class__ else value.to(t.device, t.dtype)
+    if isinstance(value, np.ndarray | list | tuple):
+        return _like(t, np.asarray(value).astype(t.array.dtype))
+    if not isinstance(value, bool | int | float | complex | np.generic):
+        raise TypeError(f"x[key] = value: can't assign {describe(value)} to a {t.dtype} tensor; give a number, a Tensor or an array")
+    return t.new_full((), value)
+
+
+def _fitting(value, shape):
+    """``value`` without the leading dimensions of size 1 that the place of ``shape`` does not have."""
+    sizes = value.array.shape
+    surplus = len(sizes) - len(shape)
+    if surplus > 0 and all(n == 1 for n in sizes[:surplus]):
+        value, sizes = value.reshape(sizes[surplus:]), sizes[surplus:]
+    if len(sizes) > len(shape) or any(n != m and n != 1 for n, m in zip(sizes[::-1], shape[::-1])):
+        raise ShapeError(f"shape mismatch: value tensor of shape {list(sizes)} cannot be broadcast to indexing result of shape {list(shape)}")
+    return value
 
 
 def _setitem(self, key, value):
-    """``x[key] = value``, recorded as the pure operation it stands for."""
-    if isinstance(value, Tensor) and value._base is not None and value._base[0] is self and value._base[1].name == "slice":
-        template, arrays = split_key(self, key)
-        if not arrays and value._base[2]["key"] == template:
+    """``x[key] = value``, recorded as the pure operation it stands for; ``value`` is cast and broadcast.
+
+    >>> import minigrad
+    >>> x = minigrad.zeros(2, 3)
+    >>> x[:, 1] = 5.0
+    >>> x
+    tensor([[0., 5., 0.],
+            [0., 5., 0.]])
+    """
+    if isinstance(value, Tensor) and value._base is not None and value._base[0] is self and value._base[1] is _slice_op:
+        if split_key(self, key)[:2] == (value._base[2]["key"], []):
             return  # x[k] += v: the view has been written already
-    if isinstance(value, list | tuple | np.ndarray | np.generic):
-        value = _like(self, np.asarray(value, self.array.dtype))
-    template, arrays = split_key(self, key)
-    if not arrays:
-        write(apply(registry["slice"], (self,), {"key": template}), value)
+    view, indices, template = _advanced(self, key)
+    value = _value_for(self, value)
+    if not indices:
+        write(view, _fitting(value, view.array.shape))
         return
-    if not isinstance(value, Tensor):
-        value = wrap(np.asarray(value))
-    if value.array.dtype != self.array.dtype:
-        value = value.to(self.dtype)
-    if value.device != self.device:
-        value = value.to(self.device)
-    write(self, apply(registry["index_put"], (self, value, *arrays), {"key": template}))
+    if _put_at_once(view, value, indices, template):
+        return
+    if len(indices) == 1 and indices[0].array.dtype == np.bool_ and not value.array.ndim and template == ("?",):
+        write(view, view.masked_fill(_over(indices[0], view), value))  # no position has to be found
+        return
+    value = _fitting(value, _result_shape(view.array.shape, indices, template))
+    try:
+        write(view, apply(registry["index_put"], (view, value, *indices), {"key": template}))
+    except IndexError as error:
+        raise _translated(error) from error.__cause__
+
+
+def _put_at_once(view, value, indices, template):
+    """Write straight into the memory where neither a history nor a trace asks for more."""
+    if tracer.get() is not None or recording() and (value.node is not None or root_of(view).node is not None) or overlaps(view.array):
+        return False
+    try:
+        view.array[index_key(template, [i.array for i in indices])] = value.array
+    except IndexError as error:
+        raise _translated(error) from None
+    except ValueError:
+        return False  # what does not fit is explained elsewhere
+    writes.stamp(view.array)
+    return True
+
+
+def _over(mask, view):
+    """A mask of the leading dimensions, ready to broadcast over all of them."""
+    return mask.reshape(mask.array.shape + (1,) * (view.array.ndim - mask.array.ndim))
+
+
+def _result_shape(shape, indices, template):
+    """The shape of ``view[indices]``; a mask's place has to be counted."""
+    arrays = [i.numpy(force=True) if i.array.dtype == np.bool_ else np.broadcast_to(np.int64(0), i.array.shape) for i in indices]
+    spot = np.broadcast_to(np.int8(0), shape)
+    keys = iter(arrays)
+    return spot[tuple(next(keys) if k == "?" else slice(None) for k in template)].shape
 
 
 Tensor.__getitem__, Tensor.__setitem__ = _getitem, _setitem

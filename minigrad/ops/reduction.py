@@ -1,12 +1,15 @@
-"""Reductions over one dimension, several, or all."""
+"""Reductions over one dimension, several, or all: sums, means, products, bounds, truth."""
 
 import builtins
 import math
 
 import numpy as np
 
-from ..op import E, S, op
+from ..errors import DimError, describe, dim_error
+from ..op import E, S, function, op
 from .samples import dim_errors, normal, reduce
+
+FLOAT32 = np.dtype(np.float32)
 
 
 def lost_axes(axis, ndim):
@@ -26,19 +29,59 @@ def spread(xp, g, shape, axis, keepdims):
 
 def count(shape, axis):
     """How many elements of an array of ``shape`` go into each result."""
-    return math.prod(shape[a] for a in lost_axes(axis, len(shape)))
+    return math.prod(shape) if axis is None else math.prod([shape[a] for a in lost_axes(axis, len(shape))])
 
 
+def is_half(x):
+    """float16 and bfloat16: their sums are computed in float32."""
+    return x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
+
+
+def rows(xp, x, axis):
+    """The reduced axes of ``x`` as one last axis: (kept..., n)."""
+    lost = lost_axes(axis, x.ndim)
+    kept = tuple(i for i in range(x.ndim) if i not in lost)
+    x = xp.permute_dims(x, axes=kept + lost)
+    return xp.reshape(x, shape=(*x.shape[: len(kept)], math.prod(x.shape[len(kept) :])))
+
+
+def unrows(xp, x, shape, axis):
+    """The adjoint of ``rows``: back to ``shape``."""
+    lost = lost_axes(axis, len(shape))
+    order = tuple(i for i in range(len(shape)) if i not in lost) + lost
+    x = xp.reshape(x, shape=tuple(shape[i] for i in order))
+    return xp.permute_dims(x, axes=tuple(order.index(i) for i in range(len(shape))))
+
+
+def one_dim(name, dim, ndim):
+    """``dim`` as a number from 0; TypeError for several dims, IndexError where there is no such dimension."""
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"{name}(): argument 'dim' must be int, not {type(dim).__name__} ({dim!r})")
+    if not -builtins.max(ndim, 1) <= dim < builtins.max(ndim, 1):
+        raise dim_error(name, dim, ndim)
+    return dim.__index__() % builtins.max(ndim, 1)
+
+
+def empty_dim(name, dim=None):
+    """The error of a choice among no elements."""
+    if dim is None:
+        return RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument")
+    return DimError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+
+
+# -------------------------------------------------------------------------------------------------------- sums, means, products
 @op(
     kind="reduction",
     vjp=(lambda xp, g, x_shape, axis, keepdims: spread(xp, g, x_shape, axis, keepdims),),
     formula=r"y = \sum_i x_i",
     derivative=r"\bar x_i = \bar y",
     onnx="ReduceSum",
-    samples=lambda r: [*reduce()(r), S(normal(r, 2, 0, 3), dim=1), S(normal(r, 0))],
-    errors=dim_errors,
-    reference=lambda x, dim=None, keepdim=False: np.sum(x, axis=dim, keepdims=keepdim),
-)
+    samples=lambda r: [*reduce()(r), S(normal(r, 2, 0, 3), dim=1), S(normal(r, 0)), S(np.array([True, True])), S(np.array([[1, 2]]), dim=0),
+                       S(normal(r, 3), dtype=np.dtype("float32"), grad=False), S(normal(r, 2, 3), axis=1, keepdims=True)],
+    errors=lambda r: [*dim_errors(r), E(RuntimeError, "appears multiple times", normal(r, 2, 3), dim=(0, 0))],
+    reference=lambda x, dim=None, keepdim=False, axis=None, keepdims=False, dtype=None: np.sum(
+        x, axis=axis if dim is None else dim, keepdims=keepdim or keepdims, dtype=dtype),
+)  # fmt: skip
 def sum(xp, x, *, axis=None, keepdims=False):
     """The sum over ``dim`` (an int, a tuple, or None for everything). Integers and bools add up to int64.
 
@@ -65,10 +108,11 @@ def sum(xp, x, *, axis=None, keepdims=False):
     formula=r"y = \frac{1}{n}\sum_i x_i",
     derivative=r"\bar x_i = \bar y / n",
     onnx="ReduceMean",
-    samples=reduce(),
+    samples=lambda r: [*reduce()(r), S(normal(r, 0), grad=False), S(normal(r, 2, 0), dim=1, grad=False)],
     errors=lambda r: [*dim_errors(r), E(RuntimeError, "could not infer output dtype", np.array([1, 2]))],
-    reference=lambda x, dim=None, keepdim=False: np.mean(x, axis=dim, keepdims=keepdim),
-)
+    reference=lambda x, dim=None, keepdim=False: np.sum(x, axis=dim, keepdims=keepdim) / count(x.shape, dim)
+    if x.size else np.full_like(np.sum(x, axis=dim), np.nan),
+)  # fmt: skip
 def mean(xp, x, *, axis=None, keepdims=False):
     """The mean over ``dim`` (an int, a tuple, or None for everything); NaN over no elements.
 
@@ -88,32 +132,327 @@ def mean(xp, x, *, axis=None, keepdims=False):
     """
     if x.dtype.kind in "bui":
         raise RuntimeError("mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype; use x.float().mean()")
+    if is_half(x):
+        return xp.astype(mean_of(xp, xp.astype(x, dtype=FLOAT32), axis, keepdims), dtype=x.dtype)
+    return mean_of(xp, x, axis, keepdims)
+
+
+def mean_of(xp, x, axis, keepdims):
     n = count(x.shape, axis)
-    return xp.sum(x, axis=axis, keepdims=keepdims) / n if n else xp.sum(x, axis=axis, keepdims=keepdims) * float("nan")
+    return xp.sum(x, axis=axis, keepdims=keepdims) / n if n else xp.sum(x, axis=axis, keepdims=keepdims) * math.nan
 
 
-def _amax_rule(xp, g, y, x, axis, keepdims):
-    """Elements that share the maximum share its gradient evenly."""
+def _with_nan(r):
+    x = normal(r, 3, 4)
+    x[0, 1] = x[2, 3] = np.nan
+    return [S(x), S(x, dim=1), S(x, dim=(0, 1), keepdim=True), S(normal(r, 3), dim=-1), S(np.array([[np.nan, np.nan], [1.0, 2.0]]), 1, grad=False)]
+
+
+@function("nansum", samples=_with_nan, errors=dim_errors, formula=r"y = \sum_{i: x_i \ne \mathrm{NaN}} x_i",
+          derivative=r"\bar x_i = \bar y\,[x_i \ne \mathrm{NaN}]",
+          reference=lambda x, dim=None, keepdim=False: np.nansum(x, axis=dim, keepdims=keepdim))  # fmt: skip
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum over ``dim``, with NaN counted as 0.
+
+    >>> import minigrad
+    >>> minigrad.nansum(minigrad.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
+    """
+    return sum(input.where(input.isnan().logical_not(), 0), dim, keepdim, dtype=dtype)
+
+
+@function("nanmean", samples=_with_nan, errors=dim_errors, formula=r"y = \frac{1}{n} \sum_{i: x_i \ne \mathrm{NaN}} x_i",
+          derivative=r"\bar x_i = \bar y\,[x_i \ne \mathrm{NaN}] / n",
+          reference=lambda x, dim=None, keepdim=False: np.nanmean(x, axis=dim, keepdims=keepdim))  # fmt: skip
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean over ``dim`` of the elements that are not NaN; NaN where there are none.
+
+    >>> import minigrad
+    >>> minigrad.nanmean(minigrad.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+    """
+    if not input.is_floating_point():
+        raise RuntimeError(f"nanmean(): expected input to have floating point dtype, but got {describe(input)}")
+    present = input.isnan().logical_not()
+    return nansum(input, dim, keepdim, dtype=dtype) / sum(present, dim, keepdim)
+
+
+BUT_LAST, BACKWARDS = ("slice", None, -1, None), ("slice", None, None, -1)
+
+
+def _before(xp, x):
+    """Along the last axis, the product of all elements before each."""
+    first = xp.full(x, shape=(*x.shape[:-1], 1), value=1, dtype=x.dtype)
+    return xp.concat(first, xp.cumprod(xp.getitem(x, key=(..., BUT_LAST)), axis=-1), axis=-1)
+
+
+def _prod_rule(xp, g, x, axis, keepdims):
+    """The product of all other elements, which needs no division: zeros are no special case."""
+    flat = rows(xp, x, axis)
+    if 0 in flat.shape:
+        return xp.full_like(x, value=0)
+    backwards = xp.getitem(flat, key=(..., BACKWARDS))
+    others = _before(xp, flat) * xp.getitem(_before(xp, backwards), key=(..., BACKWARDS))
+    return spread(xp, g, x.shape, axis, keepdims) * unrows(xp, others, x.shape, axis)
+
+
+def _with_zeros(r):
+    x = normal(r, 3, 4)
+    x[0, 1] = x[2, 0] = x[2, 3] = 0.0
+    return [S(x), S(x, dim=1), S(x, dim=-2, keepdim=True), S(normal(r, 2, 3, 4), dim=1), S(normal(r)), S(normal(r, 0)), S(normal(r, 1)),
+            S(np.array([[2, 3], [4, 5]]), dim=0), S(np.array([True, False]))]  # fmt: skip
+
+
+@op(
+    kind="reduction",
+    vjp=(_prod_rule,),
+    formula=r"y = \prod_i x_i",
+    derivative=r"\bar x_i = \bar y \prod_{j \ne i} x_j",
+    onnx="ReduceProd",
+    samples=_with_zeros,
+    errors=dim_errors,
+    reference=lambda x, dim=None, keepdim=False: np.prod(x, axis=dim, keepdims=keepdim),
+)
+def prod(xp, x, *, axis=None, keepdims=False):
+    """The product over ``dim``, an int, or over everything. Integers and bools multiply up to int64.
+
+    Args:
+        input: tensor of any dtype and shape.
+        dim: dimension to multiply along.
+        keepdim: keep it with size 1.
+        dtype: cast the input to this dtype first.
+
+    >>> import minigrad
+    >>> minigrad.prod(minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    tensor([3., 8.])
+    """
+    return xp.prod(x, axis=axis, keepdims=keepdims)
+
+
+# ----------------------------------------------------------------------------------------------------------------- bounds
+def share(xp, g, y, x, axis, keepdims):
+    """Elements that are the result share its gradient evenly: the rule of the largest and of the smallest."""
     mask = xp.astype(xp.equal(x, spread(xp, y, x.shape, axis, keepdims)), dtype=g.dtype)
     return mask * (spread(xp, g, x.shape, axis, keepdims) / xp.sum(mask, axis=axis, keepdims=True))
+
+
+def _bounds_errors(r):
+    return [*dim_errors(r), E(RuntimeError, "to be specified for input.numel", normal(r, 0)),
+            E(IndexError, "to have non-zero size", normal(r, 0, 3), dim=0)]  # fmt: skip
+
+
+def _bounds_samples(r):
+    tie = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
+    return [*reduce()(r), S(tie, dim=1, grad=False), S(tie, grad=False), S(np.array([1.0, np.nan, 3.0]), grad=False), S(normal(r, 2, 0), dim=0),
+            S(np.array([[3, 1]]), dim=1), S(np.array([True, False]))]  # fmt: skip
 
 
 @op(
     kind="reduction",
     names="amax",
-    vjp=(_amax_rule,),
+    vjp=(share,),
     formula=r"y = \max_i x_i",
     derivative=r"\bar x_i = \bar y\,[x_i = y] / \#\{j: x_j = y\}",
     onnx="ReduceMax",
-    samples=lambda r: [*reduce()(r), S(np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), dim=1, grad=False)],
-    errors=dim_errors,
+    samples=_bounds_samples,
+    errors=_bounds_errors,
     reference=lambda x, dim=None, keepdim=False: np.max(x, axis=dim, keepdims=keepdim),
 )
 def max(xp, x, *, axis=None, keepdims=False):
-    """The largest value over ``dim``; equal maxima share the gradient evenly.
+    """The largest value over ``dim`` (an int, a tuple, or None for everything); equal maxima share the gradient evenly.
+
+    Raises:
+        RuntimeError, IndexError: for the largest of no elements.
 
     >>> import minigrad
     >>> minigrad.amax(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
     tensor([5., 7.])
     """
     return xp.max(x, axis=axis, keepdims=keepdims)
+
+
+@op(
+    kind="reduction",
+    names="amin",
+    vjp=(share,),
+    formula=r"y = \min_i x_i",
+    derivative=r"\bar x_i = \bar y\,[x_i = y] / \#\{j: x_j = y\}",
+    onnx="ReduceMin",
+    samples=_bounds_samples,
+    errors=_bounds_errors,
+    reference=lambda x, dim=None, keepdim=False: np.min(x, axis=dim, keepdims=keepdim),
+)
+def min(xp, x, *, axis=None, keepdims=False):
+    """The smallest value over ``dim`` (an int, a tuple, or None for everything); equal minima share the gradient evenly.
+
+    Raises:
+        RuntimeError, IndexError: for the smallest of no elements.
+
+    >>> import minigrad
+    >>> minigrad.amin(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
+    tensor([1., 3.])
+    """
+    return xp.min(x, axis=axis, keepdims=keepdims)
+
+
+def _logsumexp_reference(x, dim=None, keepdim=False):
+    from scipy.special import logsumexp
+
+    return logsumexp(x, axis=dim, keepdims=keepdim)
+
+
+@op(
+    kind="reduction",
+    spaces="torch Tensor special",
+    promote="float",
+    vjp=(lambda xp, g, y, x, axis, keepdims: spread(xp, g, x.shape, axis, keepdims) * xp.exp(x - spread(xp, y, x.shape, axis, keepdims)),),
+    formula=r"y = \ln \sum_i e^{x_i}",
+    derivative=r"\bar x_i = \bar y\,e^{x_i - y}",
+    onnx="ReduceLogSumExp",
+    samples=lambda r: [*[s for s in reduce()(r) if s.kwargs], S(normal(r, 3, 4) * 400, dim=1), S(normal(r), dim=0),
+                       S(np.array([[-np.inf, -np.inf], [0.0, np.inf]]), dim=1, grad=False), S(normal(r, 2, 0), dim=0)],
+    errors=dim_errors,
+    reference=_logsumexp_reference,
+)  # fmt: skip
+def logsumexp(xp, x, *, axis=None, keepdims=False):
+    """``log(sum(exp(input)))`` over ``dim`` without overflow: the largest element is taken out first.
+
+    Args:
+        input: tensor; integers give floats.
+        dim: an int or a tuple.
+        keepdim: keep these dimensions with size 1.
+
+    >>> import minigrad
+    >>> minigrad.logsumexp(minigrad.tensor([1000.0, 1000.0]), dim=0)
+    tensor(1000.6931)
+    """
+    if count(x.shape, axis) == 0:
+        return xp.log(xp.sum(x, axis=axis, keepdims=keepdims))
+    top = xp.max(x, axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, 0.0)
+    y = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else xp.sum(y, axis=axis)
+
+
+# ------------------------------------------------------------------------------------------------------------------ truth
+def _truth_samples(r):
+    x = r.random((3, 4)) > 0.6
+    return [S(x), S(x, dim=1), S(x, dim=-2, keepdim=True), S(r.random((2, 3, 2)) > 0.6, dim=(0, 2)), S(np.array(True)), S(x[:0]), S(x[:0], dim=0),
+            S(np.array([0.0, -1.0, np.nan])), S(np.array([1, 0]))]  # fmt: skip
+
+
+@op(
+    kind="reduction",
+    formula=r"y = \exists i: x_i",
+    samples=_truth_samples,
+    errors=dim_errors,
+    reference=lambda x, dim=None, keepdim=False: np.any(x, axis=dim, keepdims=keepdim),
+)
+def any(xp, x, *, axis=None, keepdims=False):
+    """Whether any element over ``dim`` (an int, a tuple, or None for everything) is other than 0; NaN is.
+
+    >>> import minigrad
+    >>> minigrad.any(minigrad.tensor([[False, True], [False, False]]), dim=1)
+    tensor([ True, False])
+    """
+    return xp.any(x, axis=axis, keepdims=keepdims)
+
+
+@op(
+    kind="reduction",
+    formula=r"y = \forall i: x_i",
+    samples=_truth_samples,
+    errors=dim_errors,
+    reference=lambda x, dim=None, keepdim=False: np.all(x, axis=dim, keepdims=keepdim),
+)
+def all(xp, x, *, axis=None, keepdims=False):
+    """Whether all elements over ``dim`` (an int, a tuple, or None for everything) are other than 0; NaN is.
+
+    >>> import minigrad
+    >>> minigrad.all(minigrad.tensor([[True, True], [False, True]]), dim=1)
+    tensor([ True, False])
+    """
+    return xp.all(x, axis=axis, keepdims=keepdims)
+
+
+@function("count_nonzero", samples=lambda r: [S(r.integers(0, 2, (3, 4))), S(r.integers(0, 2, (3, 4)), dim=1), S(r.integers(0, 2, (2, 3, 2)), dim=(0, -1)),
+                                              S(np.array([0.0, np.nan])), S(np.array(3))],
+          errors=dim_errors, formula=r"y = \#\{i: x_i \ne 0\}", reference=lambda x, dim=None: np.count_nonzero(x, axis=dim))  # fmt: skip
+def count_nonzero(input, dim=None):
+    """How many elements over ``dim`` (an int, a tuple, or None for everything) are other than 0.
+
+    >>> import minigrad
+    >>> minigrad.count_nonzero(minigrad.tensor([[0, 1], [2, 3]]), dim=1)
+    tensor([1, 2])
+    """
+    return sum(input != 0, dim)
+
+
+# ----------------------------------------------------------------------------------------------------------------- places
+@op(kind="reduction", names="", formula=r"y = \arg\max_i x_i", onnx="ArgMax", samples=reduce())
+def argmax(xp, x, *, axis=None, keepdims=False):
+    """The index of the first largest element; NaN is the largest."""
+    return xp.argmax(x, axis=axis, keepdims=keepdims)
+
+
+@op(kind="reduction", names="", formula=r"y = \arg\min_i x_i", onnx="ArgMin", samples=reduce())
+def argmin(xp, x, *, axis=None, keepdims=False):
+    """The index of the first smallest element; NaN is the smallest."""
+    return xp.argmin(x, axis=axis, keepdims=keepdims)
+
+
+def _place(name, find, x, dim, keepdim):
+    if x.array.dtype == bool:
+        raise RuntimeError(f'"{name}" not implemented for bool; convert the tensor with .int()')
+    if dim is not None:
+        dim = one_dim(name, dim, x.array.ndim)
+    if x.array.size == 0 and (dim is None or x.array.shape[dim] == 0):
+        raise DimError(str(empty_dim(name, dim)))
+    return find(x, dim, keepdim)
+
+
+def _place_samples(r):
+    tie = np.array([[1.0, 3.0, 3.0, 1.0], [2.0, np.nan, 2.0, np.nan]])
+    return [S(normal(r, 3, 4)), S(normal(r, 3, 4), dim=1), S(normal(r, 3, 4), dim=-2, keepdim=True), S(normal(r, 3, 4), keepdim=True),
+            S(tie), S(tie, dim=1), S(np.array([[3, 9], [9, 1]]), dim=0), S(normal(r)), S(normal(r), dim=0), S(normal(r, 0, 3), dim=1)]  # fmt: skip
+
+
+def _place_errors(r):
+    return [*dim_errors(r), E(IndexError, "to be specified for input.numel", normal(r, 0)), E(IndexError, "non-zero size", normal(r, 0, 3), dim=0),
+            E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1)), E(RuntimeError, "not implemented for", np.array([True]))]  # fmt: skip
+
+
+@function("argmax", samples=_place_samples, errors=_place_errors, formula=r"y = \arg\max_i x_i",
+          reference=lambda x, dim=None, keepdim=False: np.argmax(x, axis=dim, keepdims=keepdim))  # fmt: skip
+def _argmax(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    """The index of the largest element along ``dim``, or in the flattened tensor; the first of several. NaN is the largest.
+
+    Returns:
+        int64 indices.
+
+    Raises:
+        IndexError: where there is no such dimension, or no element to choose.
+
+    >>> import minigrad
+    >>> minigrad.argmax(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
+    tensor([1, 0])
+    """
+    return _place("argmax", argmax, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
+
+
+@function("argmin", samples=_place_samples, errors=_place_errors, formula=r"y = \arg\min_i x_i",
+          reference=lambda x, dim=None, keepdim=False: np.argmin(x, axis=dim, keepdims=keepdim))  # fmt: skip
+def _argmin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    """The index of the smallest element along ``dim``, or in the flattened tensor; the first of several. NaN is the smallest.
+
+    Returns:
+        int64 indices.
+
+    Raises:
+        IndexError: where there is no such dimension, or no element to choose.
+
+    >>> import minigrad
+    >>> minigrad.argmin(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
+    tensor([0, 1])
+    """
+    return _place("argmin", argmin, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)

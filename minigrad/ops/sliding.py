@@ -96,6 +96,13 @@ def along(xp, values, axis, ndim):
     return xp.reshape(values, shape=tuple(-1 if i == axis else 1 for i in range(ndim)))
 
 
+def shares(xp, like, m, o):
+    """The windows of pooling from ``m`` pixels to ``o``: their first pixels, their ends, and how many the longest has."""
+    i = xp.arange(like, n=o)
+    longest = max((-(-(j + 1) * m // o) - j * m // o for j in range(o)))
+    return i * m // o, ((i + 1) * m + o - 1) // o, longest
+
+
 # ------------------------------------------------------------------------------------------------- for the tests: plain loops
 def as_sizes(value, n):
     return tuple(value) if isinstance(value, tuple | list) else (value,) * n

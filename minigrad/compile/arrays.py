@@ -1,0 +1,222 @@
+"""Traced arrays: NumPy or CuPy arrays with a notebook.
+
+A Traced array carries its real value, so shapes and dtypes need no rules of their own and the traced run is a real first
+step. Its backend, :class:`TraceWords`, answers every word by computing on the values and writing the call down.
+"""
+
+import functools
+import math
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from .. import backends, dispatch
+from ..backends.words import bodies
+from ..errors import TraceError
+from ..graph import tracer
+from .ir import NUMBER, Graph, Instruction, compute, is_word
+
+_HERE = str(Path(__file__).parent.parent)
+# Words whose result has a shape that depends on values.
+DYNAMIC = {
+    "nonzero": "use a mask of the full shape: where(mask, x, 0)",
+    "unique": "compute it outside and pass the result in",
+    "unique_rows": "compute it outside and pass the result in",
+    "bincount": "use scatter_add into a tensor of a fixed size",
+}
+
+
+def refuse(what, remedy):
+    """A TraceError that names the line of the user's that is to blame."""
+    lines = [f for f in traceback.extract_stack() if not f.filename.startswith((_HERE, "<minigrad"))]
+    where = f'\n  File "{lines[-1].filename}", line {lines[-1].lineno}: {lines[-1].line}' if lines else ""
+    return TraceError(f"{what} inside a traced function, where it would be frozen at its first value: {remedy}{where}")
+
+
+class Traced:
+    """An array of a trace: ``value`` is the real array (or a Python number), ``instruction`` the line that computes it."""
+
+    __slots__ = ("__weakref__", "instruction", "trace", "value")
+    __array_ufunc__ = None  # ndarray + Traced comes to Traced.__radd__
+    xp = None  # the TraceWords of the real array's library
+    base = None
+
+    def __init__(self, value, instruction, trace):
+        self.value, self.instruction, self.trace = value, instruction, trace
+
+    shape = property(lambda self: self.value.shape)
+    dtype = property(lambda self: self.value.dtype)
+    ndim = property(lambda self: self.value.ndim)
+    size = property(lambda self: self.value.size)
+    strides = property(lambda self: self.value.strides)
+    itemsize = property(lambda self: self.value.dtype.itemsize)
+    nbytes = property(lambda self: self.value.nbytes)
+    flags = property(lambda self: self.value.flags)
+    device = property(lambda self: self.value.device)
+
+    def astype(self, dtype, copy=True):
+        return record("astype", self, dtype=np.dtype(dtype))
+
+    def copy(self):
+        return record("copy", self)
+
+    def reshape(self, *shape):
+        return record("reshape", self, shape=shape[0] if isinstance(shape[0], tuple) else shape)
+
+    def _value_wanted(self, *_, **__):
+        raise refuse(
+            "Python asked for the value of a tensor (bool(), float(), int(), .item(), .tolist(), .numpy() or printing)",
+            "use where(condition, a, b) in place of `if`, keep the value a tensor, or return it and look at it outside",
+        )
+
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = __dlpack__ = item = tolist = _value_wanted
+    __array_interface__ = property(_value_wanted)
+
+    def _written(self, *_):
+        raise refuse("an array was written directly (x.array[...] = value)", "write to the tensor: x[...] = value or x.add_(value)")
+
+    __setitem__ = __iadd__ = __isub__ = __imul__ = __itruediv__ = _written
+
+    def __repr__(self):
+        return f"Traced({self.instruction!r})"
+
+
+class TracedNumber(Traced):
+    """A Python number that changes from call to call, and what is computed from such numbers. Promoted as a number is."""
+
+    __slots__ = ()
+    shape, ndim, size, dtype = (), 0, 1, NUMBER
+    strides, itemsize, nbytes = (), 8, 8
+
+
+dispatch.number_kinds[TracedNumber] = float
+
+
+def _infix(word, swapped):
+    if swapped:
+        return lambda a, b: NotImplemented if hasattr(b, "array") else record(word, b, a)
+    return lambda a, b: NotImplemented if hasattr(b, "array") else record(word, a, b)
+
+
+_INFIX = dict(add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide", mod="remainder", pow="power",
+              matmul="matmul", lshift="bitwise_left_shift", rshift="bitwise_right_shift")  # fmt: skip
+_INFIX.update({"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"})
+for _name, _word in _INFIX.items():
+    setattr(Traced, f"__{_name}__", _infix(_word, False))
+    setattr(Traced, f"__r{_name}__", _infix(_word, True))
+for _name, _word in dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="greater", ge="greater_equal").items():
+    setattr(Traced, f"__{_name}__", _infix(_word, False))
+for _name, _word in dict(neg="negative", abs="abs", invert="bitwise_invert").items():
+    setattr(Traced, f"__{_name}__", functools.partialmethod(lambda self, word: record(word, self), _word))
+Traced.__pos__ = lambda self: self
+Traced.__hash__ = object.__hash__
+
+
+class TraceWords:
+    """``xp`` of traced arrays: each word computes on the values, with the words of ``real``, and is written down."""
+
+    name = "trace"  # a name without kernels: the rules' own texts are recorded
+
+    def __init__(self, real, ndarray=None):
+        self.real, self.device_type, self.HALVES = real, real.device_type, real.HALVES
+        self.ndarray = ndarray or type(f"Traced{real.name.capitalize()}", (Traced,), {"__slots__": ()})
+        self.ndarray.xp = self
+        self.upload, self.make = real.upload, real.make  # new arrays: constants, once a call reads them
+
+    def __getattr__(self, word):
+        if word in bodies or is_word(word):
+            function = functools.partial(record, word)
+            setattr(self, word, function)
+            return function
+        raise AttributeError(f"xp.{word}: no such word in the vocabulary and no operation of that name")
+
+    def asarray(self, value):
+        return value if isinstance(value, Traced) else _current().traced(value)
+
+    def host(self, x):
+        return x._value_wanted()
+
+    def is_owner(self, x):
+        return False
+
+    def size(self, x):
+        return math.prod(x.shape)
+
+
+_words = {}  # name of the real backend -> TraceWords
+
+
+def words_for(value):
+    """The TraceWords for a real array or a Python number."""
+    if isinstance(value, bool | int | float):
+        return NUMBERS
+    real = backends.of(value)
+    if real.name not in _words:
+        words = _words[real.name] = TraceWords(real)
+        backends.by_type[words.ndarray] = words
+    return _words[real.name]
+
+
+NUMBERS = TraceWords(backends.numpy, TracedNumber)
+backends.by_type[TracedNumber] = NUMBERS
+
+
+def _current():
+    trace = tracer.get()
+    if trace is None:
+        raise TraceError(
+            "this tensor was made inside a traced function and has no value outside of it: "
+            "return it from the function, or copy it into a tensor that existed before"
+        )
+    return trace
+
+
+# -------------------------------------------------------------------------------------------------------- writing it down
+def record(word, *args, **params):
+    """Compute one word on the values, and write the call down in the running trace."""
+    trace = _current()
+    args = [a if a.__class__ in _PLAIN else trace.traced(a) for a in args]
+    if word in DYNAMIC or word == "getitem" and any(a.dtype == bool for a in args[1:]):
+        raise refuse(f"{word} gave a tensor whose shape depends on values", DYNAMIC.get(word, MASK_REMEDY))
+    changing = {k: v for k, v in params.items() if isinstance(v, Traced)}  # run-time numbers given as settings
+    static = {k: v for k, v in params.items() if k not in changing}
+    values = [a.value if isinstance(a, Traced) else a for a in args]
+    out = compute(word, values, {**static, **{k: v.value for k, v in changing.items()}})
+    body = None if is_word(word) else _body(trace, word, args, static, changing)
+    inputs = [a.instruction if isinstance(a, Traced) else a for a in (*args, *changing.values())]
+    n = Instruction(word, inputs, static, out, keywords=tuple(changing), body=body)
+    trace.graph.nodes.append(n)
+    if not isinstance(out, tuple):
+        return trace.array(out, n)
+    picked = [Instruction("pick", [n], {"output": i}, o) for i, o in enumerate(out)]
+    trace.graph.nodes += picked
+    return tuple([trace.array(o, p) for o, p in zip(out, picked)])
+
+
+_PLAIN = (bool, int, float, complex, type(None))
+MASK_REMEDY = "x[mask] has as many elements as the mask has True; use where(mask, x, 0), or select outside"
+
+
+def _body(trace, word, args, static, changing):
+    """The operation's own text as a graph; None where the text cannot be followed (it then stays one call for good)."""
+    outer, inner = trace.graph, Graph()
+
+    def enter(a):
+        if not isinstance(a, Traced):
+            return a
+        inner.inputs.append(Instruction("input", value=a.value))
+        return trace.array(a.value, inner.inputs[-1])
+
+    trace.graph = inner
+    try:
+        positional, keywords = [enter(a) for a in args], {k: enter(v) for k, v in changing.items()}
+        some = next(a for a in (*positional, *keywords.values()) if isinstance(a, Traced))
+        out = bodies[word](some.xp, *positional, **static, **keywords)
+        outs = out if isinstance(out, tuple | list) else (out,)
+        inner.outputs = [trace.traced(o).instruction for o in outs]
+    except TraceError:
+        return None
+    finally:
+        trace.graph = outer
+    return inner

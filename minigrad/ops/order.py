@@ -1,0 +1,439 @@
+"""Values by their rank: largest and smallest with their place, medians, quantiles, the most frequent value."""
+
+import builtins
+
+import numpy as np
+
+from ..errors import ShapeError, describe
+from ..op import E, S, function, op
+from ..tensor import Tensor
+from .bounds import maximum, minimum
+from .reduction import empty_dim, one_dim, share
+from .reduction import max as amax
+from .reduction import min as amin
+from .samples import dim_errors, normal
+
+INT64 = np.dtype(np.int64)
+
+
+def _from_place(xp, g, y, x_shape, axis, keepdims):
+    """The gradient goes back to where the value was found."""
+    if not x_shape:
+        return g[0]
+    values, places = g[0], y[1]
+    if not keepdims:
+        shape = tuple(1 if i == axis else n for i, n in enumerate(x_shape))
+        values, places = xp.reshape(values, shape=shape), xp.reshape(places, shape=shape)
+    return xp.scatter_along_axis(values, places, axis=axis, shape=tuple(x_shape))
+
+
+def _chosen(name, formula):
+    """An operation that picks one element along ``axis``: its value and its place."""
+    return op(names=name, outputs=2, returns=("values", "indices"), vjp=(_from_place,), formula=formula,
+              derivative=r"\bar x_k = \bar y \text{ at the place } k")  # fmt: skip
+
+
+def _at(xp, x, places, axis, keepdims):
+    """Values and places, with or without the axis of size 1."""
+    values = xp.take_along_axis(x, places, axis=axis)
+    if keepdims:
+        return values, places
+    shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+    return xp.reshape(values, shape=shape), xp.reshape(places, shape=shape)
+
+
+def _scalar(xp, x):
+    """The only element of a 0-d array, and its place."""
+    return xp.copy(x), xp.full(x, shape=(), value=0, dtype=INT64)
+
+
+def _pick(name, choose, input, dim, keepdim, **params):
+    """Check ``dim`` and choose along it."""
+    dim = one_dim(name, dim, input.array.ndim)
+    if input.array.ndim and input.array.shape[dim] == 0:
+        raise empty_dim(name, dim)
+    return choose(input, axis=dim, keepdims=bool(keepdim), **params)
+
+
+# -------------------------------------------------------------------------------------------------- the largest and smallest
+@_chosen("max", r"y = \max_i x_i")
+def max_with_index(xp, x, *, axis, keepdims):
+    """The largest element along an axis and the first place where it is."""
+    if not x.ndim:
+        return _scalar(xp, x)
+    return xp.max(x, axis=axis, keepdims=keepdims), xp.argmax(x, axis=axis, keepdims=keepdims)
+
+
+@_chosen("min", r"y = \min_i x_i")
+def min_with_index(xp, x, *, axis, keepdims):
+    """The smallest element along an axis and the first place where it is."""
+    if not x.ndim:
+        return _scalar(xp, x)
+    return xp.min(x, axis=axis, keepdims=keepdims), xp.argmin(x, axis=axis, keepdims=keepdims)
+
+
+def _three_forms(r):
+    tie = np.array([[1.0, 3.0, 3.0, 1.0], [2.0, np.nan, 2.0, np.nan]])
+    return [
+        S(normal(r, 3, 4)),
+        S(normal(r, 3, 4), 1),
+        S(normal(r, 3, 4), dim=-2, keepdim=True),
+        S(normal(r, 3, 4), normal(r, 4)),
+        S(normal(r, 3, 4), other=normal(r, 3, 1)),
+        S(tie[:1], dim=1),
+        S(tie, dim=1, grad=False),
+        S(np.array([[3, 9], [9, 1]]), 0),
+        S(np.array([[True, False]]), 1),
+        S(normal(r), 0),
+        S(normal(r, 0, 3), 1),
+        S(normal(r, 2, 3), axis=0, keepdims=True),
+    ]
+
+
+def _form_errors(r):
+    return [*dim_errors(r), E(RuntimeError, "to be specified for input.numel", normal(r, 0)), E(IndexError, "non-zero size", normal(r, 0, 3), dim=0),
+            E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1)), E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))]  # fmt: skip
+
+
+def _form_reference(whole, place, pairs):
+    def reference(x, dim=None, keepdim=False, other=None, axis=None, keepdims=False):
+        dim, keepdim = axis if dim is None else dim, keepdim or keepdims
+        if other is not None or isinstance(dim, np.ndarray):
+            return pairs(x, dim if other is None else other)
+        if dim is None:
+            return whole(x)
+        return whole(x, axis=dim, keepdims=keepdim), place(x, axis=dim, keepdims=keepdim)
+
+    return reference
+
+
+@function("max", samples=_three_forms, errors=_form_errors, formula=r"y = \max_i x_i",
+          derivative=r"\bar x_k = \bar y \text{ at the place } k", reference=_form_reference(np.max, np.argmax, np.maximum))  # fmt: skip
+def max(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
+    """The largest element: of the whole tensor, along ``dim``, or of two tensors element by element.
+
+    ``max(input)`` is one value, and equal maxima share its gradient. ``max(input, dim)`` is a named tuple ``(values, indices)``
+    with the index of the first maximum, which gets the gradient. ``max(input, other)`` is :func:`minigrad.maximum`.
+    NaN is larger than all numbers.
+
+    Args:
+        input: tensor of any real dtype and shape.
+        dim: the dimension to choose along.
+        keepdim: keep it with size 1.
+        other: a tensor to compare with instead.
+
+    Raises:
+        IndexError: where there is no such dimension.
+        RuntimeError, IndexError: for the largest of no elements.
+
+    >>> import minigrad
+    >>> values, indices = minigrad.max(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
+    >>> values, indices
+    (tensor([5., 7.]), tensor([1, 0]))
+    """
+    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
+    other = dim if isinstance(dim, Tensor) else other
+    if other is not None:
+        return maximum(input, other)
+    if dim is not None:
+        return _pick("max", max_with_index, input, dim, keepdim)
+    if input.array.size == 0:
+        raise empty_dim("max")
+    return amax(input)
+
+
+@function("min", samples=_three_forms, errors=_form_errors, formula=r"y = \min_i x_i",
+          derivative=r"\bar x_k = \bar y \text{ at the place } k", reference=_form_reference(np.min, np.argmin, np.minimum))  # fmt: skip
+def min(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
+    """The smallest element: of the whole tensor, along ``dim``, or of two tensors element by element.
+
+    ``min(input)`` is one value, and equal minima share its gradient. ``min(input, dim)`` is a named tuple ``(values, indices)``
+    with the index of the first minimum, which gets the gradient. ``min(input, other)`` is :func:`minigrad.minimum`.
+    NaN is smaller than all numbers.
+
+    Args:
+        input: tensor of any real dtype and shape.
+        dim: the dimension to choose along.
+        keepdim: keep it with size 1.
+        other: a tensor to compare with instead.
+
+    Raises:
+        IndexError: where there is no such dimension.
+        RuntimeError, IndexError: for the smallest of no elements.
+
+    >>> import minigrad
+    >>> values, indices = minigrad.min(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
+    >>> values, indices
+    (tensor([1., 3.]), tensor([0, 1]))
+    """
+    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
+    other = dim if isinstance(dim, Tensor) else other
+    if other is not None:
+        return minimum(input, other)
+    if dim is not None:
+        return _pick("min", min_with_index, input, dim, keepdim)
+    if input.array.size == 0:
+        raise empty_dim("min")
+    return amin(input)
+
+
+@function("aminmax", samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), dim=1, keepdim=True), S(normal(r, 3, 4), dim=-2)],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), dim=1)],
+          formula=r"(y, z) = (\min_i x_i, \max_i x_i)", derivative=r"\bar x_i = \bar y\,[x_i = y] + \bar z\,[x_i = z]",
+          reference=lambda x, dim=None, keepdim=False: (np.min(x, axis=dim, keepdims=keepdim), np.max(x, axis=dim, keepdims=keepdim)))  # fmt: skip
+def aminmax(input, *, dim=None, keepdim=False):
+    """The smallest and the largest element along ``dim``, or of everything: ``(min, max)``.
+
+    >>> import minigrad
+    >>> minigrad.aminmax(minigrad.tensor([3.0, 1.0, 2.0]))
+    (tensor(1.), tensor(3.))
+    """
+    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+
+
+# ------------------------------------------------------------------------------------------------------------------- medians
+def _ranked(xp, x, k, axis):
+    """The place of the element of rank ``k`` from below, with the axis kept; NaN is the largest."""
+    return xp.getitem(xp.argsort(x, axis=axis), key=(("slice", None, None, None),) * axis + (("slice", k, k + 1, None),))
+
+
+def _median_place(xp, x, axis):
+    """The lower of the two middle elements, or the first NaN."""
+    nan = xp.isnan(x)
+    middle = _ranked(xp, x, (x.shape[axis] - 1) // 2, axis)
+    return xp.where(xp.any(nan, axis=axis, keepdims=True), xp.argmax(nan, axis=axis, keepdims=True), middle)
+
+
+def _nanmedian_place(xp, x, axis):
+    """The lower of the two middle elements among those that are not NaN."""
+    present = xp.sum(xp.logical_not(xp.isnan(x)), axis=axis, keepdims=True)
+    rank = xp.maximum(xp.floor_divide(present - 1, 2), 0)
+    return xp.take_along_axis(xp.argsort(x, axis=axis), rank, axis=axis)
+
+
+@_chosen("median", r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}")
+def median_with_index(xp, x, *, axis, keepdims):
+    """The lower median along an axis and its place."""
+    return _at(xp, x, _median_place(xp, x, axis), axis, keepdims) if x.ndim else _scalar(xp, x)
+
+
+@_chosen("nanmedian", r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}")
+def nanmedian_with_index(xp, x, *, axis, keepdims):
+    """The lower median of what is not NaN along an axis, and its place."""
+    return _at(xp, x, _nanmedian_place(xp, x, axis), axis, keepdims) if x.ndim else _scalar(xp, x)
+
+
+@op(names="", vjp=(lambda xp, g, y, x: share(xp, g, y, x, None, False),), samples=lambda r: [S(normal(r, 3, 3), skip_nan=False), S(normal(r, 4), skip_nan=True)])
+def middle_value(xp, x, *, skip_nan):
+    """The lower median of all elements; those that equal it share its gradient."""
+    flat = xp.reshape(x, shape=(-1,))
+    place = (_nanmedian_place if skip_nan else _median_place)(xp, flat, 0)
+    return xp.reshape(xp.take_along_axis(flat, place, axis=0), shape=())
+
+
+def _median(name, choose, input, dim, keepdim):
+    if dim is not None:
+        return _pick(name, choose, input, dim, keepdim)
+    if input.array.size == 0:
+        return input.sum() + float("nan")
+    return middle_value(input, skip_nan=name == "nanmedian")
+
+
+def _median_samples(r):
+    nan = np.array([[3.0, np.nan, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0]])
+    return [S(normal(r, 3, 4)), S(normal(r, 3, 4), 1), S(normal(r, 3, 5), dim=-2, keepdim=True), S(nan, grad=False), S(nan, 1, grad=False),
+            S(np.array([2.0, 2.0, 2.0, 1.0]), grad=False), S(np.array([4, 1, 3])), S(np.array([[4, 1, 3]]), 1), S(normal(r)), S(normal(r), 0)]  # fmt: skip
+
+
+def _median_errors(r):
+    return [*dim_errors(r), E(IndexError, "non-zero size", normal(r, 0, 3), dim=0), E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1))]
+
+
+def _rank_reference(rank):
+    """``rank(line)``: which element of a sorted line; NaN sorts last."""
+
+    def reference(x, dim=None, keepdim=False):
+        if dim is None:
+            line = np.sort(x.reshape(-1))
+            return line[rank(line)]
+        if not x.ndim:
+            return x, np.int64(0)
+        pick = np.apply_along_axis(lambda line: np.argsort(line, kind="stable")[rank(np.sort(line))], dim, x)
+        pick = np.expand_dims(pick, dim)
+        values = np.take_along_axis(x, pick, dim)
+        return (values, pick) if keepdim else (values.squeeze(dim), pick.squeeze(dim))
+
+    return reference
+
+
+@function("median", samples=_median_samples, errors=_median_errors, formula=r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}",
+          derivative=r"\bar x_k = \bar y \text{ at the place } k",
+          reference=_rank_reference(lambda line: -1 if line[-1] != line[-1] else (len(line) - 1) // 2))  # fmt: skip
+def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    """The middle element, the lower of two: of the whole tensor, or along ``dim`` as ``(values, indices)``. NaN if there is a NaN.
+
+    >>> import minigrad
+    >>> minigrad.median(minigrad.tensor([4.0, 1.0, 3.0, 2.0]))
+    tensor(2.)
+    """
+    return _median("median", median_with_index, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
+
+
+@function("nanmedian", samples=_median_samples, errors=_median_errors, formula=r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}",
+          derivative=r"\bar x_k = \bar y \text{ at the place } k",
+          reference=_rank_reference(lambda line: builtins.max(int((line == line).sum()) - 1, 0) // 2))  # fmt: skip
+def nanmedian(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+    """The middle element, the lower of two, of those that are not NaN: of the whole tensor, or along ``dim`` as ``(values, indices)``.
+
+    >>> import minigrad
+    >>> minigrad.nanmedian(minigrad.tensor([4.0, float("nan"), 3.0]))
+    tensor(3.)
+    """
+    return _median("nanmedian", nanmedian_with_index, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
+
+
+@_chosen("kthvalue", r"y = x_{(k)}")
+def kthvalue_with_index(xp, x, *, axis, keepdims, k):
+    """The k-th smallest element along an axis and its place."""
+    return _at(xp, x, _ranked(xp, x, k - 1, axis), axis, keepdims) if x.ndim else _scalar(xp, x)
+
+
+@function("kthvalue", samples=lambda r: [S(normal(r, 5), 2), S(normal(r, 3, 4), 3, 0), S(normal(r, 3, 4), k=1, dim=-1, keepdim=True), S(normal(r), 1),
+                                         S(np.array([2.0, np.nan, 1.0]), 3, grad=False), S(np.array([3, 1, 2]), 2)],
+          errors=lambda r: [E(RuntimeError, "out of range for dimension 0", normal(r, 3), 4), E(RuntimeError, "out of range", normal(r, 3), 0),
+                            E(IndexError, "non-zero size", normal(r, 0), 1), E(IndexError, "Dimension out of range", normal(r, 3), 1, 1)],
+          formula=r"y = x_{(k)}", derivative=r"\bar x_k = \bar y \text{ at the place } k",
+          reference=lambda x, k, dim=-1, keepdim=False: _rank_reference(lambda line: k - 1)(x, dim, keepdim))  # fmt: skip
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """The ``k``-th smallest element along ``dim``, counted from 1, and its index: ``(values, indices)``. NaN is the largest.
+
+    Raises:
+        RuntimeError: for a ``k`` below 1 or above the size.
+
+    >>> import minigrad
+    >>> minigrad.kthvalue(minigrad.tensor([4.0, 1.0, 3.0]), 2).values
+    tensor(3.)
+    """
+    size = input.array.shape[one_dim("kthvalue", dim, input.array.ndim)] if input.array.ndim else 1
+    if size and not 1 <= k <= size:
+        raise ShapeError(f"kthvalue(): selected number k out of range for dimension {dim % builtins.max(input.array.ndim, 1)}: k={k}, size {size}")
+    return _pick("kthvalue", kthvalue_with_index, input, dim, keepdim, k=int(k))
+
+
+@_chosen("mode", r"y = \arg\max_v \#\{i: x_i = v\}")
+def mode_with_index(xp, x, *, axis, keepdims):
+    """The most frequent element along an axis, the smallest of several, and the last place where it is."""
+    if not x.ndim:
+        return _scalar(xp, x)
+    n = x.shape[axis]
+    before, after = ((("slice", None, None, None),) * axis + (("slice", *ends, None),) for ends in ((None, -1), (1, None)))
+    order = xp.argsort(x, axis=axis)
+    line = xp.take_along_axis(x, order, axis=axis)
+    places = xp.broadcast_to(xp.reshape(xp.arange(x, n=n), shape=tuple(n if i == axis else 1 for i in range(x.ndim))), shape=tuple(x.shape))
+    starts = xp.not_equal(xp.getitem(line, key=before), xp.getitem(line, key=after))
+    first = xp.cummax(xp.where(starts, xp.getitem(places, key=after), 0), axis=axis)  # where the run of each element begins
+    first = xp.concat(xp.zeros_like(xp.getitem(places, key=(("slice", None, None, None),) * axis + (("slice", None, 1, None),))), first, axis=axis)
+    best = xp.argmax(places - first, axis=axis, keepdims=True)  # the end of the longest run
+    return _at(xp, x, xp.take_along_axis(order, best, axis=axis), axis, keepdims)
+
+
+def _mode_reference(x, dim=-1, keepdim=False):
+    if not x.ndim:
+        return x, np.int64(0)
+
+    def last_most_frequent(line):
+        values, counts = np.unique(line, return_counts=True, equal_nan=False)
+        return np.flatnonzero(line == values[np.argmax(counts)])[-1]
+
+    pick = np.expand_dims(np.apply_along_axis(last_most_frequent, dim, x), dim)
+    values = np.take_along_axis(x, pick, dim)
+    return (values, pick) if keepdim else (values.squeeze(dim), pick.squeeze(dim))
+
+
+@function("mode", samples=lambda r: [S(r.integers(0, 3, (4, 6))), S(r.integers(0, 3, (6, 4)).astype(float), 0, grad=False), S(normal(r, 2, 1), dim=-1, keepdim=True),
+                                     S(normal(r)), S(np.array([2.0, 1.0, 1.0, 2.0, np.nan, np.nan, np.nan]), grad=False), S(np.array([3.0, 1.0, 3.0]))],
+          errors=lambda r: [E(IndexError, "Dimension out of range", normal(r, 3), 1), E(IndexError, "non-zero size", normal(r, 0))],
+          formula=r"y = \arg\max_v \#\{i: x_i = v\}", derivative=r"\bar x_k = \bar y \text{ at the place } k", reference=_mode_reference)  # fmt: skip
+def mode(input, dim=-1, keepdim=False):
+    """The most frequent element along ``dim``, the smallest of several, and the index of the last: ``(values, indices)``.
+
+    >>> import minigrad
+    >>> minigrad.mode(minigrad.tensor([2, 1, 1, 3])).values
+    tensor(1)
+    """
+    return _pick("mode", mode_with_index, input, dim, keepdim)
+
+
+# ----------------------------------------------------------------------------------------------------------------- quantiles
+METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile_samples(r):
+    x = normal(r, 3, 5)
+    nan = np.array([[3.0, np.nan, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0]])
+    return [S(x, 0.3), S(x, np.array([0.0, 0.35, 1.0]), dim=1), S(x, 0.6, dim=0, keepdim=True), S(x, np.array([0.2, 0.7]), keepdim=True),
+            S(nan, 0.4, dim=1, grad=False), *[S(x, np.array([0.3, 0.8]), dim=1, interpolation=m, grad=m != "nearest") for m in METHODS[1:]]]  # fmt: skip
+
+
+def _quantile_errors(r):
+    return [
+        E(RuntimeError, r"in the range \[0, 1\]", normal(r, 3), 1.5),
+        E(RuntimeError, "must be non-empty", normal(r, 0), 0.5),
+        E(RuntimeError, "either a float or double", np.array([1, 2]), 0.5),
+        E(RuntimeError, "interpolation", normal(r, 3), 0.5, interpolation="cubic"),
+        E(RuntimeError, "scalar or 1D", normal(r, 3), np.array([[0.5]])),
+    ]
+
+
+def _quantile_reference(quantile):
+    def reference(x, q, dim=None, keepdim=False, interpolation="linear"):
+        return quantile(x, q, axis=dim, keepdims=keepdim, method=interpolation)
+
+    return reference
+
+
+def _checked_q(name, input, q, interpolation):
+    if interpolation not in METHODS:
+        raise RuntimeError(f"{name}() interpolation must be one of {', '.join(METHODS)}, but got {interpolation!r}")
+    if input.array.size == 0:
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    if input.array.dtype.name not in ("float32", "float64"):
+        raise RuntimeError(f"{name}() input tensor must be either a float or double dtype, got {describe(input)}")
+    if not isinstance(q, Tensor):
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
+        return input.detach().sum() * 0 + q
+    if q.array.ndim > 1:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got {describe(q)}")
+    if q.array.dtype != input.array.dtype:
+        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor, got {describe(q)} for {describe(input)}")
+    return q
+
+
+def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
+    q = _checked_q(name, input, q, interpolation)
+    ndim = input.array.ndim
+    if dim is None:
+        line, shape = input.reshape(-1), (1,) * ndim if keepdim else ()
+    else:
+        dim = one_dim(name, dim, ndim)
+        line = input.transpose(dim, -1) if ndim else input.reshape(1)
+        shape = None
+    ordered = line.sort(dim=-1).values  # (..., n), NaN last
+    nan = ordered.isnan()
+    count = (nan.logical_not() if skip_nan else nan.logical_or(True)).sum(-1, keepdim=True)
+    rank = q * (count - 1).clamp(min=0).to(input.dtype)  # (..., k)
+    if interpolation in ("lower", "higher", "nearest"):
+        rank = {"lower": rank.floor, "higher": rank.ceil, "nearest": rank.round}[interpolation]()
+    low = rank.detach().floor()
+    high = rank.detach().ceil()
+    weight = low * 0 + 0.5 * (high - low) if interpolation == "midpoint" else rank - low
+    y = ordered.gather(-1, low.long()).lerp(ordered.gather(-1, high.long()), weight)
+    if not skip_nan:
+        y = y.where(nan.any(-1, keepdim=True).logical_not(), float("nan"))
+    # y: (..., k), with the reduced dimension at the end
+    k = q.array.shape
+    if shape is not None:
+        return y.reshape(*k, *shape)
+    front = y.transpose(dim, -1).unsqueeze(0).transpose(0, dim + 1) if keepdim else y.unsqueeze(0)
+    return front
