@@ -25,6 +25,7 @@ anomaly = contextvars.ContextVar("minigrad_anomaly", default=None)  # autograd.d
 _special_modes = [0]  # how many threads trace or look for anomalies: no table is filled meanwhile
 
 _SCALARS = (bool, int, float, complex)
+number_kinds = {c: c for c in _SCALARS}  # class of a plain operand -> how it promotes; the tracer adds its run-time numbers
 _EXACT_KINDS = frozenset({"view", "cast", "update", "random"})  # kinds that never compute in another precision
 
 
@@ -48,7 +49,7 @@ def apply(op, args, params):
             params[name] = tuple(value)
     trace = tracer.get()
     if trace is not None:
-        trace.lift(args)
+        args, params = trace.lift(args, params)
     if op.promote:
         args = _promoted(op, args)
     arrays = [a.array if isinstance(a, Tensor) else a for a in args]
@@ -72,7 +73,7 @@ def apply(op, args, params):
         mask = tuple([n is not None for n in nodes])
         t.node = Node(op, nodes, op.save(mask, out, arrays), params, serial(), out.shape)
         _attach(t.node, residual)
-    if op.kind == "view" and (trace is not None or graph.owner_of(out) is graph.owner_of(first)):
+    if op.kind == "view" and (graph.owner_of(out) is graph.owner_of(first) if trace is None else trace.shares_memory(out, first)):
         make_view(t, args[0], op, params)
     if not _special_modes[0] and kernels.enabled():
         op.table.setdefault(first.__class__, getattr(xp, op.name))
@@ -157,7 +158,7 @@ def _promoted(op, args):
     if not tensors:
         return args
     dtype = tensors[0].array.dtype
-    scalars = [args[i].__class__ for i in which if args[i].__class__ in _SCALARS]
+    scalars = [number_kinds[c] for i in which if (c := args[i].__class__) in number_kinds]
     if scalars or any(t.array.dtype != dtype for t in tensors):
         with_axes = [t.array.dtype for t in tensors if t.array.ndim]
         dtype = common_dtype(with_axes, [t.array.dtype for t in tensors if not t.array.ndim], scalars)

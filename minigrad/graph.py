@@ -13,6 +13,25 @@ tracer = contextvars.ContextVar("minigrad_tracer", default=None)  # the Trace be
 serial = itertools.count(1).__next__
 
 
+def runtime(owner, name):
+    """The Python number ``owner.name`` (or ``owner[name]`` of a dict) that changes from call to call, such as a learning rate.
+
+    In a traced function every Python number is frozen at the value that it had, but for those read through here: while a
+    trace runs the result is a 0-d Tensor, an input of the graph that is read anew at each call. It takes part in
+    arithmetic as the number would. To change the number inside, assign the result of Tensor arithmetic:
+    ``self.steps = runtime(self, "steps") + 1``.
+
+    >>> import minigrad
+    >>> class Settings: lr = 0.1
+    >>> minigrad.compile.runtime(Settings, "lr")
+    0.1
+    """
+    trace = tracer.get()
+    if trace is not None:
+        return trace.number(owner, name)
+    return owner[name] if isinstance(owner, dict) else getattr(owner, name)
+
+
 class Node:
     """One recorded call.
 

@@ -117,10 +117,17 @@ class Tensor:
     @property
     def grad(self):
         """The gradient that backward passes have accumulated, a Tensor, or None."""
+        trace = graph.tracer.get()
+        if trace is not None:
+            trace.meet_grad(self)
         return self._grad
 
     @grad.setter
     def grad(self, value):
+        trace = graph.tracer.get()
+        if trace is not None:
+            trace.meet_grad(self)
+            trace.lift((self, value))
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {errors.describe(value)}")
@@ -143,6 +150,9 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"x.data = value: value must be a Tensor, got {errors.describe(value)}")
+        trace = graph.tracer.get()
+        if trace is not None:
+            trace.lift((self, value))
         self.array = value.array
         if self.node is not None and self.node.op is graph.LEAF:
             self.node.shape = value.array.shape

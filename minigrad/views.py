@@ -20,7 +20,7 @@ def write(t, value):
     if not isinstance(t, Tensor):
         raise TypeError(f"a write in place needs a Tensor, not {describe(t)}")
     trace = tracer.get()
-    if trace is None and 0 in t.array.strides and overlaps(t.array):
+    if 0 in t.array.strides and overlaps(t.array):
         raise InplaceError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             "(it was expanded); please clone() the tensor before writing to it"
@@ -100,19 +100,22 @@ def move(t, node):
 
 
 def refresh(parent):
-    """Derive the history (under a trace also the array) of every live view again."""
-    for reference in parent._views or ():
-        v = reference()
-        if v is None or v._base is None or v._base[0] is not parent:
-            continue
+    """Derive the history of every live view again."""
+    for v in live_views(parent):
         _, op, params = v._base
-        if tracer.get() is not None:
-            v.array = getattr(backends.of(parent.array), op.name)(parent.array, **params)
         if parent.node is not None and op.differentiable:
             v.node = Node(op, (parent.node,), op.save((True,), v.array, (parent.array,)), params, serial(), v.array.shape)
         else:
             v.node = None
         refresh(v)
+
+
+def live_views(parent):
+    """The views of ``parent`` that are in use and still look into it."""
+    for reference in parent._views or ():
+        v = reference()
+        if v is not None and v._base is not None and v._base[0] is parent:
+            yield v
 
 
 def _write_traced(t, value):
@@ -130,7 +133,13 @@ def _write_traced(t, value):
         array = word(array, **put_params) if len(registry[put].arrays) == 1 else word(parent.array, array, **put_params)
         child = parent
     child.array = array
+    _derive_arrays(child)
     if keeps_history:
         move(t, value.node)
-    else:
-        refresh(child)
+
+
+def _derive_arrays(parent):
+    for v in live_views(parent):
+        _, op, params = v._base
+        v.array = getattr(backends.of(parent.array), op.name)(parent.array, **params)
+        _derive_arrays(v)

@@ -9,6 +9,7 @@ import minigrad
 from minigrad import backends
 from minigrad import op as op_module
 from minigrad.op import Failure
+from minigrad.ops.samples import Raw
 from minigrad.tensor import Tensor
 from minigrad.testing import gradcheck, gradgradcheck
 
@@ -38,6 +39,8 @@ def _rng(face):
 
 def convert(value, dtype="float64", device="cpu", grad=False):
     """A sample's argument: NumPy arrays become Tensors (floats in ``dtype``), lists and tuples are walked."""
+    if isinstance(value, Raw):
+        return value.array
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f":
             t = minigrad.tensor(value).to(getattr(minigrad, dtype))

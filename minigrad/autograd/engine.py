@@ -263,8 +263,10 @@ def _add_to_grad(t, g, create_graph):
     old = t.grad
     if old is None:
         t.grad = g
-    elif create_graph or old.node is not None or graph.tracer.get() is not None:
+    elif create_graph or old.node is not None:
         t.grad = old + g
+    elif graph.tracer.get() is not None:
+        old.add_(g)
     else:
         old.array[...] += g.array
         _writes.stamp(old.array)

@@ -5,6 +5,7 @@ import math
 import ml_dtypes
 import numpy as np
 
+from ..errors import DimError
 from .words import Words
 
 _FLOAT64 = np.dtype(np.float64)
@@ -77,6 +78,11 @@ class NumpyBackend(Words):
         out = _empty(shape, x.dtype)
         out[...] = x
         return out
+
+    def check_bounds(self, index, *, low, high, name):
+        if index.size and (index.min() < low or index.max() >= high):
+            worst = index.min() if index.min() < low else index.max()
+            raise DimError(f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])")
 
     def diagonal(self, x, *, offset=0):
         out = np.diagonal(x, offset, -2, -1)

@@ -33,7 +33,7 @@ class Words:
     name = "abstract"
 
     # Words that are the library's own functions under (nearly) their own names.
-    SAME = """add subtract multiply negative abs sign exp exp2 expm1 log log1p log2 log10 sqrt square sin cos
+    SAME = """add subtract multiply negative abs exp exp2 expm1 log log1p log2 log10 sqrt square sin cos
         tan sinh cosh tanh maximum minimum fmax fmin equal not_equal less less_equal greater
         greater_equal logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor isnan isinf isfinite
         hypot zeros_like ones_like swapaxes signbit copysign logaddexp nextafter gcd lcm
@@ -96,6 +96,12 @@ class Words:
 
     def where(self, c, a, b):
         return self.np.where(c, a, b)
+
+    def sign(self, x):
+        """-1, 0 or 1; of NaN 0, as in PyTorch."""
+        if x.dtype == bool:
+            return x.copy()
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
     def floor_divide(self, a, b):
         return self.np.floor_divide(a, b)
@@ -331,6 +337,9 @@ class Words:
         grid = [self.np.arange(n).reshape([-1 if i == d else 1 for i in range(ndim)]) for d, n in enumerate(indices.shape)]
         grid[axis] = indices
         return tuple(grid)
+
+    def check_bounds(self, index, *, low, high, name):
+        """IndexError where an index lies outside [low, high). On a GPU nothing is looked at: the host would have to wait."""
 
     def nonzero(self, x):
         return self.np.nonzero(x)

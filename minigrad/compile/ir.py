@@ -79,7 +79,7 @@ class Graph:
 
     def __init__(self, inputs=(), nodes=(), outputs=(), state=()):
         self.inputs, self.nodes, self.outputs = list(inputs), list(nodes), list(outputs)
-        self.state = list(state)  # what becomes of the last len(state) outputs, for instance "written to %3"
+        self.state = list(state)  # of the last outputs: (what each becomes, with a {} for an input; the input or None)
 
     def run(self, *arrays):
         """The outputs, computed call by call on NumPy or CuPy, as a list."""
@@ -103,7 +103,8 @@ class Graph:
         results = len(self.outputs) - len(self.state)
         if results:
             lines.append(f"return {', '.join(names[o] for o in self.outputs[:results])}")
-        lines += [f"{names[o]} {text}" for o, text in zip(self.outputs[results:], self.state)]
+        for o, (what, n) in zip(self.outputs[results:], self.state):
+            lines.append(f"{names[o]} becomes {what.format(names.get(n, 'a tensor'))}")
         return "\n".join(lines)
 
 
@@ -156,11 +157,20 @@ def _call_text(n, names):
     shown = [names.get(i, "?") if i.__class__ is Instruction else repr(i) for i in n.inputs]
     split = len(shown) - len(n.keywords)
     shown[split:] = [f"{k}={v}" for k, v in zip(n.keywords, shown[split:])]
-    return f"{n.op}({', '.join([*shown, *(f'{k}={_param_text(v)}' for k, v in n.params.items())])})"
+    return f"{n.op}({', '.join([*shown, *(f'{k}={_param_text(k, v)}' for k, v in n.params.items())])})"
 
 
-def _param_text(value):
+def _param_text(name, value):
+    if name == "key" and isinstance(value, tuple):
+        return f"[{', '.join(_index_text(k) for k in value)}]"
     return str(value) if isinstance(value, np.dtype) else repr(value)
+
+
+def _index_text(k):
+    if isinstance(k, tuple):  # a slice
+        start, stop, step = ["" if v is None else str(v) for v in k[1:]]
+        return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+    return "..." if k is ... else str(k)
 
 
 # ----------------------------------------------------------------------------------------------------------------- inline

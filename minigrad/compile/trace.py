@@ -1,9 +1,9 @@
 """Following one run of a function: forward, backward and the optimizer's update land in one graph.
 
-The eager tape above works as always; only the arrays are :class:`Traced`. A Tensor from outside (a parameter, a buffer, a
-constant) is captured by identity: its array becomes an input of the graph, its views are derived again, and if it is
-written, its last array becomes an output. When the trace ends, every Tensor gets its own memory back, and the outputs are
-written into it: the traced run was a real one.
+The eager tape above works as always; only the arrays are :class:`~minigrad.compile.arrays.Traced`. A Tensor from outside (a
+parameter, a buffer, a constant) is captured by identity: its array becomes an input of the graph and its views are derived
+again; if it is written, its last array becomes an output. When the run ends every Tensor gets its own memory back, and the
+outputs are written into it: the traced run was a real one.
 """
 
 import gc
@@ -11,26 +11,25 @@ import gc
 import numpy as np
 
 from .. import backends, dispatch, graph
-from ..errors import TraceError
-from ..graph import tracer
+from ..errors import TraceError, describe
+from ..graph import LEAF, Node, recording, serial, tracer
 from ..op import registry
 from ..tensor import Tensor, wrap
 from ..views import live_views
-from . import results
 from .arrays import MASK_REMEDY, Traced, TracedNumber, refuse, words_for
 from .ir import Graph, Instruction
-from .results import Effects
+from .replay import Program, get, put
 
 
 def trace(fn, *examples):
     """Run ``fn`` once on ``examples`` (Tensors) and write down what it computes.
 
     Returns:
-        ``(graph, result)``: the :class:`Graph`, and what ``fn`` returned, without history. The graph's first outputs are
-        the Tensors in ``result``, the others what became of captured Tensors and gradients.
+        ``(graph, result)``: the :class:`Graph`, and what ``fn`` returned, without history. The first outputs of the graph
+        are the Tensors in ``result``; the others become the new values of what ``fn`` wrote: Tensors, gradients, numbers.
 
     Raises:
-        TraceError: where ``fn`` asks for the value of a tensor, or makes one whose shape depends on values.
+        TraceError: where ``fn`` asks for the value of a tensor, or makes a tensor whose shape depends on values.
 
     >>> import minigrad
     >>> w = minigrad.tensor([1.0, 2.0])
@@ -43,49 +42,313 @@ def trace(fn, *examples):
     %2 = matmul(%0, %1)  # float32[]
     return %2
     """
-    run = Trace(examples)
-    result = run.follow(fn, examples)
-    return run.graph, result
+    program, result = Trace().follow(fn, examples)
+    return program.graph, result
 
 
 class Trace:
-    """One run that is being followed. While it lasts, it is ``graph.tracer``."""
+    """One run that is being followed; while it lasts, it is ``graph.tracer``."""
 
-    def __init__(self, examples):
-        self.graph = Graph()
-        self.readers = []  # per input of the graph: arguments -> the real array of a later call
-        self.held = {}  # id(tensor) -> (tensor, array, node) as they were before
-        self.captured = {}  # id(tensor) -> (tensor, its input), for the roots among them
+    def __init__(self):
+        self.graph = Graph()  # what calls are written into: while an operation's text is followed, that of the text
+        self.program = Program(self.graph)
+        self.inputs = []  # the real arrays and numbers that this run began with
+        self.held = {}  # id(tensor) -> (tensor, array, node) of tensors from outside, as they were
+        self.captured = {}  # id(tensor) -> (tensor, its input): those of them that are no views
+        self.shells = {}  # id(tensor) -> (tensor, its input, position): what the function is given as arguments
         self.gradients = {}  # id(tensor) -> (tensor, its .grad when first met)
-        self.gradient_owners = {}  # id(a .grad from before) -> the tensor it belongs to
-        self.numbers = {}  # (id(owner), name) -> (owner, name, value, traced Tensor)
-        self.constants = {}  # id(array) -> (array, its instruction): kept, so that ids stay unique
-        self.before = {id(t): t for t in _all_tensors()}
-        self.shells = [self._shell(k, t) for k, t in enumerate(examples)]
-        self.effects = None
-        self.outlived = []  # tensors made inside that something still holds afterwards
+        self.owners = {}  # id(gradient) -> the tensor it belongs to
+        self.numbers = {}  # (id(owner), name) -> (owner, name, value)
+        self.before = {}  # id(tensor) -> tensor: all that there were, kept so that ids stay their own
+        self.outlived = 0  # how many tensors made inside are in use outside afterwards, results and gradients apart
 
-    # --------------------------------------------------------------------------------------------------------- the run
-    def follow(self, fn, examples):
-        """Run ``fn``; returns what it returned, and writes what it changed."""
+    def follow(self, fn, examples, strict=False):
+        """Run ``fn``. Returns the :class:`Program` that repeats the run, and the result.
+
+        ``strict``: TraceError where tensors made inside, other than results and gradients, are in use afterwards.
+        """
         if tracer.get() is not None:
-            raise TraceError("a trace is already running in this thread: call the function itself inside a traced function")
+            raise TraceError("a trace is running already: inside a traced function, call the other function itself")
+        self.before = {id(t): t for t in all_tensors()}
         dispatch.enter_special_mode(registry.values())
         token = tracer.set(self)
         try:
-            result = fn(*self.shells)
-            self.template = results.template(result, self)
-            self.effects = Effects(self)
-            values = [t.array.value for t in self.effects.tensors]
+            shells = [self._shell(k, t) for k, t in enumerate(examples)]
+            values = self._close(fn(*shells))
         finally:
             tracer.reset(token)
             dispatch.leave_special_mode()
             self._restore()
-        del result
-        self.effects.tensors = None
-        self._settle_outlived()
-        arguments = [t.array for t in examples]
-        read = [arguments[i.params["position"]] if "position" in i.params else None for i in self.graph.inputs]
-        values = self.effects.separate(values, [a for _, a, _ in self.held.values()] + [a for a in read if a is not None], self.graph)
-        self.effects.apply(values, examples)
-        return results.build(self.template, values, examples)
+        del shells
+        self._settle(strict)
+        return self.program, self.program.finish(values, self.inputs, examples)
+
+    def _shell(self, position, example):
+        """The Tensor that stands for an argument inside the function."""
+        if not isinstance(example, Tensor):
+            raise TypeError(f"trace: argument {position + 1} must be a Tensor, not {describe(example)}; bind other values with functools.partial")
+        if example.node is not None and example.node.op is not LEAF and recording():
+            raise refuse("an argument has history", "pass x.detach(): gradients do not flow out of a traced function")
+        t = wrap(self.input(lambda args: args[position].array, example.array, f"argument {position}"))
+        if example.node is not None:
+            t.requires_grad_()
+        self.shells[id(t)] = (t, t.array.instruction, position)
+        self.gradients[id(t)] = (t, None)
+        if example._grad is not None:
+            t._grad = example._grad
+            self._meet(t)
+        return t
+
+    # ------------------------------------------------------------------------------------------------ into the notebook
+    def input(self, read, value, name):
+        """A new input of the graph with the ``value`` of this run; ``read(arguments)`` gives that of a later one."""
+        n = Instruction("input", (), {"name": name}, value)
+        self.program.graph.inputs.append(n)
+        self.program.readers.append(read)
+        self.inputs.append(value)
+        return self.array(value, n)
+
+    def array(self, value, instruction):
+        return words_for(value).ndarray(value, instruction, self)
+
+    def traced(self, a):
+        """Any operand as a Traced array; an array from outside is a constant."""
+        if isinstance(a, Traced):
+            if a.trace is not self:
+                raise TraceError("this tensor was made in an earlier trace and has no value now: return it from that function")
+            return a
+        if a.__class__ not in backends.by_type:
+            a = np.asarray(a)
+        n = Instruction("constant", (), {"value": a}, a)
+        self.graph.nodes.append(n)
+        return self.array(a, n)
+
+    def read(self, function, name):
+        """A Tensor whose value ``function()`` gives anew at each call, such as the key of random numbers."""
+        return wrap(self.input(lambda args: function(), function(), name))
+
+    def number(self, owner, name):
+        """A Tensor for the Python number ``owner.name`` or ``owner[name]``: see :func:`minigrad.compile.runtime`."""
+        value = get(owner, name)
+        if isinstance(value, Tensor):  # assigned in this trace, or a Tensor by itself
+            return self.as_number(value)
+        if value.__class__ not in (int, float):
+            raise TypeError(f"runtime: {name!r} must be an int or a float, not {describe(value)}")
+        key = (id(owner), name)
+        if key not in self.numbers:
+            t = wrap(self.input(lambda args: float(get(owner, name)), float(value), f"number {name}"))
+            self.numbers[key] = (owner, name, value, t)
+        return self.numbers[key][3]
+
+    def as_number(self, t):
+        """The one element of a Tensor from now on as a number, which does not take part in promotion as a tensor."""
+        self.lift((t,))
+        if t.array.__class__ is TracedNumber:
+            return t
+        n = Instruction("number", [t.array.instruction], None, float(t.array.value))
+        self.graph.nodes.append(n)
+        return wrap(self.array(float(t.array.value), n))
+
+    def refuse_mask(self):
+        raise refuse("x[mask] gave a tensor whose shape depends on values", MASK_REMEDY)
+
+    def shares_memory(self, a, b):
+        """Whether two traced arrays would be views of one memory."""
+        return graph.owner_of(a.value) is graph.owner_of(b.value)
+
+    # ---------------------------------------------------------------------------------------------- Tensors from outside
+    def lift(self, args, params=None):
+        """Make sure that every Tensor holds a traced array. Run-time numbers beside Tensors become plain operands."""
+        plain = True
+        for t in args:
+            if isinstance(t, Tensor):
+                if not isinstance(t.array, Traced):
+                    self._capture(t)
+                plain = plain and t.array.__class__ is TracedNumber
+        if not plain:
+            args = tuple([t.array if isinstance(t, Tensor) and t.array.__class__ is TracedNumber else t for t in args])
+        if params and any(isinstance(v, Tensor) for v in params.values()):
+            self.lift(tuple(params.values()))
+            params = {k: v.array if isinstance(v, Tensor) else v for k, v in params.items()}
+        return args, params
+
+    def _capture(self, t):
+        if id(t) not in self.before:
+            t.array = self.traced(t.array.copy())  # made in this run from data: part of the graph
+            return
+        root = t
+        while root._base is not None:
+            root = root._base[0]
+        if id(root) not in self.captured:
+            if root.node is not None and root.node.op is not LEAF:
+                if recording():
+                    raise refuse("a tensor from outside has history", "use x.detach(), or compute it inside the function")
+            self._hold(root)
+            root.array = self.input(self._reader(root), root.array, "gradient" if id(root) in self.owners else "captured")
+            self.captured[id(root)] = (root, root.array.instruction)
+            self._derive(root)
+            self._meet(root)
+        if not isinstance(t.array, Traced):
+            raise refuse("a view is used whose base was replaced", "make the view inside the function")
+
+    def _hold(self, t):
+        self.held.setdefault(id(t), (t, t.array, t.node))
+
+    def _reader(self, t):
+        slot = self.slot(t)
+        return lambda args: slot(args).array
+
+    def slot(self, t):
+        """Where a Tensor of this run is found in a later one: arguments -> Tensor."""
+        if id(t) in self.shells:
+            position = self.shells[id(t)][2]
+            return lambda args: args[position]
+        owner = self.owners.get(id(t))
+        if owner is not None:
+            holder = self.slot(owner)
+            return lambda args: holder(args)._grad
+        return lambda args: t
+
+    def _derive(self, parent):
+        """The arrays, and where there was history the history, of all views of a captured Tensor."""
+        for v in live_views(parent):
+            _, op, params = v._base
+            self._hold(v)
+            v.array = getattr(parent.array.xp, op.name)(parent.array, **params)
+            if v.node is not None and v.node.op is not LEAF and parent.node is not None:
+                v.node = Node(op, (parent.node,), op.save((True,), v.array, (parent.array,)), params, serial(), v.array.shape)
+            self._derive(v)
+
+    def meet_grad(self, t):
+        """``t.grad`` is read or set: whatever it is, it belongs to ``t``, also when a later call finds another there."""
+        if id(t) in self.before or id(t) in self.shells:
+            self._meet(t)
+
+    def _meet(self, t):
+        if t._grad is not None and id(t._grad) in self.before:
+            self.owners.setdefault(id(t._grad), t)
+        self.gradients.setdefault(id(t), (t, t._grad))
+
+    # ------------------------------------------------------------------------------------------------------------- the end
+    def _close(self, result):
+        """Note the outputs, and what becomes of them; returns their values in this run."""
+        self.outputs = []
+        self.program.build = self._template(result)
+        for t, n in self.captured.values():
+            self._written(t, n)
+        for t, n, _ in self.shells.values():
+            self._written(t, n)
+        for t, had in self.gradients.values():
+            self.program.guards.append((self.slot(t), had is not None))
+            self._gradient(t, had)
+        for owner, name, value, _ in self.numbers.values():
+            self._number(owner, name, value)
+        self.graph.outputs = [a.instruction for a in self.outputs]
+        return [a.value for a in self.outputs]
+
+    def _output(self, t):
+        self.lift((t,))
+        self.outputs.append(t.array)
+        return len(self.outputs) - 1
+
+    def _effect(self, function, value=None, becomes=None):
+        """After a call, ``function(arguments, value)`` is to run. ``value``: a Tensor of this run, or None."""
+        if value is not None:
+            self.graph.state.append(becomes)
+        self.program.effects.append((function, None if value is None else self._output(value)))
+
+    def _template(self, result):
+        """How the result of a later call is built: (values, arguments) -> result."""
+        if isinstance(result, Tensor):
+            if id(result) in self.before or id(result) in self.shells:
+                slot = self.slot(result)
+                return lambda values, args: slot(args)
+            index = self._output(result)
+            return lambda values, args: wrap(np.asarray(v) if (v := values[index]).__class__ is float else v)
+        if isinstance(result, tuple | list):
+            parts = [self._template(r) for r in result]
+            make = type(result)._make if hasattr(result, "_make") else type(result)
+            return lambda values, args: make([p(values, args) for p in parts])
+        if isinstance(result, dict):
+            named = {k: self._template(r) for k, r in result.items()}
+            return lambda values, args: {k: p(values, args) for k, p in named.items()}
+        return lambda values, args: result
+
+    def _written(self, t, n):
+        if t.array.instruction is n:
+            return
+        if t.array.shape != n.shape or t.array.dtype != n.dtype:
+            raise refuse(f"a tensor from outside became {describe(t)}, from shape {n.shape} and dtype {n.dtype}", "return it as a new tensor")
+        slot = self.slot(t)
+
+        def write(args, value):
+            array = slot(args).array
+            array[...] = value
+            graph.writes.stamp(array)
+
+        self._effect(write, t, ("{}", n))
+
+    def _gradient(self, t, had):
+        now, slot = t._grad, self.slot(t)
+        if now is had:
+            return
+        if now is None or id(now) in self.before:
+            self._effect(lambda args, _: setattr(slot(args), "_grad", now))
+        else:
+            n = self.captured[id(t)][1] if id(t) in self.captured else self.shells[id(t)][1] if id(t) in self.shells else None
+            self._effect(lambda args, value: setattr(slot(args), "_grad", wrap(value)), now, ("the gradient of {}", n))
+
+    def _number(self, owner, name, value):
+        now, kind = get(owner, name), type(value)
+        if isinstance(now, Tensor):
+            self._effect(lambda args, number: put(owner, name, kind(number)), now, (f"number {name}", None))
+        elif now != value:
+            self._effect(lambda args, _: put(owner, name, now))
+
+    def _restore(self):
+        for t, array, node in self.held.values():
+            t.array, t.node = array, node
+        for t, had in self.gradients.values():
+            t._grad = had
+        for owner, name, value, _ in self.numbers.values():
+            put(owner, name, value)
+        for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers):
+            kept.clear()
+
+    def _settle(self, strict):
+        """Tensors that were made inside and are still in use, such as an optimizer's new state, get their values."""
+        found = self._still_in_use()
+        if found:
+            gc.collect()
+            found = self._still_in_use()
+        self.before.clear()
+        if found and strict:
+            raise TraceError(
+                f"{len(found)} tensors made inside the traced function are in use outside of it at each call (the first is "
+                f"{describe(found[0])}); a later call could not renew them: return them, or write into tensors made before (x.copy_(value))"
+            )
+        for t in found:
+            _materialize(t)
+        self.outlived = len(found)
+
+    def _still_in_use(self):
+        return [t for t in all_tensors() if isinstance(a := getattr(t, "array", None), Traced) and a.trace is self]
+
+
+def _materialize(t):
+    """A tensor of the trace as an ordinary one; views look into the memory of their base again."""
+    if not isinstance(t.array, Traced):
+        return
+    if t.node is not None and t.node.op is not LEAF:
+        t.node = None
+    if t._base is None:
+        value = t.array.value
+        t.array = np.asarray(value) if t.array.__class__ is TracedNumber else value.copy()
+    else:
+        parent, op, params = t._base
+        _materialize(parent)
+        t.array = getattr(backends.of(parent.array), op.name)(parent.array, **params)
+
+
+def all_tensors():
+    return [o for o in gc.get_objects() if issubclass(type(o), Tensor)]

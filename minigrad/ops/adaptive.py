@@ -1,7 +1,7 @@
 """Pooling to a given size: the windows share the image out as evenly as can be.
 
-Along a dimension of size m, window i of o covers the pixels from floor(i m / o) to ceil((i + 1) m / o). Where o divides m, these are
-the windows of ordinary pooling with kernel and stride m / o.
+Along a dimension of size m, window i of o covers the pixels from floor(i m / o) to ceil((i + 1) m / o). Where o divides m,
+these are the windows of ordinary pooling with kernel and stride m / o.
 """
 
 import math
@@ -66,7 +66,8 @@ def _checked(n, name, input, output_size):
         raise ShapeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
     if not all(input.array.shape[1:]):
         raise ShapeError(
-            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.array.shape)}"
+            f"{name}(): Expected input to have non-zero size for non-batch dimensions, "
+            f"but input has sizes {list(input.array.shape)}"
         )
     if not input.is_floating_point():
         raise NotImplementedError(f"{name} is not implemented for {input.dtype} tensors; convert with input.float()")
@@ -144,10 +145,21 @@ _MAX = {
 }
 
 
-@function("adaptive_avg_pool2d", spaces="functional",
-          samples=lambda r: [S(normal(r, 2, 2, 4, 3), 1), S(normal(r, 1, 2, 4, 6), (2, 3)), S(normal(r, 2, 5, 4), (3, None)), S(normal(r, 1, 1, 3, 4), (5, 3)),
-                             S(normal(r, 0, 1, 4, 4), 3), S(normal(r, 1, 1, 4, 4), (0, 2))],
-          errors=_errors(2), reference=adaptive_avg_loops(2), **_MEAN)  # fmt: skip
+@function(
+    "adaptive_avg_pool2d",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 2, 2, 4, 3), 1),
+        S(normal(r, 1, 2, 4, 6), (2, 3)),
+        S(normal(r, 2, 5, 4), (3, None)),
+        S(normal(r, 1, 1, 3, 4), (5, 3)),
+        S(normal(r, 0, 1, 4, 4), 3),
+        S(normal(r, 1, 1, 4, 4), (0, 2)),
+    ],
+    errors=_errors(2),
+    reference=adaptive_avg_loops(2),
+    **_MEAN,
+)
 def adaptive_avg_pool2d(input, output_size):
     """The mean of each of OH x OW windows that share the image out as evenly as can be.
 
@@ -169,8 +181,14 @@ def adaptive_avg_pool2d(input, output_size):
     return _adaptive_avg_pool(2, input, output_size)
 
 
-@function("adaptive_avg_pool1d", spaces="torch functional", samples=lambda r: [S(normal(r, 2, 2, 6), 2), S(normal(r, 2, 5), 3), S(normal(r, 2, 5), (1,))],
-          errors=_errors(1), reference=adaptive_avg_loops(1), **_MEAN)  # fmt: skip
+@function(
+    "adaptive_avg_pool1d",
+    spaces="torch functional",
+    samples=lambda r: [S(normal(r, 2, 2, 6), 2), S(normal(r, 2, 5), 3), S(normal(r, 2, 5), (1,))],
+    errors=_errors(1),
+    reference=adaptive_avg_loops(1),
+    **_MEAN,
+)
 def adaptive_avg_pool1d(input, output_size):
     """The mean of each of ``output_size`` windows of a sequence (N, C, L) or (C, L). See :func:`adaptive_avg_pool2d`.
 
@@ -182,8 +200,18 @@ def adaptive_avg_pool1d(input, output_size):
     return _adaptive_avg_pool(1, input, output_size)
 
 
-@function("adaptive_avg_pool3d", spaces="functional", samples=lambda r: [S(normal(r, 1, 1, 2, 3, 4), (1, 3, 2)), S(normal(r, 1, 3, 2, 4), (2, None, 3)), S(normal(r, 1, 2, 2, 2), 1)],
-          errors=_errors(3), reference=adaptive_avg_loops(3), **_MEAN)  # fmt: skip
+@function(
+    "adaptive_avg_pool3d",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 1, 1, 2, 3, 4), (1, 3, 2)),
+        S(normal(r, 1, 3, 2, 4), (2, None, 3)),
+        S(normal(r, 1, 2, 2, 2), 1),
+    ],
+    errors=_errors(3),
+    reference=adaptive_avg_loops(3),
+    **_MEAN,
+)
 def adaptive_avg_pool3d(input, output_size):
     """The mean of each of OD x OH x OW windows of a volume (N, C, D, H, W) or (C, D, H, W). See :func:`adaptive_avg_pool2d`.
 
@@ -209,7 +237,9 @@ def _max_samples(r):
     ]
 
 
-@function("adaptive_max_pool2d", spaces="functional", samples=_max_samples, errors=_errors(2), reference=adaptive_max_loops(2), **_MAX)
+@function(
+    "adaptive_max_pool2d", spaces="functional", samples=_max_samples, errors=_errors(2), reference=adaptive_max_loops(2), **_MAX
+)
 def _adaptive_max_pool2d(input, output_size, return_indices=False):
     """The maximum of each of OH x OW windows that share the image out as evenly as can be.
 
@@ -232,8 +262,14 @@ def _adaptive_max_pool2d(input, output_size, return_indices=False):
     return _adaptive_max_pool(2, input, output_size, return_indices)
 
 
-@function("adaptive_max_pool1d", spaces="functional", samples=lambda r: [S(normal(r, 2, 2, 6), 2, True), S(normal(r, 2, 5), 3)],
-          errors=_errors(1), reference=adaptive_max_loops(1), **_MAX)  # fmt: skip
+@function(
+    "adaptive_max_pool1d",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 2, 2, 6), 2, True), S(normal(r, 2, 5), 3)],
+    errors=_errors(1),
+    reference=adaptive_max_loops(1),
+    **_MAX,
+)
 def adaptive_max_pool1d(input, output_size, return_indices=False):
     """The maximum of each of ``output_size`` windows of a sequence (N, C, L) or (C, L). See :func:`adaptive_max_pool2d`.
 
@@ -245,8 +281,14 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
     return _adaptive_max_pool(1, input, output_size, return_indices)
 
 
-@function("adaptive_max_pool3d", spaces="functional", samples=lambda r: [S(normal(r, 1, 1, 2, 4, 3), (1, 3, 2), True), S(normal(r, 1, 2, 2, 2), 2)],
-          errors=_errors(3), reference=adaptive_max_loops(3), **_MAX)  # fmt: skip
+@function(
+    "adaptive_max_pool3d",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 1, 1, 2, 4, 3), (1, 3, 2), True), S(normal(r, 1, 2, 2, 2), 2)],
+    errors=_errors(3),
+    reference=adaptive_max_loops(3),
+    **_MAX,
+)
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """The maximum of each of OD x OH x OW windows of a volume. See :func:`adaptive_max_pool2d`.
 

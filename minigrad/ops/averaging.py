@@ -11,24 +11,19 @@ import numpy as np
 from ..dispatch import apply
 from ..errors import ShapeError
 from ..op import E, S, function, op, registry
-from .pooling import as_images, checked_pool, picked, picked_tap, pool_errors, without_unit
+from .pooling import as_images, checked_pool, pool_errors, without_unit
 from .samples import normal
 from .sliding import (
     FULL,
-    adaptive_avg_loops,
-    adaptive_max_loops,
     along,
     avg_pool_loops,
-    batched,
     far_padding,
     lp_pool_loops,
     padded_windows,
     unbatched,
 )
-from .upsample import resample
 
-
-# --------------------------------------------------------------------------------------------------------- the mean and its adjoint
+# ------------------------------------------------------------------------------------------------------- the mean and its adjoint
 _AVERAGES = (
     dict(kernel_size=(2, 3), stride=(1, 2), padding=(0, 0), out_size=(4, 3), count_include_pad=False, divisor_override=None),
     dict(kernel_size=(3, 2), stride=(2, 2), padding=(1, 1), out_size=(3, 4), count_include_pad=True, divisor_override=None),
@@ -60,15 +55,21 @@ def _divisor(xp, like, size, kernel_size, stride, padding, out_size, count_inclu
     names="",
     vjp=(
         lambda xp, g, x_shape, kernel_size, stride, padding, out_size, count_include_pad, divisor_override: xp.avg_pool2d_dx(
-            g, kernel_size=kernel_size, stride=stride, padding=padding, out_size=out_size,
-            count_include_pad=count_include_pad, divisor_override=divisor_override, size=tuple(x_shape[2:]),
+            g,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            out_size=out_size,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
+            size=tuple(x_shape[2:]),
         ),
     ),
     formula=r"y_i = \frac{1}{n_i} \sum_{j \in W_i} x_j",
     derivative=r"\bar x_j = \sum_{i:\, j \in W_i} \bar y_i / n_i",
     onnx="AveragePool",
     samples=lambda r: [S(normal(r, 1, 1, 5, 7), **kwargs) for kwargs in _AVERAGES],
-)  # fmt: skip
+)
 def avg_pool2d(xp, x, *, kernel_size, stride, padding, out_size, count_include_pad, divisor_override):
     """The mean of each window."""
     axes = len(kernel_size)
@@ -81,14 +82,19 @@ def avg_pool2d(xp, x, *, kernel_size, stride, padding, out_size, count_include_p
     names="",
     vjp=(
         lambda xp, g, kernel_size, stride, padding, out_size, count_include_pad, divisor_override: xp.avg_pool2d(
-            g, kernel_size=kernel_size, stride=stride, padding=padding, out_size=out_size,
-            count_include_pad=count_include_pad, divisor_override=divisor_override,
+            g,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            out_size=out_size,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
         ),
     ),
     formula=r"y_j = \sum_{i:\, j \in W_i} v_i / n_i",
     derivative=r"\bar v_i = \frac{1}{n_i} \sum_{j \in W_i} \bar y_j",
     samples=lambda r: [S(normal(r, 1, 1, *kwargs["out_size"]), size=(5, 7), **kwargs) for kwargs in _AVERAGES],
-)  # fmt: skip
+)
 def avg_pool2d_dx(xp, v, *, kernel_size, stride, padding, out_size, count_include_pad, divisor_override, size):
     """Each value shared out over its window of an image of ``size``. The adjoint of the mean."""
     axes = len(kernel_size)
@@ -100,7 +106,7 @@ def avg_pool2d_dx(xp, v, *, kernel_size, stride, padding, out_size, count_includ
     return xp.getitem(image, key=(FULL, FULL, *(("slice", p, p + m, None) for p, m in zip(padding, size))))
 
 
-# ------------------------------------------------------------------------------------------------- PyTorch's functions of them
+# ---------------------------------------------------------------------------------------------------- PyTorch's functions of them
 def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     name = f"avg_pool{n}d"
     input, was_batched, params = checked_pool(n, name, input, kernel_size, stride, padding, 1, ceil_mode)
@@ -122,14 +128,26 @@ _MEAN = {
 }
 
 
-@function("avg_pool2d", spaces="functional",
-          samples=lambda r: [S(normal(r, 2, 2, 4, 3), 2), S(normal(r, 1, 5, 7), (3, 2), (2, 3), (1, 0)),
-                             S(normal(r, 1, 1, 5, 7), 3, 2, 1, count_include_pad=False), S(normal(r, 1, 1, 4, 6), 3, 2, 1, True),
-                             S(normal(r, 1, 1, 4, 6), 3, 2, (0, 1), True, False), S(normal(r, 1, 1, 4, 4), 3, 1, 1, divisor_override=2),
-                             S(normal(r, 0, 2, 4, 4), 2)],
-          errors=lambda r: [*pool_errors(r), E(RuntimeError, "divisor must be not zero", normal(r, 1, 1, 4, 4), 2, divisor_override=0),
-                            E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, 4, 4), np.int64), 2)],
-          reference=avg_pool_loops(2), **_MEAN)  # fmt: skip
+@function(
+    "avg_pool2d",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 2, 2, 4, 3), 2),
+        S(normal(r, 1, 5, 7), (3, 2), (2, 3), (1, 0)),
+        S(normal(r, 1, 1, 5, 7), 3, 2, 1, count_include_pad=False),
+        S(normal(r, 1, 1, 4, 6), 3, 2, 1, True),
+        S(normal(r, 1, 1, 4, 6), 3, 2, (0, 1), True, False),
+        S(normal(r, 1, 1, 4, 4), 3, 1, 1, divisor_override=2),
+        S(normal(r, 0, 2, 4, 4), 2),
+    ],
+    errors=lambda r: [
+        *pool_errors(r),
+        E(RuntimeError, "divisor must be not zero", normal(r, 1, 1, 4, 4), 2, divisor_override=0),
+        E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, 4, 4), np.int64), 2),
+    ],
+    reference=avg_pool_loops(2),
+    **_MEAN,
+)
 def _avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     """The mean of each window.
 
@@ -157,9 +175,14 @@ def _avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, cou
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@function("avg_pool1d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 2, 2, 6), 3, 2, 1), S(normal(r, 2, 7), 2, 3, 1, True, False)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 4), 5)], reference=avg_pool_loops(1), **_MEAN)  # fmt: skip
+@function(
+    "avg_pool1d",
+    spaces="torch functional",
+    samples=lambda r: [S(normal(r, 2, 2, 6), 3, 2, 1), S(normal(r, 2, 7), 2, 3, 1, True, False)],
+    errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 4), 5)],
+    reference=avg_pool_loops(1),
+    **_MEAN,
+)
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window of a sequence.
 
@@ -181,9 +204,17 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@function("avg_pool3d", spaces="functional",
-          samples=lambda r: [S(normal(r, 1, 1, 3, 4, 4), 2, (1, 2, 3), (1, 0, 1)), S(normal(r, 1, 3, 3, 5), (2, 2, 3), ceil_mode=True, divisor_override=5)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 2, 2, 2), 3)], reference=avg_pool_loops(3), **_MEAN)  # fmt: skip
+@function(
+    "avg_pool3d",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 1, 1, 3, 4, 4), 2, (1, 2, 3), (1, 0, 1)),
+        S(normal(r, 1, 3, 3, 5), (2, 2, 3), ceil_mode=True, divisor_override=5),
+    ],
+    errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 2, 2, 2), 3)],
+    reference=avg_pool_loops(3),
+    **_MEAN,
+)
 def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     """The mean of each window of a volume.
 
@@ -205,7 +236,7 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-# -------------------------------------------------------------------------------------------------------------------- p-norms
+# ------------------------------------------------------------------------------------------------------------------------ p-norms
 def _lp_pool(n, input, norm_type, kernel_size, stride, ceil_mode):
     volume = kernel_size**n if isinstance(kernel_size, int) else math.prod(kernel_size)
     means = _avg_pool(n, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
@@ -218,8 +249,14 @@ _NORM = {
 }
 
 
-@function("lp_pool2d", spaces="functional", samples=lambda r: [S(normal(r, 1, 2, 4, 4), 2, 2), S(np.abs(normal(r, 1, 5, 5)), 3.0, (2, 3), 2, ceil_mode=True)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 2, 2, 2), 2, 3)], reference=lp_pool_loops(2), **_NORM)  # fmt: skip
+@function(
+    "lp_pool2d",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 1, 2, 4, 4), 2, 2), S(np.abs(normal(r, 1, 5, 5)), 3.0, (2, 3), 2, ceil_mode=True)],
+    errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 2, 2, 2), 2, 3)],
+    reference=lp_pool_loops(2),
+    **_NORM,
+)
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """The p-norm of each window: the root of the sum of powers. For p = 1 the sum; for large p nearly the maximum.
 
@@ -242,8 +279,14 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@function("lp_pool1d", spaces="functional", samples=lambda r: [S(normal(r, 2, 2, 6), 2, 3, 1), S(normal(r, 2, 5), 4, 2)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 2, 2), 2, 3)], reference=lp_pool_loops(1), **_NORM)  # fmt: skip
+@function(
+    "lp_pool1d",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 2, 2, 6), 2, 3, 1), S(normal(r, 2, 5), 4, 2)],
+    errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 2, 2), 2, 3)],
+    reference=lp_pool_loops(1),
+    **_NORM,
+)
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """The p-norm of each window of a sequence (N, C, L) or (C, L). Arguments as in :func:`lp_pool2d`.
 
@@ -255,8 +298,14 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-@function("lp_pool3d", spaces="functional", samples=lambda r: [S(normal(r, 1, 2, 2, 3, 2), 2, (2, 1, 2), 1)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 2, 2, 2, 2), 2, 3)], reference=lp_pool_loops(3), **_NORM)  # fmt: skip
+@function(
+    "lp_pool3d",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 1, 2, 2, 3, 2), 2, (2, 1, 2), 1)],
+    errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 2, 2, 2, 2), 2, 3)],
+    reference=lp_pool_loops(3),
+    **_NORM,
+)
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     """The p-norm of each window of a volume (N, C, D, H, W) or (C, D, H, W). Arguments as in :func:`lp_pool2d`.
 

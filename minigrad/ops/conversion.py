@@ -73,7 +73,7 @@ def _is_device(a):
     return isinstance(a, Device) or isinstance(a, int) and not isinstance(a, bool)
 
 
-@function("to", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), np.dtype("float64")), S(normal(r, 2), np.dtype("int64"), grad=False),
+@function("to", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), dtype=np.dtype("float64")), S(normal(r, 2), np.dtype("int64"), grad=False),
                                                     S(normal(r, 2), "cpu"), S(normal(r, 2), dtype=np.dtype("float64"), copy=True)],
           errors=lambda r: [E(RuntimeError, "names no device|no dtype", normal(r, 2), "foo")],
           reference=lambda x, where=None, dtype=None, copy=False: x.astype(where if isinstance(where, np.dtype) else dtype or x.dtype))  # fmt: skip
@@ -128,7 +128,8 @@ def _converter(name, d):
     minigrad.{of_numpy[d].name}
     """
     reference = None if name == "bfloat16" else lambda x: x.astype(d)
-    function(name, spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3) * 4, grad=name == "double")], reference=reference)(convert)
+    function(name, spaces="Tensor", samples=lambda r: [S(np.array([[0, 3], [1, 2]]))] + [S(normal(r, 2) * 4, grad=False)] * (name != "double"),
+             reference=reference)(convert)  # fmt: skip
 
 
 for _name, _dtype in {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "long": "int64", "int": "int32",
@@ -147,14 +148,16 @@ def _cpu(self, memory_format=None):
     return _move(self, Device("cpu"))
 
 
-@function("cuda", spaces="Tensor", parity="needs a GPU")
 def _cuda(self, device=None, non_blocking=False, memory_format=None):
     """The tensor on a GPU: the current one, or ``device``. DeviceError where CuPy or a GPU is missing."""
     return _move(self, Device("cuda" if device is None else device))
 
 
-@function("type", spaces="Tensor", samples=lambda r: [S(normal(r, 2), np.dtype("float64")), S(normal(r, 2), "torch.DoubleTensor")],
-          errors=lambda r: [E(ValueError, "invalid type", normal(r, 2), "torch.NoTensor")], reference=lambda x, d: x.astype(np.float64))  # fmt: skip
+Tensor.cuda = _cuda
+
+
+@function("type", spaces="Tensor", samples=lambda r: [S(normal(r, 2), dtype=np.dtype("float64")), S(normal(r, 2), dtype="torch.DoubleTensor")],
+          errors=lambda r: [E(ValueError, "invalid type", normal(r, 2), "torch.NoTensor")], reference=lambda x, dtype: x.astype(np.float64))  # fmt: skip
 def _type(self, dtype=None, non_blocking=False):
     """The tensor as ``dtype`` (a dtype, ``minigrad.FloatTensor`` or its name); without it the name of its type.
 
@@ -180,7 +183,8 @@ def _type_as(self, other):
 
 
 # ------------------------------------------------------------------------------------------------------- questions about types
-@function("is_tensor", spaces="torch")
+@function("is_tensor", spaces="torch", samples=lambda r: [S(normal(r, 2)), S([1.0])],
+          reference=lambda x: isinstance(x, np.ndarray))  # fmt: skip
 def is_tensor(obj):
     """Whether ``obj`` is a Tensor.
 
@@ -191,7 +195,8 @@ def is_tensor(obj):
     return isinstance(obj, Tensor)
 
 
-@function("is_floating_point", spaces="torch")
+@function("is_floating_point", spaces="torch", samples=lambda r: [S(normal(r, 2)), S(np.arange(2))],
+          reference=lambda x: x.dtype.kind == "f")  # fmt: skip
 def is_floating_point(input):
     """Whether the tensor's dtype is one of floats.
 
@@ -202,7 +207,8 @@ def is_floating_point(input):
     return input.is_floating_point()
 
 
-@function("is_complex", spaces="torch")
+@function("is_complex", spaces="torch", samples=lambda r: [S(normal(r, 2))],
+          reference=lambda x: False)  # fmt: skip
 def is_complex(input):
     """Whether the tensor's dtype is one of complex numbers.
 
@@ -213,7 +219,8 @@ def is_complex(input):
     return input.is_complex()
 
 
-@function("is_nonzero")
+@function("is_nonzero", samples=lambda r: [S(np.array([0.0])), S(np.array(2))], reference=bool,
+          errors=lambda r: [E(RuntimeError, "ambiguous", normal(r, 2))])  # fmt: skip
 def is_nonzero(input):
     """Whether the one element of the tensor is not 0. RuntimeError where it has not exactly one.
 
@@ -224,7 +231,8 @@ def is_nonzero(input):
     return bool(input)
 
 
-@function("numel", spaces="torch")
+@function("numel", spaces="torch", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))],
+          reference=np.size)  # fmt: skip
 def numel(input):
     """The number of elements.
 
@@ -235,7 +243,8 @@ def numel(input):
     return input.numel()
 
 
-@function("result_type", spaces="torch", errors=lambda r: [E(TypeError, "Tensor or a number", normal(r, 2), "a")])
+@function("result_type", spaces="torch", samples=lambda r: [S(np.arange(2), 2), S(np.arange(2), np.array(1)), S(3, np.array([True]))],
+          reference=lambda a, b: np.dtype("int64"), errors=lambda r: [E(TypeError, "Tensor or a number", normal(r, 2), "a")])  # fmt: skip
 def result_type(tensor1, tensor2):
     """The dtype of a sum of the two, tensors or numbers, by PyTorch's promotion.
 
@@ -254,7 +263,8 @@ def result_type(tensor1, tensor2):
     return of_numpy[common_dtype(*groups)]
 
 
-@function("promote_types", spaces="torch")
+@function("promote_types", spaces="torch", samples=lambda r: [S(np.dtype("int64"), np.dtype("float64")), S(np.dtype("uint8"), np.dtype("int8"))],
+          reference=np.promote_types)  # fmt: skip
 def promote_types(type1, type2):
     """The smallest dtype that both can be promoted to.
 
@@ -265,7 +275,8 @@ def promote_types(type1, type2):
     return of_numpy[dtypes.promote_types(array_dtype(type1), array_dtype(type2))]
 
 
-@function("can_cast", spaces="torch")
+@function("can_cast", spaces="torch", samples=lambda r: [S(np.dtype("float32"), np.dtype("int64")), S(np.dtype("int64"), np.dtype("int8")), S(np.dtype("bool"), np.dtype("float16"))],
+          reference=lambda a, b: np.can_cast(a, b, "same_kind"))  # fmt: skip
 def can_cast(from_, to):
     """Whether a write in place may turn ``from_`` into ``to``: not from float to integer, and nothing else into bool.
 
@@ -283,7 +294,7 @@ def _unrecorded(t):
     return t.node is None and t._base is None and tracer.get() is None
 
 
-@function("fill_", spaces="Tensor", parity=False)
+@function("fill_", spaces="Tensor", parity=False, samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7), S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
 def _fill_(self, value):
     """Write one value everywhere, in place.
 
@@ -325,7 +336,7 @@ def number_like(t, value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-@function("zero_", spaces="Tensor", parity=False)
+@function("zero_", spaces="Tensor", parity=False, samples=lambda r: [S(np.arange(3))], reference=np.zeros_like)
 def _zero_(self):
     """Write 0 everywhere, in place.
 
@@ -336,7 +347,7 @@ def _zero_(self):
     return _fill_(self, 0)
 
 
-@function("copy_", spaces="Tensor", parity=False)
+@function("copy_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))], reference=lambda x, src: np.broadcast_to(src, x.shape))
 def _copy_(self, src, non_blocking=False):
     """Write the values of ``src`` into this tensor, in place: cast, moved and broadcast where needed. Gradients flow to ``src``.
 
@@ -350,7 +361,7 @@ def _copy_(self, src, non_blocking=False):
     return write(self, src.to(self.device, self.dtype))
 
 
-@function("set_", spaces="Tensor", parity=False)
+@function("set_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros(2, int), np.arange(3))], reference=lambda x, source: source)
 def _set_(self, source):
     """Make this tensor look into the memory of ``source``.
 

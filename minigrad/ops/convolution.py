@@ -1,4 +1,4 @@
-"""Convolution over one, two or three spatial dimensions, and transposed convolution.
+"""Convolution over one, two or three spatial dimensions.
 
 A convolution is bilinear: its two derivatives, ``conv2d_dx`` and ``conv2d_dw``, are bilinear too, and each one's rules are
 the other two. So gradients of any order need nothing but these three. Their texts work for any number of spatial dimensions.
@@ -17,10 +17,10 @@ from ..errors import DtypeError, ShapeError, describe
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from .samples import normal
-from .sliding import batched, convolution_loops, out_sizes, sides, sizes, transposed_loops, unbatched
+from .sliding import batched, convolution_loops, out_sizes, sides, sizes, unbatched
 
 
-# ------------------------------------------------------------------------------------------------ convolution and its two adjoints
+# ----------------------------------------------------------------------------------------------- convolution and its two adjoints
 def _filters(xp, weight, groups):
     """weight as one matrix per group: (groups, O/groups, C/groups*T)."""
     outputs, inputs, *kernel = weight.shape
@@ -78,7 +78,15 @@ def conv2d(xp, x, weight, *, stride, padding, dilation, groups):
     samples=lambda r: [
         S(normal(r, 1, 3, 4, 2), normal(r, 3, 2, 2, 3), stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, size=(5, 4)),
         S(normal(r, 2, 2, 2, 2), normal(r, 2, 2, 2, 1), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2, size=(3, 2)),
-        S(normal(r, 1, 2, 2, 2, 1), normal(r, 2, 1, 2, 1, 2), stride=(2, 1, 1), padding=(0, 1, 0), dilation=(1, 1, 2), groups=1, size=(5, 0, 3)),
+        S(
+            normal(r, 1, 2, 2, 2, 1),
+            normal(r, 2, 1, 2, 1, 2),
+            stride=(2, 1, 1),
+            padding=(0, 1, 0),
+            dilation=(1, 1, 2),
+            groups=1,
+            size=(5, 0, 3),
+        ),
     ],
 )
 def conv2d_dx(xp, slope, weight, *, stride, padding, dilation, groups, size):
@@ -123,7 +131,7 @@ def conv2d_dw(xp, slope, x, *, stride, padding, dilation, groups, kernel):
 def _convolve(n, input, weight, bias, stride, padding, dilation, groups):
     name = f"conv{n}d"
     input, was_batched = batched(name, input, n)
-    x_shape, w_shape = input.array.shape, _checked(name, n, input, weight, bias, groups)
+    x_shape, w_shape = input.array.shape, checked(name, n, input, weight, bias, groups)
     stride, dilation = sizes("stride", stride, n, positive=True), sizes("dilation", dilation, n, positive=True)
     if isinstance(padding, str):
         padding, one_sided = _same_padding(padding, w_shape[2:], stride, dilation)
@@ -131,19 +139,20 @@ def _convolve(n, input, weight, bias, stride, padding, dilation, groups):
         padding, one_sided = sizes("padding", padding, n), ()
     if x_shape[1] != w_shape[1] * groups:
         raise ShapeError(
-            f"Given groups={groups}, weight of size {list(w_shape)}, expected input{list(x_shape)} to have {w_shape[1] * groups} channels, "
-            f"but got {x_shape[1]} channels instead; {_channels_remedy(x_shape, w_shape, groups)}"
+            f"Given groups={groups}, weight of size {list(w_shape)}, expected input{list(x_shape)} to have "
+            f"{w_shape[1] * groups} channels, but got {x_shape[1]} channels instead; {_channels_remedy(x_shape, w_shape, groups)}"
         )
     if min(x_shape[2:]) < 1 or min(out_sizes(x_shape[2:], w_shape[2:], stride, padding, dilation)) < 1:
         raise ShapeError(
             f"Calculated padded input size per channel: {sides(m + 2 * p for m, p in zip(x_shape[2:], padding))}. "
             f"Kernel size: {sides(d * (k - 1) + 1 for d, k in zip(dilation, w_shape[2:]))}. "
-            f"Kernel size can't be greater than actual input size; use a smaller kernel or dilation, or padding={_enough(x_shape, w_shape, dilation)}"
+            f"Kernel size can't be greater than actual input size; "
+            f"use a smaller kernel or dilation, or padding={_enough(x_shape, w_shape, dilation)}"
         )
-    y = _product("conv2d", input, weight, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups})
+    y = product("conv2d", input, weight, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups})
     if any(one_sided):
         y = y[(slice(None), slice(None), *(slice(first, None) for first in one_sided))]
-    return unbatched(_with_bias(y, bias), was_batched)
+    return unbatched(with_bias(y, bias), was_batched)
 
 
 def _same_padding(padding, kernel, stride, dilation):
@@ -154,12 +163,14 @@ def _same_padding(padding, kernel, stride, dilation):
     if padding != "same":
         raise ShapeError(f"Invalid padding string: {padding!r}; give ints, 'same' or 'valid'")
     if any(s != 1 for s in stride):
-        raise ShapeError(f"padding='same' is not supported for strided convolutions, got stride={list(stride)}; give the padding as ints")
+        raise ShapeError(
+            f"padding='same' is not supported for strided convolutions, got stride={list(stride)}; give the padding as ints"
+        )
     spans = [d * (k - 1) for d, k in zip(dilation, kernel)]
     return tuple((s + 1) // 2 for s in spans), tuple(s % 2 for s in spans)
 
 
-def _checked(name, n, input, weight, bias, groups, transposed=False):
+def checked(name, n, input, weight, bias, groups, transposed=False):
     """The shape of the weight; an error that says what to change where the arguments do not fit together."""
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
         raise TypeError(f"{name}(): weight and bias must be Tensors, got {describe(weight)} and {describe(bias)}")
@@ -169,8 +180,9 @@ def _checked(name, n, input, weight, bias, groups, transposed=False):
     if groups < 1:
         raise ShapeError(f"non-positive groups is not supported, got groups={groups}")
     if w_shape[0] % groups or not w_shape[0]:
+        wanted = f"divisible by {groups}" if w_shape[0] else "at least 1"
         raise ShapeError(
-            f"Given groups={groups}, expected weight to be {f'divisible by {groups}' if w_shape[0] else 'at least 1'} at dimension 0, "
+            f"Given groups={groups}, expected weight to be {wanted} at dimension 0, "
             f"but got weight of size {list(w_shape)} instead"
         )
     if min(w_shape[2:]) < 1:
@@ -195,8 +207,12 @@ def _checked(name, n, input, weight, bias, groups, transposed=False):
 def _channels_remedy(x_shape, w_shape, groups):
     wanted = w_shape[1] * groups
     if x_shape[-1] == wanted:
-        return f"the channels seem to stand last, and dimension 1 must hold them: input.movedim(-1, 1) gives (batch, {wanted}, ...)"
-    return f"dimension 1 of the input holds the channels: build the layer with in_channels={x_shape[1]}, or give {wanted} channels"
+        return (
+            f"the channels seem to stand last, and dimension 1 must hold them: input.movedim(-1, 1) gives (batch, {wanted}, ...)"
+        )
+    return (
+        f"dimension 1 of the input holds the channels: build the layer with in_channels={x_shape[1]}, or give {wanted} channels"
+    )
 
 
 def _enough(x_shape, w_shape, dilation):
@@ -204,7 +220,7 @@ def _enough(x_shape, w_shape, dilation):
     return max(0, *((d * (k - 1) + 2 - m) // 2 for m, k, d in zip(x_shape[2:], w_shape[2:], dilation)))
 
 
-def _product(name, a, weight, params):
+def product(name, a, weight, params):
     """One of the three operations; one spatial dimension runs as two, of which the first has size 1."""
     if weight.array.ndim != 3:
         return apply(registry[name], (a, weight), params)
@@ -215,7 +231,7 @@ def _product(name, a, weight, params):
     return y.reshape(*y.array.shape[:2], y.array.shape[3])
 
 
-def _with_bias(y, bias):
+def with_bias(y, bias):
     return y if bias is None else y + bias.reshape(-1, *[1] * (y.array.ndim - 2))
 
 
@@ -237,7 +253,12 @@ def _conv_errors(r):
     return [
         E(RuntimeError, r"expected input\[1, 3, 3, 3\] to have 2 channels, but got 3 channels", x, normal(r, 2, 2, 2, 2)),
         E(RuntimeError, "channels seem to stand last", normal(r, 1, 2, 2, 3), normal(r, 2, 3, 1, 1)),
-        E(RuntimeError, r"Calculated padded input size per channel: \(3 x 3\). Kernel size: \(4 x 2\).*padding=1", x, normal(r, 2, 3, 4, 2)),
+        E(
+            RuntimeError,
+            r"Calculated padded input size per channel: \(3 x 3\). Kernel size: \(4 x 2\).*padding=1",
+            x,
+            normal(r, 2, 3, 4, 2),
+        ),
         E(RuntimeError, r"Kernel size: \(1 x 1\)", normal(r, 1, 2, 0, 3), normal(r, 1, 2, 1, 1)),
         E(RuntimeError, r"Expected 3D \(unbatched\) or 4D \(batched\) input to conv2d", normal(r, 3, 3), w),
         E(RuntimeError, "expected a 4-dimensional weight", x, normal(r, 2, 3, 2)),
@@ -297,12 +318,20 @@ def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@function("conv1d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 2, 2, 6), normal(r, 3, 2, 3), normal(r, 3), stride=2, padding=1, dilation=2), S(normal(r, 2, 5), normal(r, 2, 1, 2), groups=2, padding="same")],
-          errors=lambda r: [E(RuntimeError, r"expected input\[1, 2, 5\] to have 3 channels", normal(r, 1, 2, 5), normal(r, 4, 3, 3)),
-                            E(RuntimeError, r"Kernel size: \(3\)", normal(r, 1, 2, 2), normal(r, 4, 2, 3)),
-                            E(RuntimeError, r"Expected 2D \(unbatched\) or 3D \(batched\) input to conv1d", normal(r, 2), normal(r, 4, 2, 3))],
-          **_CONV)  # fmt: skip
+@function(
+    "conv1d",
+    spaces="torch functional",
+    samples=lambda r: [
+        S(normal(r, 2, 2, 6), normal(r, 3, 2, 3), normal(r, 3), stride=2, padding=1, dilation=2),
+        S(normal(r, 2, 5), normal(r, 2, 1, 2), groups=2, padding="same"),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, r"expected input\[1, 2, 5\] to have 3 channels", normal(r, 1, 2, 5), normal(r, 4, 3, 3)),
+        E(RuntimeError, r"Kernel size: \(3\)", normal(r, 1, 2, 2), normal(r, 4, 2, 3)),
+        E(RuntimeError, r"Expected 2D \(unbatched\) or 3D \(batched\) input to conv1d", normal(r, 2), normal(r, 4, 2, 3)),
+    ],
+    **_CONV,
+)
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """One-dimensional convolution, for instance over time.
 
@@ -326,12 +355,31 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@function("conv3d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 1, 2, 3, 3, 3), normal(r, 2, 2, 2, 2, 1), normal(r, 2), stride=(1, 2, 1), padding=(1, 0, 0), dilation=(2, 1, 1)),
-                             S(normal(r, 2, 3, 2, 2), normal(r, 2, 1, 2, 1, 2), groups=2, padding="same")],
-          errors=lambda r: [E(RuntimeError, "to have 3 channels", normal(r, 1, 2, 2, 2, 2), normal(r, 1, 3, 1, 1, 1)),
-                            E(RuntimeError, r"Expected 4D \(unbatched\) or 5D \(batched\) input to conv3d.*depth, height, width", normal(r, 2), normal(r, 1, 3, 1, 1, 1))],
-          **_CONV)  # fmt: skip
+@function(
+    "conv3d",
+    spaces="torch functional",
+    samples=lambda r: [
+        S(
+            normal(r, 1, 2, 3, 3, 3),
+            normal(r, 2, 2, 2, 2, 1),
+            normal(r, 2),
+            stride=(1, 2, 1),
+            padding=(1, 0, 0),
+            dilation=(2, 1, 1),
+        ),
+        S(normal(r, 2, 3, 2, 2), normal(r, 2, 1, 2, 1, 2), groups=2, padding="same"),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "to have 3 channels", normal(r, 1, 2, 2, 2, 2), normal(r, 1, 3, 1, 1, 1)),
+        E(
+            RuntimeError,
+            r"Expected 4D \(unbatched\) or 5D \(batched\) input to conv3d.*depth, height, width",
+            normal(r, 2),
+            normal(r, 1, 3, 1, 1, 1),
+        ),
+    ],
+    **_CONV,
+)
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Three-dimensional convolution, for instance over the frames of a film.
 
@@ -353,135 +401,3 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     minigrad.Size([1, 2, 2, 2, 2])
     """
     return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
-
-
-# ------------------------------------------------------------------------------------------------------------------ transposed
-def _transpose_convolve(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
-    name = f"conv_transpose{n}d"
-    input, was_batched = batched(name, input, n)
-    x_shape, w_shape = input.array.shape, _checked(name, n, input, weight, bias, groups, transposed=True)
-    stride, dilation = sizes("stride", stride, n, positive=True), sizes("dilation", dilation, n, positive=True)
-    if isinstance(padding, str):
-        raise TypeError(f"{name}(): argument 'padding' must be an int or a tuple of ints, not {padding!r}")
-    padding, extra = sizes("padding", padding, n), sizes("output_padding", output_padding, n)
-    if x_shape[1] != w_shape[0]:
-        raise ShapeError(
-            f"Given transposed=1, weight of size {list(w_shape)}, expected input{list(x_shape)} to have {w_shape[0]} channels, "
-            f"but got {x_shape[1]} channels instead; the weight of a transposed convolution is (in_channels, out_channels/groups, ...)"
-        )
-    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
-        raise ShapeError(
-            f"output padding must be smaller than either stride or dilation, but got output_padding={list(extra)}, "
-            f"stride={list(stride)}, dilation={list(dilation)}"
-        )
-    size = tuple(
-        (m - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for m, k, s, p, d, e in zip(x_shape[2:], w_shape[2:], stride, padding, dilation, extra)
-    )
-    if min(size) < 1 or min(x_shape[2:]) < 1:
-        raise ShapeError(
-            f"Given input size per channel: {sides(x_shape[2:])}. Calculated output size per channel: {sides(size)}. "
-            f"Output size is too small; use less padding than {list(padding)}, a larger stride or a larger input"
-        )
-    params = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "size": size}
-    return unbatched(_with_bias(_product("conv2d_dx", input, weight, params), bias), was_batched)
-
-
-_TRANSPOSED = {
-    "formula": r"y_{n,o,j} = b_o + \sum_{c,t,i:\; i s + t d - p = j} w_{c,o,t}\, x_{n,c,i}",
-    "derivative": r"\bar x_{n,c,i} = \sum_{o,t} w_{c,o,t}\, \bar y_{n,o,\,i s + t d - p}, \quad "
-    r"\bar w_{c,o,t} = \sum_{n,i} x_{n,c,i}\, \bar y_{n,o,\,i s + t d - p}, \quad \bar b_o = \sum_{n,j} \bar y_{n,o,j}",
-    "reference": transposed_loops,
-}
-
-
-@function("conv_transpose2d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 2, 2, 3, 2), normal(r, 2, 3, 2, 2)),
-                             S(normal(r, 1, 2, 3, 2), normal(r, 2, 3, 2, 3), normal(r, 3), stride=(3, 2), padding=(1, 0), output_padding=(2, 1), dilation=(1, 2)),
-                             S(normal(r, 4, 2, 3), normal(r, 4, 1, 2, 2), normal(r, 2), groups=2, stride=2),
-                             S(normal(r, 0, 2, 3, 2), normal(r, 2, 3, 2, 2))],
-          errors=lambda r: [E(RuntimeError, "Given transposed=1.*to have 4 channels, but got 3", normal(r, 1, 3, 2, 2), normal(r, 4, 3, 1, 1)),
-                            E(RuntimeError, "output padding must be smaller than either stride or dilation", normal(r, 1, 2, 2, 2), normal(r, 2, 1, 2, 2), stride=2, output_padding=2),
-                            E(RuntimeError, r"Calculated output size per channel: \(-1 x -1\)", normal(r, 1, 2, 1, 1), normal(r, 2, 1, 3, 3), padding=2),
-                            E(RuntimeError, "Output size is too small", normal(r, 1, 2, 0, 1), normal(r, 2, 1, 3, 3)),
-                            E(RuntimeError, "expected bias to be 1-dimensional with 4 elements", normal(r, 1, 2, 2, 2), normal(r, 2, 2, 1, 1), normal(r, 2), groups=2),
-                            E(RuntimeError, "Expected 3D .unbatched. or 4D", normal(r, 2, 2), normal(r, 2, 2, 1, 1)),
-                            E(TypeError, "'padding' must be", normal(r, 1, 2, 2, 2), normal(r, 2, 2, 1, 1), padding="same")],
-          **_TRANSPOSED)  # fmt: skip
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """Two-dimensional transposed convolution: the derivative of :func:`conv2d` by its image, used to enlarge images.
-
-    Args:
-        input: (N, C, H, W) or (C, H, W).
-        weight: (C, O/groups, KH, KW).
-        bias: (O,) or None.
-        stride, padding, dilation: those of the convolution whose derivative this is; an int or a pair.
-        output_padding: pixels added on the far side of the output, below stride or dilation: it says which of several image
-            sizes is meant.
-        groups: the channels are split into so many groups that do not see each other.
-
-    Returns:
-        (N, O, OH, OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, and OW likewise.
-
-    Raises:
-        RuntimeError: where channels, bias, dtypes or output_padding do not fit, or the output would be empty.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.conv_transpose2d(minigrad.tensor([[[1.0, 2.0]]]), minigrad.ones(1, 1, 1, 2), stride=2)
-    tensor([[[1., 1., 2., 2.]]])
-    """
-    return _transpose_convolve(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-@function("conv_transpose1d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 2, 2, 4), normal(r, 2, 3, 3), normal(r, 3), stride=2, padding=1, output_padding=1, dilation=2), S(normal(r, 2, 4), normal(r, 2, 1, 2), groups=2)],
-          errors=lambda r: [E(RuntimeError, "Given transposed=1", normal(r, 1, 2, 5), normal(r, 4, 3, 3))], **_TRANSPOSED)  # fmt: skip
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """One-dimensional transposed convolution.
-
-    Args:
-        input: (N, C, L) or (C, L).
-        weight: (C, O/groups, K).
-        bias: (O,) or None.
-        stride, padding, output_padding, groups, dilation: as in :func:`conv_transpose2d`.
-
-    Returns:
-        (N, O, (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1).
-
-    Raises:
-        RuntimeError: where channels, bias, dtypes or output_padding do not fit, or the output would be empty.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.conv_transpose1d(minigrad.tensor([[1.0, 2.0]]), minigrad.ones(1, 1, 3), stride=2)
-    tensor([[1., 1., 3., 2., 2.]])
-    """
-    return _transpose_convolve(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-@function("conv_transpose3d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 1, 2, 2, 2, 2), normal(r, 2, 1, 2, 2, 1), normal(r, 1), stride=(1, 2, 1), output_padding=(0, 1, 0), padding=(1, 0, 0), dilation=(2, 1, 1)),
-                             S(normal(r, 2, 1, 2, 2), normal(r, 2, 1, 1, 2, 2), groups=2)],
-          errors=lambda r: [E(RuntimeError, "Given transposed=1", normal(r, 1, 2, 2, 2, 2), normal(r, 4, 3, 1, 1, 1))], **_TRANSPOSED)  # fmt: skip
-def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """Three-dimensional transposed convolution.
-
-    Args:
-        input: (N, C, D, H, W) or (C, D, H, W).
-        weight: (C, O/groups, KD, KH, KW).
-        bias: (O,) or None.
-        stride, padding, output_padding, groups, dilation: as in :func:`conv_transpose2d`, with three sizes.
-
-    Returns:
-        (N, O, OD, OH, OW).
-
-    Raises:
-        RuntimeError: where channels, bias, dtypes or output_padding do not fit, or the output would be empty.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.conv_transpose3d(minigrad.ones(1, 2, 2, 2, 2), minigrad.ones(2, 3, 2, 2, 2), stride=2).shape
-    minigrad.Size([1, 3, 4, 4, 4])
-    """
-    return _transpose_convolve(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

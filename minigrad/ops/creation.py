@@ -8,7 +8,7 @@ from ..dtype import ALL, DType, array_dtype, as_dtype, get_default_dtype
 from ..errors import DtypeError, describe
 from ..op import E, S, function, op
 from ..tensor import Size, Tensor, wrap
-from .samples import normal
+from .samples import Raw, normal
 
 _FLOAT64 = np.dtype("float64")
 _KNOWN = frozenset(d.dtype for d in ALL)
@@ -74,13 +74,13 @@ def placed(array, dtype, device, requires_grad=False):
 def supported(name, array):
     """The array, if minigrad has its dtype; else an error that says what to do."""
     if array.dtype in _KNOWN:
-        if array.dtype.isnative:
-            return array
+        return array
+    if not array.dtype.isnative:
         raise ValueError(
             f"{name}: given numpy array has byte order different from the native byte order ({array.dtype.str}); "
             f"write array.astype(array.dtype.newbyteorder('='))"
         )
-    if array.dtype.kind in "uc" and array.dtype.isnative:
+    if array.dtype.kind in "uc":
         raise DtypeError(f"{name}: minigrad has no dtype {array.dtype}; convert the array, for instance with .astype('int64')")
     raise TypeError(f"{name}: can't convert np.ndarray of type {array.dtype.name}; give numbers or bools")
 
@@ -208,9 +208,10 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     return t.detach().requires_grad_(requires_grad) if isinstance(obj, Tensor) and requires_grad != t.requires_grad else t.requires_grad_() if requires_grad else t
 
 
-@function("from_numpy", spaces="torch", samples=lambda r: [S(normal(r, 2, 3), grad=False)], parity=False,
-          errors=lambda r: [E(TypeError, "expected np.ndarray", [1.0]), E(TypeError, "can't convert", np.array(["a"]))],
-          reference=lambda ndarray: ndarray)  # fmt: skip
+@function("from_numpy", spaces="torch", samples=lambda r: [S(Raw(normal(r, 2, 3))), S(Raw(np.arange(4)[::-2]))], parity=False,
+          errors=lambda r: [E(TypeError, "expected np.ndarray", [1.0]), E(TypeError, "can't convert", Raw(np.array(["a"]))),
+                            E(ValueError, "byte order", Raw(np.zeros(2, ">f4"))), E(TypeError, "no dtype uint16", Raw(np.zeros(2, "uint16")))],
+          reference=lambda raw: raw.array)  # fmt: skip
 def from_numpy(ndarray):
     """A tensor that shares the memory of a NumPy array: a write through either shows in both.
 

@@ -46,10 +46,10 @@ def abs_(xp, x):
     onnx="Sign",
     vjp=(lambda xp, g: xp.full_like(g, value=0.0),),
     samples=lambda r: [*unary()(r), S(np.array([-1.0, 0.0, np.inf, np.nan]), grad=False)],
-    reference=np.sign,
+    reference=lambda x: np.where(np.isnan(x), 0.0, np.sign(x)),
 )
 def sign(xp, x):
-    """-1, 0 or 1 by the sign of each element; the gradient is 0.
+    """-1, 0 or 1 by the sign of each element, 0 for NaN; the gradient is 0.
 
     >>> import minigrad
     >>> minigrad.sign(minigrad.tensor([-3.0, 0.0, 5.0]))
@@ -136,7 +136,7 @@ def reciprocal(xp, x):
 
 
 @function("positive", samples=unary(), formula="y = x", derivative=r"\bar x = \bar y", reference=np.positive,
-          errors=lambda r: [E(RuntimeError, "not supported on bool", np.array([True]))])  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "on a bool tensor is not supported", np.array([True]))])  # fmt: skip
 def positive_(input):
     """``+input``: the tensor itself. RuntimeError for a bool tensor.
 

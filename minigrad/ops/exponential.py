@@ -15,7 +15,7 @@ def _above(low):
 
     def samples(r):
         edge = np.array([low - 1.0, low, np.inf, np.nan])
-        return [S(low + positive(r, 3, 4)), S(low + positive(r)), S(low + positive(r, 2, 0)), S(edge, grad=False)]
+        return [S(low + positive(r, 3, 4)), S(np.asarray(low + positive(r))), S(low + positive(r, 2, 0)), S(edge, grad=False)]
 
     return samples
 

@@ -65,7 +65,8 @@ def ones(*size, out=None, dtype=None, device=None, requires_grad=False, layout=N
     return make("ones", sizes("ones", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 
-@function("empty", spaces="torch", parity="its values are whatever lay in memory", **_SHAPES)
+@function("empty", spaces="torch", samples=lambda r: [S(0), S((2, 0)), S(0, 3, dtype=np.dtype("int64"))], errors=_SHAPES["errors"],
+          parity="its values are whatever lay in memory")  # fmt: skip
 def empty(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """A tensor whose values are whatever lay in memory. Arguments as :func:`minigrad.zeros`.
 
@@ -165,9 +166,9 @@ def _evenly(name, start, end, steps, d):
     return np.where(i < (steps + 1) // 2 if steps == 1 else i < steps // 2, start + i * step, end - step * (steps - 1 - i))
 
 
-@function("linspace", spaces="torch", samples=lambda r: [S(0, 1, 5, grad=False), S(3.0, -1.0, 4, grad=False), S(2, 5, 1, grad=False), S(0, 1, steps=0, grad=False)],
+@function("linspace", spaces="torch", samples=lambda r: [S(0, 1, 5, grad=False), S(3.0, -1.0, 4, dtype=np.dtype("float64")), S(2, 5, 1, grad=False), S(0, 1, steps=0, grad=False)],
           errors=lambda r: [E(RuntimeError, "steps must be non-negative", 0, 1, -1)],
-          reference=np.linspace)  # fmt: skip
+          reference=lambda start, end, steps, dtype=None: np.linspace(start, end, steps))  # fmt: skip
 def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
 
@@ -179,9 +180,9 @@ def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_g
     return _upload(_evenly("linspace", start, end, steps, d).astype(d), device, requires_grad, out)
 
 
-@function("logspace", spaces="torch", samples=lambda r: [S(0, 2, 3, grad=False), S(-1, 1, 4, 2.0, grad=False)],
+@function("logspace", spaces="torch", samples=lambda r: [S(0, 2, 3, grad=False), S(-1, 1, 4, 2.0, dtype=np.dtype("float64"))],
           errors=lambda r: [E(RuntimeError, "steps must be non-negative", 0, 1, -1)],
-          reference=lambda start, end, steps, base=10.0: np.logspace(start, end, steps, base=base))  # fmt: skip
+          reference=lambda start, end, steps, base=10.0, dtype=None: np.logspace(start, end, steps, base=base))  # fmt: skip
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``.
 
@@ -225,7 +226,7 @@ def ones_like(input, *, dtype=None, device=None, requires_grad=False, layout=Non
     return _like("ones", input, (), dtype, device, requires_grad)
 
 
-@function("empty_like", spaces="torch", parity="its values are whatever lay in memory", **_LIKE)
+@function("empty_like", spaces="torch", samples=lambda r: [S(normal(r, 2, 0))], parity="its values are whatever lay in memory")
 def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """An uninitialised tensor with the shape, dtype and device of ``input``, where the arguments do not say otherwise.
 
@@ -279,7 +280,7 @@ def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=N
     return _new("ones", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_empty", spaces="Tensor", samples=_new_shapes(), parity="its values are whatever lay in memory")
+@function("new_empty", spaces="Tensor", samples=lambda r: [S(normal(r, 3), (0, 2))], parity="its values are whatever lay in memory")
 def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """An uninitialised tensor of shape ``size`` with this tensor's dtype and device.
 

@@ -401,6 +401,17 @@ def _put_at_once(view, value, indices, template):
     return True
 
 
+def spread_out(t, key, value):
+    """Zeros like ``t`` with ``value`` added at ``t[key]``, for index tensors: repeated indices add up."""
+    view, indices, template = _advanced(t, key)
+    value = _fitting(_value_for(t, value), shape := _result_shape(view.array.shape, indices, template))
+    value = apply(registry["broadcast_to"], (value,), {"shape": shape})
+    try:
+        return apply(registry["ungetitem"], (value, *indices), {"key": template, "shape": view.array.shape})
+    except IndexError as error:
+        raise _translated(error) from error.__cause__
+
+
 def _over(mask, view):
     """A mask of the leading dimensions, ready to broadcast over all of them."""
     return mask.reshape(mask.array.shape + (1,) * (view.array.ndim - mask.array.ndim))

@@ -8,6 +8,7 @@ from ..errors import ShapeError, describe
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .bounds import maximum, minimum
+from .elementwise import number_like
 from .reduction import empty_dim, one_dim, share
 from .reduction import max as amax
 from .reduction import min as amin
@@ -52,7 +53,7 @@ def _pick(name, choose, input, dim, keepdim, **params):
     dim = one_dim(name, dim, input.array.ndim)
     if input.array.ndim and input.array.shape[dim] == 0:
         raise empty_dim(name, dim)
-    return choose(input, axis=dim, keepdims=bool(keepdim), **params)
+    return choose(input, dim=dim, keepdim=bool(keepdim), **params)
 
 
 # -------------------------------------------------------------------------------------------------- the largest and smallest
@@ -402,7 +403,7 @@ def _checked_q(name, input, q, interpolation):
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
-        return input.detach().sum() * 0 + q
+        return number_like(input, float(q))
     if q.array.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got {describe(q)}")
     if q.array.dtype != input.array.dtype:
@@ -413,27 +414,57 @@ def _checked_q(name, input, q, interpolation):
 def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     q = _checked_q(name, input, q, interpolation)
     ndim = input.array.ndim
-    if dim is None:
-        line, shape = input.reshape(-1), (1,) * ndim if keepdim else ()
+    if dim is None or not ndim:
+        line = input.reshape(-1)
     else:
         dim = one_dim(name, dim, ndim)
-        line = input.transpose(dim, -1) if ndim else input.reshape(1)
-        shape = None
+        line = input.movedim(dim, -1)
     ordered = line.sort(dim=-1).values  # (..., n), NaN last
     nan = ordered.isnan()
-    count = (nan.logical_not() if skip_nan else nan.logical_or(True)).sum(-1, keepdim=True)
-    rank = q * (count - 1).clamp(min=0).to(input.dtype)  # (..., k)
+    last = (nan.logical_not() if skip_nan else nan.logical_or(True)).sum(-1, keepdim=True) - 1
+    rank = q.reshape(-1) * last.clamp(min=0).to(input.dtype)  # (..., k)
     if interpolation in ("lower", "higher", "nearest"):
         rank = {"lower": rank.floor, "higher": rank.ceil, "nearest": rank.round}[interpolation]()
-    low = rank.detach().floor()
-    high = rank.detach().ceil()
-    weight = low * 0 + 0.5 * (high - low) if interpolation == "midpoint" else rank - low
+    low, high = rank.detach().floor(), rank.detach().ceil()
+    weight = (high - low) * 0.5 if interpolation == "midpoint" else rank - low
     y = ordered.gather(-1, low.long()).lerp(ordered.gather(-1, high.long()), weight)
     if not skip_nan:
         y = y.where(nan.any(-1, keepdim=True).logical_not(), float("nan"))
-    # y: (..., k), with the reduced dimension at the end
-    k = q.array.shape
-    if shape is not None:
-        return y.reshape(*k, *shape)
-    front = y.transpose(dim, -1).unsqueeze(0).transpose(0, dim + 1) if keepdim else y.unsqueeze(0)
-    return front
+    y = y.movedim(-1, 0)  # (k, ...)
+    if keepdim and ndim:
+        y = y.reshape(-1, *(1,) * ndim) if dim is None else y.unsqueeze(dim + 1)
+    return y if q.array.ndim else y.squeeze(0)
+
+
+@function("quantile", samples=_quantile_samples, errors=_quantile_errors, formula=r"y = x_{(i)} + (q (n - 1) - i)\,(x_{(i + 1)} - x_{(i)})",
+          derivative=r"\bar x_{(i)} = \bar y\,(1 - w), \quad \bar x_{(i+1)} = \bar y\,w", reference=_quantile_reference(np.quantile))  # fmt: skip
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The value below which a share ``q`` of the elements lies, along ``dim`` or of everything. NaN if there is a NaN.
+
+    Args:
+        input: float32 or float64 tensor.
+        q: a number in [0, 1], or a 1-D tensor of k of them: then the result has a first dimension of size k.
+        dim: the dimension to reduce, or None.
+        keepdim: keep the reduced dimensions with size 1.
+        interpolation: between two elements ``"linear"``, or ``"lower"``, ``"higher"``, ``"midpoint"``, ``"nearest"``.
+
+    Raises:
+        RuntimeError: for ``q`` outside [0, 1] or of another dtype, or an input without elements.
+
+    >>> import minigrad
+    >>> minigrad.quantile(minigrad.tensor([1.0, 2.0, 4.0]), 0.75)
+    tensor(3.)
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, skip_nan=False)
+
+
+@function("nanquantile", samples=_quantile_samples, errors=_quantile_errors, formula=r"y = x_{(i)} + (q (n - 1) - i)\,(x_{(i + 1)} - x_{(i)})",
+          derivative=r"\bar x_{(i)} = \bar y\,(1 - w), \quad \bar x_{(i+1)} = \bar y\,w", reference=_quantile_reference(np.nanquantile))  # fmt: skip
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """:func:`minigrad.quantile` of the elements that are not NaN.
+
+    >>> import minigrad
+    >>> minigrad.nanquantile(minigrad.tensor([1.0, float("nan"), 3.0]), 0.5)
+    tensor(2.)
+    """
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, skip_nan=True)

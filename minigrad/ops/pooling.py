@@ -31,7 +31,7 @@ def picked_tap(xp, taps):
     return xp.where(xp.any(nan, axis=-1), last, xp.argmax(taps, axis=-1))
 
 
-# ------------------------------------------------------------------------------------------------------- maxima and their places
+# -------------------------------------------------------------------------------------------------------- maxima and their places
 @op(
     names="",
     outputs=2,
@@ -109,34 +109,39 @@ def max_unpool(xp, v, indices, *, size):
     return xp.reshape(image, shape=(n, channels, *size))
 
 
-# ------------------------------------------------------------------------------------------------- PyTorch's functions of them
+# ---------------------------------------------------------------------------------------------------- PyTorch's functions of them
 def checked_pool(n, name, input, kernel_size, stride, padding, dilation, ceil_mode):
     """(input with a batch, whether it had one, the op's parameters); an error that says what to change where they do not fit."""
     input, was_batched = batched(name, input, n)
     kernel = sizes("kernel_size", kernel_size, n, positive=True)
-    no_stride = stride is None or stride.__class__ is not int and len(stride) == 0
+    no_stride = stride is None or (stride.__class__ is not int and len(stride) == 0)
     stride = kernel if no_stride else sizes("stride", stride, n, positive=True)
     padding, dilation = sizes("padding", padding, n), sizes("dilation", dilation, n, positive=True)
     shape = tuple(input.array.shape)
     if not all(shape[1:]):
         raise ShapeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(shape)}; "
-            f"only the batch may be empty"
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"but got: {list(shape)}; only the batch may be empty"
         )
     if input.array.dtype == bool:
         raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with input.float()")
     if any(2 * p > d * (k - 1) + 1 for p, k, d in zip(padding, kernel, dilation)):
         raise ShapeError(
-            f"{name}: pad should be at most half of effective kernel size, but got pad={list(padding)}, kernel_size={list(kernel)} "
-            f"and dilation={list(dilation)}"
+            f"{name}: pad should be at most half of effective kernel size, but got pad={list(padding)}, "
+            f"kernel_size={list(kernel)} and dilation={list(dilation)}"
         )
     out_size = pooled_sizes(shape[2:], kernel, stride, padding, dilation, bool(ceil_mode))
     if min(out_size) < 1:
         raise ShapeError(
             f"{name}: Given input size: ({'x'.join(map(str, shape[1:]))}). Calculated output size: "
-            f"({'x'.join(map(str, (shape[1], *out_size)))}). Output size is too small; use a smaller kernel_size than {list(kernel)} or a larger input"
+            f"({'x'.join(map(str, (shape[1], *out_size)))}). Output size is too small; "
+            f"use a smaller kernel_size than {list(kernel)} or a larger input"
         )
-    return input, was_batched, {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation, "out_size": out_size}
+    return (
+        input,
+        was_batched,
+        {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation, "out_size": out_size},
+    )
 
 
 def as_images(input, params):
@@ -175,7 +180,13 @@ _MAX = {
 def pool_errors(r):
     x = normal(r, 1, 1, 4, 4)
     return [
-        E(RuntimeError, r"Given input size: \(1x4x4\). Calculated output size: \(1x0x3\). Output size is too small", x, (5, 2), 1),
+        E(
+            RuntimeError,
+            r"Given input size: \(1x4x4\). Calculated output size: \(1x0x3\). Output size is too small",
+            x,
+            (5, 2),
+            1,
+        ),
         E(RuntimeError, "pad should be at most half of effective kernel size", x, 2, padding=2),
         E(RuntimeError, r"Expected 3D \(unbatched\) or 4D \(batched\)", normal(r, 4, 4), 2),
         E(RuntimeError, "optional 0 dim batch size", normal(r, 1, 0, 4, 4), 2),
@@ -208,9 +219,17 @@ def _max_samples(r):
     ]
 
 
-@function("max_pool2d", spaces="torch functional", samples=_max_samples,
-          errors=lambda r: [*pool_errors(r), E(RuntimeError, "dilation should be greater than zero", normal(r, 1, 1, 4, 4), 2, dilation=0)],
-          reference=max_pool_loops(2), **_MAX)  # fmt: skip
+@function(
+    "max_pool2d",
+    spaces="torch functional",
+    samples=_max_samples,
+    errors=lambda r: [
+        *pool_errors(r),
+        E(RuntimeError, "dilation should be greater than zero", normal(r, 1, 1, 4, 4), 2, dilation=0),
+    ],
+    reference=max_pool_loops(2),
+    **_MAX,
+)
 def _max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The maximum of each window; NaN where the window holds one. The first of equal maxima gets the gradient.
 
@@ -239,10 +258,17 @@ def _max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mod
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-@function("max_pool1d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 2, 2, 6), 3, 2, 1, return_indices=True), S(normal(r, 2, 7), 2, 3, 1, 3, ceil_mode=True)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 4), 5), E(RuntimeError, "half of effective", normal(r, 1, 1, 4), 2, padding=2)],
-          reference=max_pool_loops(1), **_MAX)  # fmt: skip
+@function(
+    "max_pool1d",
+    spaces="torch functional",
+    samples=lambda r: [S(normal(r, 2, 2, 6), 3, 2, 1, return_indices=True), S(normal(r, 2, 7), 2, 3, 1, 3, ceil_mode=True)],
+    errors=lambda r: [
+        E(RuntimeError, "Output size is too small", normal(r, 1, 1, 4), 5),
+        E(RuntimeError, "half of effective", normal(r, 1, 1, 4), 2, padding=2),
+    ],
+    reference=max_pool_loops(1),
+    **_MAX,
+)
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The maximum of each window of a sequence.
 
@@ -264,9 +290,17 @@ def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-@function("max_pool3d", spaces="torch functional",
-          samples=lambda r: [S(normal(r, 1, 1, 3, 4, 4), 2, (1, 2, 3), (1, 0, 1), return_indices=True), S(normal(r, 1, 3, 2, 5), (2, 1, 2), dilation=(1, 1, 2), ceil_mode=True)],
-          errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 2, 2, 2), 3)], reference=max_pool_loops(3), **_MAX)  # fmt: skip
+@function(
+    "max_pool3d",
+    spaces="torch functional",
+    samples=lambda r: [
+        S(normal(r, 1, 1, 3, 4, 4), 2, (1, 2, 3), (1, 0, 1), return_indices=True),
+        S(normal(r, 1, 3, 2, 5), (2, 1, 2), dilation=(1, 1, 2), ceil_mode=True),
+    ],
+    errors=lambda r: [E(RuntimeError, "Output size is too small", normal(r, 1, 1, 2, 2, 2), 3)],
+    reference=max_pool_loops(3),
+    **_MAX,
+)
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The maximum of each window of a volume.
 
@@ -288,7 +322,7 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-# ------------------------------------------------------------------------------------------------------------------- unpooling
+# ---------------------------------------------------------------------------------------------------------------------- unpooling
 def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
     name = f"max_unpool{n}d"
     input, was_batched = batched(name, input, n)
@@ -296,7 +330,9 @@ def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
     stride = kernel if stride is None else sizes("stride", stride, n, positive=True)
     shape = input.array.shape if was_batched else input.array.shape[1:]
     if indices.array.dtype != np.int64:
-        raise DtypeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}; give what return_indices=True returned")
+        raise DtypeError(
+            f"{name}: elements in indices should be type int64 but got: {indices.dtype}; give what return_indices=True returned"
+        )
     if indices.array.shape != shape:
         raise ShapeError(
             f"{name}: Expected shape of indices to be same as that of the input tensor ({list(shape)}) "
@@ -319,7 +355,9 @@ def _wished_size(n, wished, size, stride):
     if len(wished) == n + 2:
         wished = wished[2:]
     if len(wished) != n:
-        raise ValueError(f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(wished)}'")
+        raise ValueError(
+            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(wished)}'"
+        )
     for d, (wish, m, s) in enumerate(zip(wished, size, stride)):
         if not m - s < wish < m + s:
             raise ValueError(f'invalid output_size "{wished}" (dim {d} must be between {m - s} and {m + s})')
@@ -329,17 +367,25 @@ def _wished_size(n, wished, size, stride):
 _UNPOOL = {"formula": r"y_{k_i} = x_i", "derivative": r"\bar x_i = \bar y_{k_i}"}
 
 
-@function("max_unpool2d", spaces="functional",
-          samples=lambda r: [S(normal(r, 1, 2, 2, 2), np.array([[[[0, 2], [9, 11]], [[5, 6], [13, 15]]]]), 2),
-                             S(normal(r, 1, 2, 2), np.array([[[0, 2], [9, 11]]]), 2, (2, 1), (0, 1), (5, 3)),
-                             S(normal(r, 1, 2, 2), np.array([[[0, 2], [9, 24]]]), 2, output_size=(1, 1, 5, 5))],
-          errors=lambda r: [E(RuntimeError, "should be type int64", normal(r, 1, 2, 2), normal(r, 1, 2, 2), 2),
-                            E(RuntimeError, "Expected shape of indices to be same", normal(r, 1, 2, 2), np.zeros((1, 2, 3), np.int64), 2),
-                            E(RuntimeError, "Found an invalid max index", normal(r, 1, 2, 2), np.full((1, 2, 2), 16), 2),
-                            E(RuntimeError, "Found an invalid max index: -1", normal(r, 1, 2, 2), np.full((1, 2, 2), -1), 2),
-                            E(ValueError, "dim 1 must be between 2 and 6", normal(r, 1, 2, 2), np.zeros((1, 2, 2), np.int64), 2, output_size=(5, 6)),
-                            E(ValueError, "containing 2 or 4 elements", normal(r, 1, 2, 2), np.zeros((1, 2, 2), np.int64), 2, output_size=(5,))],
-          reference=unpool_loops(2), **_UNPOOL)  # fmt: skip
+@function(
+    "max_unpool2d",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 1, 2, 2, 2), np.array([[[[0, 2], [9, 11]], [[5, 6], [13, 15]]]]), 2),
+        S(normal(r, 1, 2, 2), np.array([[[0, 2], [9, 11]]]), 3, (2, 1), (0, 1), (6, 2)),
+        S(normal(r, 1, 2, 2), np.array([[[0, 2], [9, 24]]]), 2, output_size=(1, 1, 5, 5)),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "should be type int64", normal(r, 1, 2, 2), normal(r, 1, 2, 2), 2),
+        E(RuntimeError, "Expected shape of indices to be same", normal(r, 1, 2, 2), np.zeros((1, 2, 3), np.int64), 2),
+        E(RuntimeError, "Found an invalid max index", normal(r, 1, 2, 2), np.full((1, 2, 2), 16), 2),
+        E(RuntimeError, "Found an invalid max index: -1", normal(r, 1, 2, 2), np.full((1, 2, 2), -1), 2),
+        E(ValueError, "dim 1 must be between 2 and 6", normal(r, 1, 2, 2), np.zeros((1, 2, 2), np.int64), 2, output_size=(5, 6)),
+        E(ValueError, "containing 2 or 4 elements", normal(r, 1, 2, 2), np.zeros((1, 2, 2), np.int64), 2, output_size=(5,)),
+    ],
+    reference=unpool_loops(2),
+    **_UNPOOL,
+)
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Maxima back in their places, zeros elsewhere: the partial inverse of :func:`max_pool2d`.
 
@@ -366,9 +412,17 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
-@function("max_unpool1d", spaces="functional", samples=lambda r: [S(normal(r, 1, 2, 2), np.array([[[0, 2], [1, 3]]]), 2), S(normal(r, 1, 2), np.array([[0, 4]]), 2, 2, 0, (5,))],
-          errors=lambda r: [E(RuntimeError, "Found an invalid max index", normal(r, 1, 1, 2), np.array([[[0, 4]]]), 2)],
-          reference=unpool_loops(1), **_UNPOOL)  # fmt: skip
+@function(
+    "max_unpool1d",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 1, 2, 2), np.array([[[0, 2], [1, 3]]]), 2),
+        S(normal(r, 1, 2), np.array([[0, 4]]), 2, 2, 0, (5,)),
+    ],
+    errors=lambda r: [E(RuntimeError, "Found an invalid max index", normal(r, 1, 1, 2), np.array([[[0, 4]]]), 2)],
+    reference=unpool_loops(1),
+    **_UNPOOL,
+)
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Maxima of a sequence back in their places: the partial inverse of :func:`max_pool1d`. Arguments as in :func:`max_unpool2d`.
 
@@ -380,9 +434,14 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
-@function("max_unpool3d", spaces="functional", samples=lambda r: [S(normal(r, 1, 1, 2, 1, 2), np.array([[[[[0, 2]], [[17, 31]]]]]), 2)],
-          errors=lambda r: [E(RuntimeError, "should be type int64", normal(r, 1, 1, 1, 2), normal(r, 1, 1, 1, 2), 2)],
-          reference=unpool_loops(3), **_UNPOOL)  # fmt: skip
+@function(
+    "max_unpool3d",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 1, 1, 2, 1, 2), np.array([[[[[0, 2]], [[17, 31]]]]]), 2)],
+    errors=lambda r: [E(RuntimeError, "should be type int64", normal(r, 1, 1, 1, 2), normal(r, 1, 1, 1, 2), 2)],
+    reference=unpool_loops(3),
+    **_UNPOOL,
+)
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Maxima of a volume back in their places: the partial inverse of :func:`max_pool3d`. Arguments as in :func:`max_unpool2d`.
 

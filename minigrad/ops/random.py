@@ -13,6 +13,7 @@ from ..device import CPU
 from ..device import device as Device
 from ..dispatch import apply
 from ..dtype import array_dtype, bfloat16, get_default_dtype
+from ..graph import tracer
 from ..op import E, S, function, op, registry
 from ..random import default_generator
 from ..tensor import wrap
@@ -179,8 +180,14 @@ def words_for(dtype):
 
 def key_tensor(generator, words, device=CPU):
     """The key of the next ``words`` random words of ``generator`` (None: the default one), on ``device``."""
-    key = (generator or default_generator).key(words)
-    return wrap(key if device.type == "cpu" else backends.on(device.type).upload(key, device.index))
+    generator = generator or default_generator
+
+    def draw():
+        key = generator.key(words)
+        return key if device.type == "cpu" else backends.on(device.type).upload(key, device.index)
+
+    trace = tracer.get()  # a traced function draws a new key at each call
+    return wrap(draw()) if trace is None else trace.read(draw, "random key")
 
 
 def draw_uniform(shape, dtype, device=CPU, generator=None):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..op import E, S
 
-__all__ = ["E", "S", "binary", "normal", "positive", "reduce", "unary"]
+__all__ = ["E", "Raw", "S", "binary", "normal", "positive", "reduce", "unary"]
 
 
 def normal(r, *shape):
@@ -69,3 +69,13 @@ def binary_errors(r):
 
 def dim_errors(r):
     return [E(IndexError, "Dimension out of range", normal(r, 3, 4), dim=2)]
+
+
+class Raw:
+    """An argument of a sample that the tests hand on as it is: an array that must not become a Tensor."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __repr__(self):
+        return f"Raw({self.array!r})"

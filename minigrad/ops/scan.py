@@ -249,7 +249,7 @@ def cummax(input, dim):
     >>> minigrad.cummax(minigrad.tensor([1.0, 3.0, 2.0]), dim=0).values
     tensor([1., 3., 3.])
     """
-    return cummax_with_index(input, axis=one_dim("cummax", dim, input.array.ndim))
+    return cummax_with_index(input, dim=one_dim("cummax", dim, input.array.ndim))
 
 
 @function("cummin", samples=_extremes, errors=dim_errors, formula=r"y_i = \min_{j \le i} x_j",
@@ -264,7 +264,7 @@ def cummin(input, dim):
     >>> minigrad.cummin(minigrad.tensor([2.0, 3.0, 1.0]), dim=0).values
     tensor([2., 2., 1.])
     """
-    return cummin_with_index(input, axis=one_dim("cummin", dim, input.array.ndim))
+    return cummin_with_index(input, dim=one_dim("cummin", dim, input.array.ndim))
 
 
 # --------------------------------------------------------------------------------------------------------------- differences

@@ -136,7 +136,7 @@ def resolve_shape(name, shape, size):
     """``shape`` with -1 worked out; RuntimeError where it does not hold ``size`` elements."""
     shape = whole(shape)
     known = math.prod(shape)
-    if known == size and (size or not shape or min(shape) >= 0):
+    if known == size and (not shape or min(shape) >= 0):
         return shape
     if shape.count(-1) == 1 and known and size % known == 0:
         resolved = tuple([size // -known if n == -1 else n for n in shape])
@@ -310,7 +310,7 @@ def squeeze(input, dim=None):
 
 
 @function("unsqueeze", samples=lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), -1), S(normal(r), 0), S(normal(r, 3, 4), dim=-3)],
-          errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)], reference=np.expand_dims, **SAME)  # fmt: skip
+          errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)], reference=lambda x, dim: np.expand_dims(x, dim), **SAME)  # fmt: skip
 def unsqueeze(input, dim):
     """A view with a new dimension of size 1 at place ``dim``.
 

@@ -43,7 +43,7 @@ def batched(name, input, n):
         return input.reshape(1, *shape), False
     raise ShapeError(
         f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(shape)}; "
-        f"the dimensions are (batch, channels{', depth' * (n > 2)}{', height' * (n > 1)}, {'width' if n > 1 else 'length'}), batch may be absent"
+        f"the dimensions are (batch, channels, {('length', 'height, width', 'depth, height, width')[n - 1]}), batch may be absent"
     )
 
 
@@ -99,11 +99,11 @@ def along(xp, values, axis, ndim):
 def shares(xp, like, m, o):
     """The windows of pooling from ``m`` pixels to ``o``: their first pixels, their ends, and how many the longest has."""
     i = xp.arange(like, n=o)
-    longest = max((-(-(j + 1) * m // o) - j * m // o for j in range(o)))
+    longest = max(-(-(j + 1) * m // o) - j * m // o for j in range(o))
     return i * m // o, ((i + 1) * m + o - 1) // o, longest
 
 
-# ------------------------------------------------------------------------------------------------- for the tests: plain loops
+# ----------------------------------------------------------------------------------------------------- for the tests: plain loops
 def as_sizes(value, n):
     return tuple(value) if isinstance(value, tuple | list) else (value,) * n
 
@@ -173,9 +173,9 @@ def fold_loops(columns, output_size, kernel_size, dilation=1, padding=0, stride=
 
 
 def pool_loops(n, reduce):
-    """Pooling over ``n`` spatial dimensions: ``reduce(window, flat indices, full window size, padded positions inside)``.
+    """Pooling over ``n`` spatial dimensions: ``reduce(window, their flat indices, positions in the padded image)``.
 
-    Positions outside the image are left out of the window; ``counted`` says how many positions lie in the padded image.
+    A window holds the positions inside the image alone.
     """
 
     def pool(x, kernel, stride, padding, dilation, ceil_mode):
@@ -185,7 +185,7 @@ def pool_loops(n, reduce):
         kernel, padding, dilation = (as_sizes(v, n) for v in (kernel, padding, dilation))
         stride = as_sizes(stride, n) if stride else kernel
         starts = [_window_starts(*v, ceil_mode) for v in zip(size, kernel, stride, padding, dilation)]
-        flat, numbers = x.reshape(*x.shape[:2], -1), np.arange(math.prod(size)).reshape(size)
+        flat, numbers = x.reshape(*x.shape[:2], math.prod(size)), np.arange(math.prod(size)).reshape(size)
         results = []
         for first in itertools.product(*starts):
             taps = [[f + d * i for i in range(k)] for f, k, d in zip(first, kernel, dilation)]
@@ -193,7 +193,7 @@ def pool_loops(n, reduce):
             inside = numbers[np.ix_(*([t for t in ts if 0 <= t < m] for ts, m in zip(taps, size)))].reshape(-1)
             results.append(reduce(flat[:, :, inside], inside, counted))
         shape = (*x.shape[:2], *map(len, starts))
-        return [np.stack(part, -1).reshape(shape) for part in zip(*results)]
+        return [np.reshape(np.stack(part, -1), shape) for part in zip(*results)]
 
     return pool
 
@@ -201,7 +201,11 @@ def pool_loops(n, reduce):
 def _window_starts(size, kernel, stride, padding, dilation, ceil_mode):
     """Where the windows start: as long as they fit, or with ceil_mode as long as they start before the far padding."""
     starts = range(-padding, size + padding, stride)
-    return [s for s in starts if s + dilation * (kernel - 1) < size + padding or _hangs_over(s, size, kernel, stride, padding, dilation, ceil_mode)]
+    return [
+        s
+        for s in starts
+        if s + dilation * (kernel - 1) < size + padding or _hangs_over(s, size, kernel, stride, padding, dilation, ceil_mode)
+    ]
 
 
 def _hangs_over(start, size, kernel, stride, padding, dilation, ceil_mode):
@@ -252,12 +256,13 @@ def adaptive_loops(n, reduce):
         size, lead = x.shape[x.ndim - n :], x.shape[: x.ndim - n]
         out = [m if o is None else o for o, m in zip(as_sizes(output_size, n), size)]
         numbers = np.arange(math.prod(size)).reshape(size)
-        flat, results = x.reshape(*lead, -1), []
+        flat, results = x.reshape(*lead, math.prod(size)), []
         for at in itertools.product(*map(range, out)):
             window = tuple(slice(i * m // o, -(-(i + 1) * m // o)) for i, m, o in zip(at, size, out))
             inside = numbers[window].reshape(-1)
             results.append(reduce(flat[..., inside], inside, None))
-        parts = [np.stack(part, -1).reshape(*lead, *out) for part in zip(*results)]
+        results = results or [(np.zeros(lead), np.zeros(lead, np.int64))]
+        parts = [np.reshape(np.stack(part, -1)[..., : math.prod(out)], (*lead, *out)) for part in zip(*results)]
         return tuple(parts) if rest or kwargs.get("return_indices") else parts[0]
 
     return reference

@@ -246,7 +246,7 @@ def asinh(xp, x):
     formula=r"y = \mathrm{arcosh}\,x",
     derivative=r"\bar x = \bar y / \sqrt{x^2 - 1}",
     onnx="Acosh",
-    samples=lambda r: [S(1 + positive(r, 3, 4)), S(1 + positive(r)), S(1 + positive(r, 0)), S(np.array([0.5, 1.0]), grad=False)],
+    samples=lambda r: [S(1 + positive(r, 3, 4)), S(np.asarray(1 + positive(r))), S(1 + positive(r, 0)), S(np.array([0.5, 1.0]), grad=False)],
     reference=np.arccosh,
 )
 def acosh(xp, x):

@@ -66,13 +66,20 @@ def col2im(xp, x, *, size, kernel, stride, padding, dilation):
     return y
 
 
-@function("unfold", spaces="functional",
-          samples=lambda r: [S(normal(r, 2, 2, 3, 4), (2, 3)), S(normal(r, 2, 5, 4), 2, 2, 1, (2, 1)), S(normal(r, 0, 2, 3, 3), 2)],
-          errors=lambda r: [E(RuntimeError, r"spatial size \(4, 5\), kernel_size=\(5, 3\).*must be at least one", normal(r, 1, 1, 4, 5), (5, 3)),
-                            E(RuntimeError, "kernel_size should be greater than zero", normal(r, 1, 1, 4, 5), 0),
-                            E(RuntimeError, "Expected 3D .unbatched. or 4D", normal(r, 4, 5), 2),
-                            E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, 3, 3), np.int64), 2)],
-          formula=r"y_{n,(c,t),m} = x_{n,c,\,m s + t d - p}", derivative=r"\bar x = \mathrm{fold}(\bar y)", reference=unfold_loops)  # fmt: skip
+@function(
+    "unfold",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 2, 2, 3, 4), (2, 3)), S(normal(r, 2, 5, 4), 2, 2, 1, (2, 1)), S(normal(r, 0, 2, 3, 3), 2)],
+    errors=lambda r: [
+        E(RuntimeError, r"spatial size \(4, 5\), kernel_size=\(5, 3\).*must be at least one", normal(r, 1, 1, 4, 5), (5, 3)),
+        E(RuntimeError, "kernel_size should be greater than zero", normal(r, 1, 1, 4, 5), 0),
+        E(RuntimeError, "Expected 3D .unbatched. or 4D", normal(r, 4, 5), 2),
+        E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, 3, 3), np.int64), 2),
+    ],
+    formula=r"y_{n,(c,t),m} = x_{n,c,\,m s + t d - p}",
+    derivative=r"\bar x = \mathrm{fold}(\bar y)",
+    reference=unfold_loops,
+)
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """The windows of an image as columns, also known as im2col.
 
@@ -103,20 +110,37 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     if min(positions) < 1:
         raise ShapeError(
             f"Given input with spatial size {size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, calculated "
-            f"shape of the array of sliding blocks as {positions}, but its components must be at least one; use a smaller kernel or more padding"
+            f"shape of the array of sliding blocks as {positions}, but its components must be at least one; "
+            f"use a smaller kernel or more padding"
         )
     params = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     return unbatched(apply(registry["im2col"], (input,), params), was_batched)
 
 
-@function("fold", spaces="functional",
-          samples=lambda r: [S(normal(r, 2, 6, 4), (3, 4), (2, 3), padding=(0, 0)), S(normal(r, 4, 9), (5, 3), 2, 2, 1, (2, 1)), S(normal(r, 0, 4, 4), 3, 2)],
-          errors=lambda r: [E(RuntimeError, r"to match the calculated number of sliding blocks 3 \* 4 = 12, but got input.size\(2\)=11", normal(r, 1, 4, 11), (4, 5), 2),
-                            E(RuntimeError, "divisible by the product of kernel_size", normal(r, 1, 6, 12), (4, 5), 2),
-                            E(RuntimeError, r"Expected 2D or 3D \(batch mode\)", normal(r, 1, 1, 4, 4), 3, 2),
-                            E(NotImplementedError, "not implemented for .*int64", np.ones((4, 4), np.int64), 3, 2)],
-          formula=r"y_{n,c,i} = \sum_{t,m:\; m s + t d - p = i} x_{n,(c,t),m}", derivative=r"\bar x = \mathrm{unfold}(\bar y)",
-          reference=fold_loops)  # fmt: skip
+@function(
+    "fold",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 2, 6, 4), (3, 4), (2, 3), padding=(0, 0)),
+        S(normal(r, 4, 9), (5, 3), 2, 2, 1, (2, 1)),
+        S(normal(r, 0, 4, 4), 3, 2),
+    ],
+    errors=lambda r: [
+        E(
+            RuntimeError,
+            r"to match the calculated number of sliding blocks 3 \* 4 = 12, but got input.size\(2\)=11",
+            normal(r, 1, 4, 11),
+            (4, 5),
+            2,
+        ),
+        E(RuntimeError, "divisible by the product of kernel_size", normal(r, 1, 6, 12), (4, 5), 2),
+        E(RuntimeError, r"Expected 2D or 3D \(batch mode\)", normal(r, 1, 1, 4, 4), 3, 2),
+        E(NotImplementedError, "not implemented for .*int64", np.ones((4, 4), np.int64), 3, 2),
+    ],
+    formula=r"y_{n,c,i} = \sum_{t,m:\; m s + t d - p = i} x_{n,(c,t),m}",
+    derivative=r"\bar x = \mathrm{unfold}(\bar y)",
+    reference=fold_loops,
+)
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """Columns added up into an image where :func:`unfold` would have read them, also known as col2im.
 
@@ -139,7 +163,9 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """
     shape = input.array.shape
     if len(shape) not in (2, 3):
-        raise ShapeError(f"fold: Expected 2D or 3D (batch mode) tensor for input, but got: {list(shape)}; F.unfold makes (N, C*KH*KW, windows)")
+        raise ShapeError(
+            f"fold: Expected 2D or 3D (batch mode) tensor for input, but got: {list(shape)}; F.unfold makes (N, C*KH*KW, windows)"
+        )
     columns = input if len(shape) == 3 else input.reshape(1, *shape)
     _float_only("fold", input)
     size, kernel = sizes("output_size", output_size, 2, positive=True), sizes("kernel_size", kernel_size, 2, positive=True)
@@ -148,14 +174,15 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     rows, found = columns.array.shape[1:]
     if rows % math.prod(kernel):
         raise ShapeError(
-            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)={rows} and kernel_size={kernel}"
+            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            f"but got input.size(1)={rows} and kernel_size={kernel}"
         )
     blocks = tuple(max(n, 0) for n in out_sizes(size, kernel, stride, padding, dilation))
     if math.prod(blocks) != found or not found:
         raise ShapeError(
-            f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, expected size of "
-            f"input's dimension 2 to match the calculated number of sliding blocks {' * '.join(map(str, blocks))} = {math.prod(blocks)}, "
-            f"but got input.size(2)={found}"
+            f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, "
+            f"expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"{' * '.join(map(str, blocks))} = {math.prod(blocks)}, but got input.size(2)={found}"
         )
     params = {"size": size, "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     return unbatched(apply(registry["col2im"], (columns,), params), len(shape) == 3)

@@ -14,7 +14,7 @@ from .samples import normal
 from .sliding import FULL, adaptive_avg_loops, along, shares
 
 
-# ------------------------------------------------------------------------------------------------------------------- the taps
+# ----------------------------------------------------------------------------------------------------------------------- the taps
 def _taps(xp, like, mode, n_in, n_out, scale, align_corners):
     """(indices, weights) of each tap, both (n_out,); a weight None is 1. ``scale``: input steps per output step."""
     i = xp.arange(like, n=n_out, dtype=_precision(like))
@@ -77,7 +77,7 @@ def _cubic(xp, x, a):
     return xp.where(x <= 1, near, xp.where(x < 2, far, 0.0))
 
 
-# ------------------------------------------------------------------------------------------------- interpolation and its adjoint
+# -------------------------------------------------------------------------------------------------- interpolation and its adjoint
 _MODES = (
     dict(axis=2, size=5, mode="nearest", scale=0.6, align_corners=False),
     dict(axis=1, size=5, mode="nearest-exact", scale=0.4, align_corners=False),
@@ -127,7 +127,9 @@ def resample(xp, x, *, axis, size, mode, scale, align_corners):
     ),
     formula=r"y_j = \sum_{i,t:\, k_{i,t} = j} w_{i,t}\, v_i",
     derivative=r"\bar v_i = \sum_t w_{i,t}\, \bar y_{k_{i,t}}",
-    samples=lambda r: [S(normal(r, 2, 5 if kwargs["axis"] == 1 else 1, kwargs["size"]), **{**kwargs, "size": 3}) for kwargs in _MODES],
+    samples=lambda r: [
+        S(normal(r, 2, 5 if kwargs["axis"] == 1 else 1, kwargs["size"]), **{**kwargs, "size": 3}) for kwargs in _MODES
+    ],
 )
 def resample_dx(xp, v, *, axis, size, mode, scale, align_corners):
     """Values added back, with their weights, to an input of ``size`` along ``axis``: one product with the matrix of weights."""
@@ -141,7 +143,7 @@ def resample_dx(xp, v, *, axis, size, mode, scale, align_corners):
     return xp.swapaxes(xp.matmul(xp.swapaxes(v, axis, -1), matrix), axis, -1)
 
 
-# ----------------------------------------------------------------------------------------------------- PyTorch's functions of them
+# ---------------------------------------------------------------------------------------------------- PyTorch's functions of them
 _SPATIAL = {"linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,)}  # other modes take 1, 2 or 3 dimensions
 _SMOOTH = {"linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 
@@ -163,14 +165,17 @@ def _weights_row(mode, align_corners, scale, m, i):
     return row
 
 
-def _interpolate_reference(x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False):
+def _interpolate_reference(
+    x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
     n = x.ndim - 2
     factors = scale_factor if isinstance(scale_factor, tuple) else (scale_factor,) * n
     out = size if isinstance(size, tuple) else (size,) * n if size else [int(m * f) for m, f in zip(x.shape[2:], factors)]
     if mode == "area":
         return adaptive_avg_loops(n)(x, tuple(out))
     for axis, (m, o, f) in enumerate(zip(x.shape[2:], out, factors), start=2):
-        scale = (m - 1) / max(o - 1, 1) if align_corners else m / o if size or recompute_scale_factor else 1 / f
+        whole = size or recompute_scale_factor or (m == o and mode == "bilinear")
+        scale = (m - 1) / max(o - 1, 1) if align_corners else m / o if whole else 1 / f
         matrix = np.array([_weights_row(mode, align_corners, scale, m, i) for i in range(o)])
         x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
     return x
@@ -182,7 +187,8 @@ def _interpolate_samples(r):
         S(normal(r, 1, 2, 4), 6),
         S(image, scale_factor=2),
         S(image, (2, 7), mode="nearest-exact"),
-        S(image, scale_factor=1.6, mode="nearest"),
+        S(image, scale_factor=(1.6, 1.2), mode="nearest"),
+        S(image, scale_factor=(1.2, 1.2), mode="bilinear"),
         S(normal(r, 2, 1, 4), 7, mode="linear"),
         S(normal(r, 2, 1, 4), 1, mode="linear", align_corners=True),
         S(image, (5, 3), mode="bilinear"),
@@ -197,24 +203,33 @@ def _interpolate_samples(r):
     ]
 
 
-@function("interpolate", spaces="functional", samples=_interpolate_samples,
-          errors=lambda r: [E(ValueError, "either size or scale_factor should be defined", normal(r, 1, 1, 4)),
-                            E(ValueError, "only one of size or scale_factor", normal(r, 1, 1, 4), 2, 2),
-                            E(ValueError, "same number of spatial dimensions.*output size", normal(r, 1, 1, 4), (2, 2)),
-                            E(ValueError, "same number of spatial dimensions.*scale_factor", normal(r, 1, 1, 4), scale_factor=(2, 2)),
-                            E(ValueError, "align_corners option can only be set", normal(r, 1, 1, 4), 2, align_corners=True),
-                            E(ValueError, "not meaningful with an explicit size", normal(r, 1, 1, 4), 2, recompute_scale_factor=True),
-                            E(ValueError, "Anti-alias option is restricted", normal(r, 1, 1, 4), 2, mode="linear", antialias=True),
-                            E(NotImplementedError, "Got 4D input, but linear mode needs 3D input", normal(r, 1, 1, 4, 4), 2, mode="linear"),
-                            E(NotImplementedError, "Only 3D, 4D and 5D input Tensors supported .got 2D.", normal(r, 4, 4), 2),
-                            E(NotImplementedError, "got cubic", normal(r, 1, 1, 4), 2, mode="cubic"),
-                            E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, 4), np.int64), 2),
-                            E(RuntimeError, "sizes should be greater than 0", normal(r, 1, 1, 4), scale_factor=0.1),
-                            E(RuntimeError, "sizes should be greater than 0", normal(r, 1, 1, 0), 3),
-                            E(RuntimeError, "Non-empty 3D data tensor expected", normal(r, 1, 0, 4), 3)],
-          formula=r"y_i = \sum_t w_{i,t}\, x_{k_{i,t}}", derivative=r"\bar x_j = \sum_{i,t:\, k_{i,t} = j} w_{i,t}\, \bar y_i",
-          reference=_interpolate_reference)  # fmt: skip
-def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False):
+@function(
+    "interpolate",
+    spaces="functional",
+    samples=_interpolate_samples,
+    errors=lambda r: [
+        E(ValueError, "either size or scale_factor should be defined", normal(r, 1, 1, 4)),
+        E(ValueError, "only one of size or scale_factor", normal(r, 1, 1, 4), 2, 2),
+        E(ValueError, "same number of spatial dimensions.*output size", normal(r, 1, 1, 4), (2, 2)),
+        E(ValueError, "same number of spatial dimensions.*scale_factor", normal(r, 1, 1, 4), scale_factor=(2, 2)),
+        E(ValueError, "align_corners option can only be set", normal(r, 1, 1, 4), 2, align_corners=True),
+        E(ValueError, "not meaningful with an explicit size", normal(r, 1, 1, 4), 2, recompute_scale_factor=True),
+        E(ValueError, "Anti-alias option is restricted", normal(r, 1, 1, 4), 2, mode="linear", antialias=True),
+        E(NotImplementedError, "Got 4D input, but linear mode needs 3D input", normal(r, 1, 1, 4, 4), 2, mode="linear"),
+        E(NotImplementedError, "Only 3D, 4D and 5D input Tensors supported .got 2D.", normal(r, 4, 4), 2),
+        E(NotImplementedError, "got cubic", normal(r, 1, 1, 4), 2, mode="cubic"),
+        E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, 4), np.int64), 2),
+        E(RuntimeError, "sizes should be greater than 0", normal(r, 1, 1, 4), scale_factor=0.1),
+        E(RuntimeError, "sizes should be greater than 0", normal(r, 1, 1, 0), 3),
+        E(RuntimeError, "Non-empty 3D data tensor expected", normal(r, 1, 0, 4), 3),
+    ],
+    formula=r"y_i = \sum_t w_{i,t}\, x_{k_{i,t}}",
+    derivative=r"\bar x_j = \sum_{i,t:\, k_{i,t} = j} w_{i,t}\, \bar y_i",
+    reference=_interpolate_reference,
+)
+def interpolate(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
     """The input in another spatial size.
 
     Args:
@@ -242,12 +257,20 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     ndim = input.array.ndim
     sizes, out, factors = _sizes(input, size, scale_factor, recompute_scale_factor)
     if mode not in _SMOOTH and align_corners is not None:
-        raise ValueError(f"align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear; not with {mode!r}")
+        raise ValueError(
+            f"align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear; "
+            f"not with {mode!r}"
+        )
     if antialias and (mode not in ("bilinear", "bicubic") or ndim != 4):
-        raise ValueError(f"Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input, got mode {mode!r} and {ndim}-D")
+        raise ValueError(
+            f"Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input, "
+            f"got mode {mode!r} and {ndim}-D"
+        )
     _check_mode(mode, ndim)
     if not input.is_floating_point() and not (mode.startswith("nearest") and input.array.dtype == np.uint8):
-        raise NotImplementedError(f"interpolate(mode={mode!r}) is not implemented for {input.dtype} tensors; convert with input.float()")
+        raise NotImplementedError(
+            f"interpolate(mode={mode!r}) is not implemented for {input.dtype} tensors; convert with input.float()"
+        )
     if min(sizes) < 1 or min(out) < 1:
         raise ShapeError(f"Input and output sizes should be greater than 0, but got input {list(sizes)} output {list(out)}")
     if not input.array.shape[1]:
@@ -255,14 +278,13 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     kind = ("antialias " if antialias else "") + _SMOOTH.get(mode, mode)
     y = input
     for axis, (m, o, f) in enumerate(zip(sizes, out, factors), start=2):
+        if m == o and (f is None or kind == "linear"):
+            continue
         if align_corners:
             scale = (m - 1) / (o - 1) if o > 1 else 0.0
-        elif f is None or kind == "nearest" and o in (m, 2 * m):
-            scale = m / o
         else:
-            scale = 1.0 / f
-        if m != o or scale != 1:
-            y = resample(y, axis=axis, size=o, mode=kind, scale=scale, align_corners=bool(align_corners))
+            scale = m / o if f is None else 1.0 / f
+        y = resample(y, axis=axis, size=o, mode=kind, scale=scale, align_corners=bool(align_corners))
     return y
 
 
@@ -279,8 +301,8 @@ def _sizes(input, size, scale_factor, recompute):
     if len(given) != n:
         what = "output size of" if scale_factor is None else "scale_factor of shape"
         raise ValueError(
-            f"Input and {'output' if scale_factor is None else 'scale_factor'} must have the same number of spatial dimensions, but got input "
-            f"with spatial dimensions of {list(sizes)} and {what} {given}. Please provide input tensor in (N, C, d1, d2, ...,dK) format"
+            f"Input and {what.split()[0]} must have the same number of spatial dimensions, but got input with spatial "
+            f"dimensions of {list(sizes)} and {what} {given}. Please provide input tensor in (N, C, d1, d2, ...,dK) format"
         )
     if scale_factor is None:
         if recompute:
@@ -295,16 +317,25 @@ def _check_mode(mode, ndim):
     if known and ndim in (3, 4, 5):
         wanted = _SPATIAL.get(mode, (ndim - 2,))
         if ndim - 2 not in wanted:
-            raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {wanted[0] + 2}D input (batch, channels, and {wanted[0]} more)")
+            raise NotImplementedError(
+                f"Got {ndim}D input, but {mode} mode needs {wanted[0] + 2}D input (batch, channels, and {wanted[0]} more)"
+            )
         return
     raise NotImplementedError(
-        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | linear | bilinear | bicubic | "
-        f"trilinear | area | nearest-exact (got {mode})"
+        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | linear | "
+        f"bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
     )
 
 
-@function("upsample", spaces="functional", samples=lambda r: [S(normal(r, 1, 1, 2, 3), scale_factor=2), S(normal(r, 1, 1, 2, 3), (3, 3), mode="bilinear", align_corners=True)],
-          reference=_interpolate_reference)  # fmt: skip
+@function(
+    "upsample",
+    spaces="functional",
+    samples=lambda r: [
+        S(normal(r, 1, 1, 2, 3), scale_factor=2),
+        S(normal(r, 1, 1, 2, 3), (3, 3), mode="bilinear", align_corners=True),
+    ],
+    reference=_interpolate_reference,
+)
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """The older name of :func:`interpolate`.
 
@@ -316,7 +347,12 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-@function("upsample_nearest", spaces="functional", samples=lambda r: [S(normal(r, 1, 1, 2, 3), scale_factor=2), S(normal(r, 1, 1, 2, 3), (3, 3))], reference=_interpolate_reference)
+@function(
+    "upsample_nearest",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 1, 1, 2, 3), scale_factor=2), S(normal(r, 1, 1, 2, 3), (3, 3))],
+    reference=_interpolate_reference,
+)
 def upsample_nearest(input, size=None, scale_factor=None):
     """The older name of :func:`interpolate` with ``mode="nearest"``.
 
@@ -328,8 +364,12 @@ def upsample_nearest(input, size=None, scale_factor=None):
     return interpolate(input, size, scale_factor, "nearest")
 
 
-@function("upsample_bilinear", spaces="functional", samples=lambda r: [S(normal(r, 1, 1, 2, 3), scale_factor=2), S(normal(r, 1, 1, 2, 3), (3, 3))],
-          reference=lambda x, size=None, scale_factor=None: _interpolate_reference(x, size, scale_factor, "bilinear", True))  # fmt: skip
+@function(
+    "upsample_bilinear",
+    spaces="functional",
+    samples=lambda r: [S(normal(r, 1, 1, 2, 3), scale_factor=2), S(normal(r, 1, 1, 2, 3), (3, 3))],
+    reference=lambda x, size=None, scale_factor=None: _interpolate_reference(x, size, scale_factor, "bilinear", True),
+)
 def upsample_bilinear(input, size=None, scale_factor=None):
     """The older name of :func:`interpolate` with ``mode="bilinear", align_corners=True``.
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from .. import backends, errors, kernels
 from ..dispatch import apply, tracer
 from ..dtype import float32, float64, get_default_dtype
-from ..graph import enable_grad, no_grad, serial, writes
+from ..graph import enable_grad, no_grad, runtime, serial, writes
 from ..tensor import Handle, Tensor, wrap
 from ..views import write
 
@@ -73,7 +73,10 @@ def _traced_update(rule, tensors, params):
 # --------------------------------------------------------------------------------------------------- settings and state
 def number(value):
     """A setting that may be a one-element Tensor, such as the learning rate, as a Python float."""
-    return value if value.__class__ is float else float(value)
+    if value.__class__ is float:
+        return value
+    trace = tracer.get()
+    return float(value) if trace is None or not isinstance(value, Tensor) else trace.as_number(value)
 
 
 def check(valid, what, value):
@@ -108,6 +111,10 @@ def advance(state):
     step = state["step"]
     if step.__class__ is not Tensor:  # a state dict of an old version: a plain number
         step = state["step"] = counter(float(step))
+    trace = tracer.get()
+    if trace is not None:
+        with no_grad():
+            return trace.as_number(write(step, step + 1))
     array = step.array
     array += 1
     return float(array)
@@ -384,9 +391,14 @@ class RuleOptimizer(Optimizer):
                     state = self.start(p, group)
                     if state:
                         self.state[p] = state
-                tensors, settings = self.arguments(p, group, state)
+                tensors, settings = self.arguments(p, _as_of_now(group), state)
                 update(self.rule, (p, g, *tensors), settings)
         return loss
+
+
+def _as_of_now(group):
+    """The settings of a group; in a traced step the learning rate is read anew at each call."""
+    return group if tracer.get() is None else {**group, "lr": runtime(group, "lr")}
 
 
 def check_hints(foreach=None, fused=None, differentiable=False):

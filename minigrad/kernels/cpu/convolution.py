@@ -74,6 +74,8 @@ def geometry(size, kernel, stride, padding, dilation):
 
 def conv2d(x, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
     """y (N, O, OH, OW)."""
+    if _only_skips(weight.shape[2:], stride, padding):
+        return conv2d(x[:, :, :: stride[0], :: stride[1]], weight, groups=groups)
     x, weight = np.ascontiguousarray(x), np.ascontiguousarray(weight)
     at = geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     y = np.empty((len(x), len(weight), *at.out_size), x.dtype)
@@ -93,15 +95,21 @@ def conv2d(x, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=
 
 def conv2d_dx(g, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, size):
     """dx (N, C, H, W), with size = (H, W)."""
+    shape = (len(g), weight.shape[1] * groups, *size)
+    if _only_skips(weight.shape[2:], stride, padding):
+        dx = np.zeros(shape, g.dtype)
+        dx[:, :, :: stride[0], :: stride[1]] = conv2d_dx(g, weight, groups=groups, size=g.shape[2:])
+        return dx
     g, weight = np.ascontiguousarray(g), np.ascontiguousarray(weight)
+    dx = np.empty(shape, g.dtype)
     at = geometry(tuple(size), weight.shape[2:], stride, padding, dilation)
-    dx = np.zeros((len(g), weight.shape[1] * groups, *size), g.dtype)
     filters, gradients = _filters(weight, groups).swapaxes(1, 2), _pixels(g, groups)
     if at.is_pointwise:
         return np.matmul(filters, gradients, out=_pixels(dx, groups)).reshape(dx.shape)
     for samples, row_blocks in at.blocks(dx):
         image = dx[samples]
-        target = image.reshape(*image.shape[:2], -1) if at.is_plane else _zero_planes(image, at)
+        target = image.reshape(*image.shape[:2], -1) if at.is_plane else _planes(image, at)
+        target.fill(0)
         if groups > 1 and weight.shape[1] == 1:
             taps = weight.reshape(len(weight), -1)
             depthwise.gradient_of_input(g[samples], taps, at.starts, at.phase_shape[1], target)
@@ -117,6 +125,8 @@ def conv2d_dx(g, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), grou
 
 def conv2d_dw(g, x, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, kernel):
     """dweight (O, C/groups, KH, KW), with kernel = (KH, KW)."""
+    if _only_skips(kernel, stride, padding):
+        return conv2d_dw(g, x[:, :, :: stride[0], :: stride[1]], groups=groups, kernel=kernel)
     g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
     at = geometry(x.shape[2:], tuple(kernel), stride, padding, dilation)
     outputs, inputs = g.shape[1], x.shape[1] // groups
@@ -134,6 +144,11 @@ def conv2d_dw(g, x, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1,
     return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(outputs, inputs, *kernel)
 
 
+def _only_skips(kernel, stride, padding):
+    """A 1 x 1 window with a stride leaves pixels out: the rest is a convolution with stride 1."""
+    return tuple(kernel) == (1, 1) != stride and padding == (0, 0)
+
+
 def _filters(weight, groups):
     """weight as matrices (groups, O/groups, C/groups*T), a view."""
     return weight.reshape(groups, len(weight) // groups, -1)
@@ -144,15 +159,16 @@ def _pixels(images, groups):
     return images.reshape(len(images), groups, images.shape[1] // groups, -1)
 
 
-def _zero_planes(x, at):
-    return np.zeros((*x.shape[:2], at.plane_size), x.dtype)
+def _planes(x, at):
+    return np.empty((*x.shape[:2], at.plane_size), x.dtype)
 
 
 def _deal(x, at):
     """The planes (B, C, P) of some samples."""
     if at.is_plane:
         return x.reshape(*x.shape[:2], -1)
-    target = _zero_planes(x, at)
+    target = _planes(x, at)
+    target.fill(0)  # np.zeros would hand out fresh pages, and every page fault costs more than the zeros
     planes.deal(x, at.stride, at.padding, at.phase_shape, target)
     return target
 

@@ -24,7 +24,7 @@ def max_pool2d(x, *, kernel_size, stride, padding, dilation, out_size):
 def max_unpool_add(g, indices, *, size):
     """dx (N, C, H, W): zeros, with g added at its indices. The adjoint of picking the maxima."""
     g, indices = np.ascontiguousarray(g), np.ascontiguousarray(indices)
-    dx = np.zeros((*g.shape[:2], *size), g.dtype)
+    dx = np.empty((*g.shape[:2], *size), g.dtype)
     planes = g.shape[0] * g.shape[1]
     bad = _scatter_add(g.reshape(planes, -1), indices.reshape(planes, -1), dx.reshape(planes, -1))
     if bad >= 0:
@@ -44,7 +44,7 @@ def avg_pool2d(x, *, kernel_size, stride, padding, out_size, count_include_pad, 
 def avg_pool2d_dx(g, *, kernel_size, stride, padding, out_size, count_include_pad, divisor_override, size):
     """dx (N, C, H, W), with size = (H, W)."""
     g = np.ascontiguousarray(g)
-    dx = np.zeros((*g.shape[:2], *size), g.dtype)
+    dx = np.empty((*g.shape[:2], *size), g.dtype)
     scales = _scales(size, kernel_size, stride, padding, out_size, count_include_pad, divisor_override)
     _spread_over_windows(_planes(g), kernel_size, stride, padding, scales.astype(g.dtype), _planes(dx))
     return dx
@@ -113,10 +113,11 @@ def _better(best, index, value, at):
 
 @jit
 def _scatter_add(g, indices, dx):
-    """dx (Q, H*W) += g (Q, OH*OW) at the indices. Returns the position of an index that is out of range, or -1."""
+    """dx (Q, H*W) = g (Q, OH*OW) added at the indices. Returns the position of an index that is out of range, or -1."""
     pixels = dx.shape[1]
     for q in range(g.shape[0]):
         values, targets, row = g[q], indices[q], dx[q]
+        row[:] = 0  # here, where the plane stays in cache until it is written again
         for j in range(values.size):
             if targets[j] < 0 or targets[j] >= pixels:
                 return q * values.size + j
@@ -142,9 +143,10 @@ def _sum_of_windows(planes, kernel_size, stride, padding, scales, y):
 
 @jit
 def _spread_over_windows(g, kernel_size, stride, padding, scales, planes):
-    """planes += each gradient, shared out over its window."""
+    """planes (Q, H, W) = each gradient, shared out over its window."""
     _, height, width = planes.shape
     for q in range(g.shape[0]):
+        planes[q] = 0
         for i in range(g.shape[1]):
             first_row, rows = _clip(i * stride[0] - padding[0], kernel_size[0], 1, height)
             for j in range(g.shape[2]):

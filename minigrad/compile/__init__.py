@@ -1,0 +1,16 @@
+"""Tracing: a function's calls as a graph that prints, runs again, and becomes code.
+
+* :func:`trace`: one run of a function as a :class:`Graph`. :func:`trace_step`: a training step that repeats from its graph.
+* :func:`runtime`: a Python number that is read anew at each call. Every other Python value of a trace is frozen.
+* :func:`simplify`, :func:`verify`: passes and checks. ``emit_cpu``: the elementwise part of a graph as a Numba loop.
+"""
+
+from ..graph import runtime as runtime
+from . import emit_cpu as emit_cpu
+from .ir import Graph as Graph
+from .ir import Instruction as Instruction
+from .ir import verify as verify
+from .replay import Step as Step
+from .replay import trace_step as trace_step
+from .simplify import simplify as simplify
+from .trace import trace as trace
