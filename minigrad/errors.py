@@ -21,6 +21,10 @@ class DimError(MinigradError, IndexError):
     """A dimension that the tensor does not have."""
 
 
+class BoundsError(DimError, RuntimeError):
+    """An index outside the tensor; PyTorch raises IndexError in some functions and RuntimeError in others."""
+
+
 class DeviceError(MinigradError, RuntimeError):
     """Tensors on different devices, or a device that is not there."""
 

@@ -24,6 +24,10 @@ faces: dict[str, "Face"] = {}  # public name, for instance "mul" or "nn.function
 
 # Inside the array API's words, outside PyTorch's.
 PUBLIC = {"x": "input", "a": "input", "b": "other", "xs": "tensors", "axis": "dim", "keepdims": "keepdim", "axes": "dims"}
+# What PyTorch's ``grad_fn`` says where our word is another.
+GRAD_FN = {"subtract": "Sub", "divide": "Div", "power": "Pow", "max": "Max", "min": "Min", "reshape": "View", "permute_dims": "Permute",
+           "matrix_transpose": "T", "broadcast_to": "Expand", "concat": "Cat", "getitem": "Index", "index_put": "IndexPut",
+           "take_along_axis": "Gather", "astype": "ToCopy", "matmul": "Mm", "linear": "Addmm", "p_norm": "LinalgVectorNorm"}  # fmt: skip
 SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
 
 
@@ -80,11 +84,16 @@ class Face:
 
 @dataclass(eq=False)
 class Rule:
-    """The derivative with respect to one input: ``function(xp, g, *what it names)``."""
+    """The derivative with respect to one input: ``function(xp, g, *what it names)``.
+
+    A joint rule gives the derivatives of all inputs at once, as a tuple: for work that they share, such as the sweep back
+    through a recurrent layer.
+    """
 
     function: Callable
     names: tuple
     slots: tuple = ()  # per name: a place in node.saved, or the name of a static parameter
+    joint: bool = False
 
     def __call__(self, xp, g, saved, params):
         return self.function(xp, g, *[saved[s] if s.__class__ is int else params[s] for s in self.slots])
@@ -130,8 +139,8 @@ class Op:
     def __post_init__(self):
         self.broadcasts = self.kind in ("elementwise", "matmul")
         self.differentiable = any(r is not None for r in self.rules)
-        self.where = _where(self.arrays, self.variadic)
-        self.backward_name = "".join(w.capitalize() for w in (self.public_name or self.name).split("_"))
+        self.where = _where(self.arrays, self.variadic, self.outputs)
+        self.backward_name = GRAD_FN.get(self.name) or "".join(w.capitalize() for w in (self.public_name or self.name).split("_"))
 
     def rule(self, index):
         """The rule of input ``index``; the inputs of a variadic tail share the last."""
@@ -158,6 +167,8 @@ class Op:
         what, i = self.where[name]
         if what == "array":
             return arrays[i]
+        if what == "output":
+            return out[i]
         if what == "rest":
             return tuple(arrays[i:])
         if what == "shapes":
@@ -175,7 +186,10 @@ class Op:
         needed = tuple(p is not None for p in n.parents)
         if residual is not None:
             kernel = kernels.TABLES[xp.name][self.name]
-            return kernel.gradients(g, dict(zip(self.layout, n.saved)), residual[0], needed, n.params or {})
+            saved = dict(zip(self.layout, n.saved))
+            if self.outputs > 1:
+                saved.setdefault("y", tuple(saved.get(f"y{i}") for i in range(self.outputs)))
+            return kernel.gradients(g, saved, residual[0], needed, n.params or {})
         if self.outputs > 1:
             g = self._fill(g, n, xp)
         return self._by_rules(xp, g, n.saved, n)
@@ -194,6 +208,8 @@ class Op:
             what, i = self.where[name]
             if what == "y" and self.outputs > 1:
                 saved.append(None if value is None else tuple(wrap(a, pick(n, j, a)) for j, a in enumerate(value)))
+            elif what == "output" and value is not None:
+                saved.append(wrap(value, pick(n, i, value)))
             elif what == "rest" and value is not None:
                 saved.append(tuple(wrap(a, p) for a, p in zip(value, parents[i:])))
             elif what in ("y", "array") and hasattr(value, "dtype"):
@@ -209,6 +225,8 @@ class Op:
 
     def _by_rules(self, xp, g, saved, n):
         params = n.params
+        if self.rules[0] is not None and self.rules[0].joint:
+            return self.rules[0](xp, g, saved, params)
         result = []
         for i, p in enumerate(n.parents):
             r = None if p is None else self.rule(i)
@@ -224,9 +242,11 @@ class Op:
         return f"<op {self.name}>"
 
 
-def _where(arrays, variadic):
-    """name -> what a slot of that name holds: ("y" | "array" | "rest" | "shape" | "shapes" | "dtype", input number)."""
+def _where(arrays, variadic, outputs=1):
+    """name -> what a slot of that name holds: ("y" | "output" | "array" | "rest" | "shape" | "shapes" | "dtype", its number)."""
     where = {"y": ("y", -1)}
+    if outputs > 1:
+        where.update({f"y{i}": ("output", i) for i in range(outputs)})
     for i, a in enumerate(arrays):
         rest = variadic and i == len(arrays) - 1
         where[a] = ("rest" if rest else "array", i)
@@ -240,8 +260,10 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     """Register the decorated text ``body(xp, *arrays, *, static parameters)`` as an operation.
 
     * ``kind``: elementwise, reduction, view, matmul, update, random or other.
-    * ``vjp``: per array input a rule ``(xp, g, *names) -> gradient`` or None. Names: ``y`` (the output), an input,
+    * ``vjp``: per array input a rule ``(xp, g, *names) -> gradient`` or None. Names: ``y`` (the output; ``y0``, ``y1`` ... for
+      one of several, so that the others need not be kept), an input,
       ``<input>_shape``, ``<input>_dtype``, a static parameter; in a variadic tail also ``i`` and ``<inputs>_shapes``.
+      Or one function, a joint rule, that returns the gradients of all inputs as a tuple.
     * ``names``: PyTorch's names, the first the main one; ``""`` for an inner operation. ``spaces``: where they stand
       (torch, Tensor, functional, linalg, special).
     * ``promote``: True (PyTorch's promotion over all arrays), "float" (and integers become float), a tuple of positions,
@@ -257,7 +279,10 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     def decorate(body):
         name = body.__name__.rstrip("_")
         positional, params, variadic, optional = _signature(body)
-        rules = tuple(None if r is None else Rule(r, _names_of(r)) for r in vjp)
+        if callable(vjp):
+            rules = (Rule(vjp, _names_of(vjp), joint=True),) * len(positional)
+        else:
+            rules = tuple(None if r is None else Rule(r, _names_of(r)) for r in vjp)
         layout = tuple(dict.fromkeys(n for r in rules if r for n in r.names if n not in params and n != "i"))
         if len(positional) == 2 and not variadic and rules and set(layout) <= {"y", *positional}:
             layout = ("y", *positional)  # one fixed layout for the quick path of binary operations
@@ -265,7 +290,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
             if r:
                 r.slots = tuple(layout.index(n) if n in layout else n for n in r.names)
         public = tuple((name if names is None else names).split())
-        result = namedtuple(public[0], returns) if returns else None
+        result = return_type(public[0], returns) if returns else None
         made = Op(
             name, body, kind, positional, optional, variadic, params, rules,
             (kind == "elementwise" or None) if promote is None else promote or None, outputs, put, result, onnx,
@@ -286,6 +311,17 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         return call
 
     return decorate
+
+
+def return_type(name, fields):
+    """The named tuple that a function with several outputs returns, printed as in PyTorch."""
+
+    def __repr__(self):
+        from .printing import tuple_text
+
+        return tuple_text(name, self._asdict())
+
+    return type(name, (namedtuple(name, fields),), {"__repr__": __repr__, "__slots__": (), "__module__": "minigrad.return_types"})
 
 
 def function(names=None, *, spaces="torch Tensor", formula="", derivative="", samples=None, errors=None, reference=None,

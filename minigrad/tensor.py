@@ -355,6 +355,8 @@ class Tensor:
     def __repr__(self, *, tensor_contents=None):
         from .printing import tensor_text
 
+        if hasattr(self.array, "instruction"):  # in a trace there is no value to show that would not mislead
+            return f"tensor(<traced>, shape={tuple(self.array.shape)}, dtype={self.dtype})"
         return tensor_text(self)
 
     def __format__(self, spec):

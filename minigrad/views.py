@@ -6,7 +6,7 @@ is "the base with this value put in" (every view op names the op that does so, `
 derived again. A write that would make a recorded gradient wrong is found by serial numbers when that gradient is computed.
 """
 
-from . import backends, graph
+from . import backends
 from .dispatch import apply, cast
 from .dtype import category
 from .errors import DtypeError, InplaceError, ShapeError, describe, leaf_written

@@ -22,20 +22,20 @@ def of(array):
             return numpy
         if type(array).__module__.partition(".")[0] != "cupy":
             raise TypeError(f"minigrad has no backend for {type(array).__module__}.{type(array).__name__}; convert it to a NumPy array")
-        backend = cupy()
+        backend = cupy_backend()
         by_type[array.__class__] = backend
     return backend
 
 
 def on(device_type):
     """The backend that makes new arrays on ``"cpu"`` or ``"cuda"``."""
-    return numpy if device_type == "cpu" else cupy()
+    return numpy if device_type == "cpu" else cupy_backend()
 
 
 _cupy = []
 
 
-def cupy():
+def cupy_backend():
     """The CuPy backend, made on first use; DeviceError where CuPy or a GPU is missing."""
     if not _cupy:
         why = cuda_missing()

@@ -5,8 +5,7 @@ import math
 import ml_dtypes
 import numpy as np
 
-from ..errors import DimError
-from .words import Words
+from .numpy_indexing import IndexingWords
 
 _FLOAT64 = np.dtype(np.float64)
 _BITS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}  # integers of the same size
@@ -33,7 +32,7 @@ _zeros, _ones = _Zeros(), _Ones()
 _add_reduce, _max_reduce, _empty = np.add.reduce, np.maximum.reduce, np.empty
 
 
-class NumpyBackend(Words):
+class NumpyBackend(IndexingWords):
     name = "numpy"
     device_type = "cpu"
     HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
@@ -66,6 +65,9 @@ class NumpyBackend(Words):
     def max(self, x, *, axis=None, keepdims=False):
         return _max_reduce(x, axis, None, None, keepdims)
 
+    def min(self, x, *, axis=None, keepdims=False):
+        return np.minimum.reduce(x, axis, None, None, keepdims)
+
     def _scan(self, function, x, axis):
         return function.accumulate(x, axis=axis) if x.ndim else x.copy()
 
@@ -78,27 +80,6 @@ class NumpyBackend(Words):
         out = _empty(shape, x.dtype)
         out[...] = x
         return out
-
-    def check_bounds(self, index, *, low, high, name):
-        if index.size and (index.min() < low or index.max() >= high):
-            worst = index.min() if index.min() < low else index.max()
-            raise DimError(f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])")
-
-    def diagonal(self, x, *, offset=0):
-        out = np.diagonal(x, offset, -2, -1)
-        out.flags.writeable = x.flags.writeable  # NumPy makes it read-only
-        return out
-
-    def expand(self, x, *, shape):
-        """A view that can be written where nothing is stretched; np.broadcast_to gives read-only ones, in 4 us."""
-        strides = [0] * (len(shape) - x.ndim)
-        for m, n, step in zip(x.shape, shape[len(strides) :], x.strides):
-            if m != n and m != 1:
-                raise ValueError(f"an array of shape {x.shape} does not expand to {shape}")
-            strides.append(step if m == n else 0)
-        if x.flags.c_contiguous and x.size:
-            return np.ndarray(shape, x.dtype, x, 0, strides)
-        return np.lib.stride_tricks.as_strided(x, shape, strides)
 
     def where(self, c, a, b):
         """np.where follows a branch per element, which random masks make slow: large floats go through their bits."""

@@ -316,6 +316,12 @@ class Words:
     def add_at(self, out, index, v):
         self.np.add.at(out, index, v)
 
+    def add_rows(self, g, index, *, rows):
+        """zeros (rows, D) with g (M, D) added at index (M,)."""
+        out = self.np.zeros((rows, g.shape[1]), g.dtype)
+        self.add_at(out, index, g)
+        return out
+
     def take_along_axis(self, x, indices, *, axis):
         """``x`` gathered along one axis: the other axes of ``indices`` may be shorter than those of ``x``."""
         return x[self._grid(indices, axis)]
@@ -332,6 +338,12 @@ class Words:
         out[self._grid(indices, axis)] = v
         return out
 
+    def extreme_along_axis(self, x, indices, v, *, axis, largest):
+        """A copy of ``x`` with the largest (or smallest) of it and of ``v`` where ``take_along_axis`` would read."""
+        out = x.copy()
+        (self.np.maximum if largest else self.np.minimum).at(out, self._grid(indices, axis), v)
+        return out
+
     def _grid(self, indices, axis):
         ndim = indices.ndim
         grid = [self.np.arange(n).reshape([-1 if i == d else 1 for i in range(ndim)]) for d, n in enumerate(indices.shape)]
@@ -343,6 +355,15 @@ class Words:
 
     def nonzero(self, x):
         return self.np.nonzero(x)
+
+    def bincount(self, x, *, length):
+        """How often each of 0, 1 ... comes up in a 1-D array: at least ``length`` counts, as many as it takes."""
+        return self.np.bincount(x, minlength=length)
+
+    def top_places(self, x, *, k, axis, largest):
+        """The places of the ``k`` largest (or smallest) elements along an axis, in order; NaN counts as the largest."""
+        order = self.argsort(x, axis=axis, descending=largest)
+        return order[(slice(None),) * axis + (slice(0, k),)]
 
     def searchsorted(self, sorted, values, *, side="left"):
         """Where ``values`` belong in the 1-D array ``sorted``."""

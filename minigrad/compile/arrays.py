@@ -66,7 +66,7 @@ class Traced:
 
     def _value_wanted(self, *_, **__):
         raise refuse(
-            "Python asked for the value of a tensor (bool(), float(), int(), .item(), .tolist(), .numpy() or printing)",
+            "Python asked for the value of a tensor (bool(), float(), int(), .item(), .tolist() or .numpy())",
             "use where(condition, a, b) in place of `if`, keep the value a tensor, or return it and look at it outside",
         )
 
@@ -74,7 +74,7 @@ class Traced:
     __array_interface__ = property(_value_wanted)
 
     def _written(self, *_):
-        raise refuse("an array was written directly (x.array[...] = value)", "write to the tensor: x[...] = value or x.add_(value)")
+        raise refuse("an array was written directly (x.array[...] = value)", "write to the tensor: x[...] = value, x.add_(value)")
 
     __setitem__ = __iadd__ = __isub__ = __imul__ = __itruediv__ = _written
 
@@ -126,13 +126,22 @@ class TraceWords:
 
     def __getattr__(self, word):
         if word in bodies or is_word(word):
-            function = functools.partial(record, word)
+            on_host = self.device_type == "cpu"
+            function = functools.partial(record, word) if on_host else functools.partial(self._record_on_device, word)
             setattr(self, word, function)
             return function
         raise AttributeError(f"xp.{word}: no such word in the vocabulary and no operation of that name")
 
+    def _record_on_device(self, word, *args, **params):
+        """A host array among device arrays, such as the key of random numbers, goes to the device first."""
+        return record(word, *(self.asarray(a) if isinstance(a, Traced) else a for a in args), **params)
+
     def asarray(self, value):
-        return value if isinstance(value, Traced) else _current().traced(value)
+        if not isinstance(value, Traced):
+            return _current().traced(value)
+        if self.device_type == "cpu" or value.xp.device_type != "cpu" or value.__class__ is TracedNumber:
+            return value
+        return record("to_device", value, device=self.device_type)
 
     def host(self, x):
         return x._value_wanted()
@@ -177,7 +186,7 @@ def record(word, *args, **params):
     """Compute one word on the values, and write the call down in the running trace."""
     trace = _current()
     args = [a if a.__class__ in _PLAIN else trace.traced(a) for a in args]
-    if word in DYNAMIC or word == "getitem" and any(a.dtype == bool for a in args[1:]):
+    if word in DYNAMIC or (word == "getitem" and any(a.dtype == bool for a in args[1:])):
         raise refuse(f"{word} gave a tensor whose shape depends on values", DYNAMIC.get(word, MASK_REMEDY))
     changing = {k: v for k, v in params.items() if isinstance(v, Traced)}  # run-time numbers given as settings
     static = {k: v for k, v in params.items() if k not in changing}

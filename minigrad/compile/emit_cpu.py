@@ -21,7 +21,8 @@ ARITHMETIC = dict(add="{} + {}", subtract="{} - {}", multiply="{} * {}", negativ
 FLOATS = dict(
     divide="{} / {}", power="{} ** {}", reciprocal="1 / {}", exp="math.exp({})", expm1="math.expm1({})", log="np.log({})",
     log1p="np.log1p({})", log2="np.log2({})", sqrt="np.sqrt({})", sin="math.sin({})", cos="math.cos({})", tan="math.tan({})",
-    sinh="np.sinh({})", cosh="np.cosh({})", tanh="math.tanh({})", asin="np.arcsin({})", acos="np.arccos({})", atan="math.atan({})",
+    sinh="np.sinh({})", cosh="np.cosh({})", tanh="math.tanh({})", asin="np.arcsin({})", acos="np.arccos({})",
+    atan="math.atan({})",
     asinh="np.arcsinh({})", atan2="math.atan2({}, {})", erf="math.erf({})", floor="np.floor({})", ceil="np.ceil({})",
     trunc="np.trunc({})", round="np.rint({})", sign="sign({})", relu="maximum({}, 0)", fmax="fmax({}, {})", fmin="fmin({}, {})",
     copysign="math.copysign({}, {})", hypot="math.hypot({}, {})",
@@ -29,16 +30,17 @@ FLOATS = dict(
 COMPARISONS = dict(greater="{} > {}", greater_equal="{} >= {}", less="{} < {}", less_equal="{} <= {}", equal="{} == {}",
                    not_equal="{} != {}", isnan="{0} != {0}", isinf="abs({}) == inf", isfinite="abs({}) < inf")  # fmt: skip
 TRUTH = dict(logical_and="{} and {}", logical_or="{} or {}", logical_not="not {}", logical_xor="{} != {}")
-BITS = dict(bitwise_and=TRUTH["logical_and"], bitwise_or=TRUTH["logical_or"], bitwise_xor=TRUTH["logical_xor"], bitwise_invert=TRUTH["logical_not"])
+BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {}", bitwise_invert="not {}")  # of truth values
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
 
+BOOL = np.dtype(bool)
 DTYPES = {np.dtype(d): name for d, name in (("float32", "f4"), ("float64", "f8"), ("int64", "i8"), ("int32", "i4"), ("bool", "b1"))}
 HELPERS = {
     "maximum": "def maximum(a, b):  # NaN wins, as in NumPy\n    return a if a > b or a != a else b",
     "minimum": "def minimum(a, b):  # NaN wins, as in NumPy\n    return a if a < b or a != a else b",
     "fmax": "def fmax(a, b):  # NaN loses\n    return a if a >= b or b != b else b",
     "fmin": "def fmin(a, b):  # NaN loses\n    return a if a <= b or b != b else b",
-    "sign": "def sign(a):\n    return a if a != a else a * 0 + (a > 0) - (a < 0)",
+    "sign": "def sign(a):\n    return a if a != a else (a > 0) - (a < 0)",
 }
 
 
@@ -53,11 +55,11 @@ def is_elementwise(n):
     if n.op in COMPARISONS or n.op in TRUTH or n.op == "where":
         return True
     if n.op in BITS or n.op == "astype":
-        return n.op == "astype" or n.dtype == bool and all(k == bool for k in kinds)
+        return n.op == "astype" or all(k == BOOL for k in (n.dtype, *kinds))
     if n.op in CONSTANTS or n.op == "full_like":
         return True
     if n.op in ARITHMETIC:
-        return n.dtype != bool
+        return n.dtype != BOOL
     if n.op in ("broadcast_to", "expand", "alias", "copy"):
         return n.op in ("alias", "copy") or n.arguments[0].shape in ((), n.shape)
     return n.op in FLOATS and n.dtype.kind == "f"
@@ -69,13 +71,12 @@ def largest_part(graph):
     Its inputs are what the group reads, its outputs what others read of it. Calls are grouped by shape and by how many
     other calls stand between them and the inputs, so nothing outside has to run in the middle of a group.
     """
-    level, groups = {}, {}
+    level, groups, ours = {}, {}, set()
     for n in graph.nodes:
         mine = is_elementwise(n)
-        level[n] = max(
-            (level[i] + (not (mine and is_elementwise(i) and i.shape == n.shape)) if i in level else 0 for i in n.arguments), default=0
-        )
+        level[n] = max((level[i] + (not (mine and i in ours and i.shape == n.shape)) for i in n.arguments if i in level), default=0)
         if mine:
+            ours.add(n)
             groups.setdefault((n.shape, level[n]), []).append(n)
     if not groups:
         raise TraceError("no call of this graph is elementwise: there is no loop to emit")
@@ -118,7 +119,8 @@ def _text(part):
             lines.append(f"y{number[n]}[i] = v{number[n]}")
     arguments = [*(f"x{number[i]}" for i in part.inputs), *(f"y{number[o]}" for o in part.outputs)]
     loop = "\n".join(f"        {line}" for line in lines)
-    function = f"@njit(cache=True, error_model=\"numpy\", nogil=True)\ndef loop(n, {', '.join(arguments)}):\n    for i in range(n):\n{loop}\n"
+    signature = f"def loop(n, {', '.join(arguments)}):\n    for i in range(n):\n"
+    function = f'@njit(cache=True, error_model="numpy", nogil=True)\n{signature}{loop}\n'
     helpers = [f'@njit(inline="always")\n{text}\n' for name, text in HELPERS.items() if f"{name}(" in loop]
     return "\n\n".join([_head(loop), *helpers, function])
 
@@ -126,7 +128,7 @@ def _text(part):
 def _head(loop):
     """Imports, and the short names of the types that the loop uses."""
     types = dict(f4="np.float32", f8="np.float64", i4="np.int32", i8="np.int64", b1="np.bool_", nan="np.nan", inf="np.inf")
-    used = {k: v for k, v in types.items() if f"{k}(" in loop or k in ("nan", "inf") and k in loop}
+    used = {k: v for k, v in types.items() if f"{k}(" in loop or f"({k})" in loop or f"-{k})" in loop or f"== {k}" in loop or f"< {k}" in loop}
     names = f"\n{', '.join(used)} = {', '.join(used.values())}" if used else ""
     return f"import math\n\nimport numpy as np\nfrom numba import njit\n{names}".rstrip() + "\n"
 
@@ -142,7 +144,7 @@ def _expression(n, name):
     if n.op in CONSTANTS or n.op == "full_like":
         return _literal(CONSTANTS[n.op] if n.op in CONSTANTS else n.params["value"], n.dtype)
     if n.op == "where":
-        condition = _operand(n.inputs[0], np.dtype(bool), name)
+        condition = _operand(n.inputs[0], BOOL, name)
         return "{1} if {0} else {2}".format(condition, *(_operand(i, n.dtype, name) for i in n.inputs[1:]))
     if n.op in ("astype", "broadcast_to", "expand", "alias", "copy"):
         return _operand(n.inputs[0], n.dtype, name)
@@ -151,17 +153,18 @@ def _expression(n, name):
     if n.op == "power" and n.inputs[1].__class__ is float and n.inputs[1] == 0.5:
         return f"np.sqrt({_operand(n.inputs[0], n.dtype, name)})"
     if n.op in TRUTH or n.op in BITS:
-        template, dtype = {**TRUTH, **BITS}[n.op], np.dtype(bool)
+        template, dtype = {**TRUTH, **BITS}[n.op], BOOL
     elif n.op in COMPARISONS:
-        template, dtype = COMPARISONS[n.op], np.result_type(*[i.dtype if i.__class__ is Instruction else i for i in n.inputs])
+        template, dtype = COMPARISONS[n.op], np.result_type(*map(_promotes_as, n.inputs))
     else:
         template, dtype = ARITHMETIC.get(n.op) or FLOATS[n.op], n.dtype
     text = template.format(*(_operand(i, dtype, name) for i in n.inputs))
-    # Numba computes some functions of one float in double precision: the result is rounded once, as NumPy's is.
-    return f"{DTYPES[n.dtype]}({text})" if n.dtype == np.float32 and n.op in _DOUBLE else text
+    # Numba widens small integers, and floats beside a literal integer: back to what NumPy has.
+    return f"{DTYPES[n.dtype]}({text})" if n.op in ("reciprocal", "relu", "sign") or n.dtype == np.int32 else text
 
 
-_DOUBLE = {"reciprocal", "relu", "sign"}
+def _promotes_as(i):
+    return i if i.__class__ is not Instruction else 0.0 if i.number else i.dtype
 
 
 def _operand(i, dtype, name):
@@ -169,11 +172,11 @@ def _operand(i, dtype, name):
         return _literal(i, dtype)
     if i.dtype == dtype and not i.number:
         return name(i)
-    return f"({name(i)} != 0)" if dtype == bool else f"{DTYPES[dtype]}({name(i)})"
+    return f"({name(i)} != 0)" if dtype == BOOL else f"{DTYPES[dtype]}({name(i)})"
 
 
 def _literal(value, dtype):
-    if dtype == bool:
+    if dtype == BOOL:
         return repr(bool(value))
     if dtype.kind == "f":
         value = float(value)

@@ -86,7 +86,9 @@ class Trace:
     def _shell(self, position, example):
         """The Tensor that stands for an argument inside the function."""
         if not isinstance(example, Tensor):
-            raise TypeError(f"trace: argument {position + 1} must be a Tensor, not {describe(example)}; bind other values with functools.partial")
+            raise TypeError(
+                f"trace: argument {position + 1} must be a Tensor, not {describe(example)}; bind other values with functools.partial"
+            )
         if example.node is not None and example.node.op is not LEAF and recording():
             raise refuse("an argument has history", "pass x.detach(): gradients do not flow out of a traced function")
         t = wrap(self.input(lambda args: args[position].array, example.array, f"argument {position}"))
@@ -278,7 +280,7 @@ class Trace:
         if t.array.instruction is n:
             return
         if t.array.shape != n.shape or t.array.dtype != n.dtype:
-            raise refuse(f"a tensor from outside became {describe(t)}, from shape {n.shape} and dtype {n.dtype}", "return it as a new tensor")
+            raise refuse(f"a tensor of shape {n.shape} and dtype {n.dtype} became {describe(t)}", "return it as a new tensor")
         slot = self.slot(t)
 
         def write(args, value):
@@ -324,8 +326,8 @@ class Trace:
         self.before.clear()
         if found and strict:
             raise TraceError(
-                f"{len(found)} tensors made inside the traced function are in use outside of it at each call (the first is "
-                f"{describe(found[0])}); a later call could not renew them: return them, or write into tensors made before (x.copy_(value))"
+                f"{len(found)} tensors made inside the traced function are in use outside of it after each call (the first is "
+                f"{describe(found[0])}), and a replay could not renew them: return them, or write into tensors made before: x.copy_(value)"
             )
         for t in found:
             _materialize(t)

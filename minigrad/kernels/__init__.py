@@ -81,7 +81,7 @@ def table(backend):
     """The kernels of a backend by operation name: empty where they are switched off or Numba is not installed."""
     if backend not in TABLES:
         if backend == "numpy" and importlib.util.find_spec("numba") is not None:
-            TABLES[backend] = getattr(importlib.import_module(f"{__name__}.cpu"), "KERNELS", {})
+            TABLES[backend] = importlib.import_module(f"{__name__}.cpu").KERNELS
         else:
             TABLES[backend] = {}
     return TABLES[backend] if _enabled.get() else {}

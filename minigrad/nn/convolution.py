@@ -1,8 +1,8 @@
 """Convolutions and their transposes over one, two and three dimensions."""
 
 from . import functional as F
-from .module import Module
 from .lazy import LazyModule
+from .module import Module
 from .parameter import UninitializedParameter
 from .shared import new_parameter, ntuple, reset_by_fan_in
 
@@ -104,7 +104,9 @@ class _Conv(Module):
 class _Forward(_Conv):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
                  padding_mode="zeros", device=None, dtype=None):  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype
+        )  # fmt: skip
 
 
 class _Transposed(_Conv):
@@ -113,8 +115,9 @@ class _Transposed(_Conv):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
                  dilation=1, padding_mode="zeros", device=None, dtype=None):  # fmt: skip
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias, padding_mode, device, dtype
-        )
+            in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias, padding_mode,
+            device, dtype,
+        )  # fmt: skip
 
     def forward(self, input, output_size=None):
         extra = self.output_padding if output_size is None else self._output_padding(input, tuple(output_size))
@@ -129,7 +132,8 @@ class _Transposed(_Conv):
             wanted = wanted[lead:]
         if len(wanted) != n:
             raise ValueError(
-                f"ConvTranspose{n}D: for {input.ndim}D input, output_size must have {n} or {n + lead} elements (got {len(wanted)})"
+                f"ConvTranspose{n}D: for {input.ndim}D input, output_size must have {n} or {n + lead} elements "
+                f"(got {len(wanted)})"
             )
         smallest = [
             (size - 1) * s - 2 * p + d * (k - 1) + 1

@@ -1,8 +1,8 @@
 """Tables of vectors that are looked up by number."""
 
+from ..graph import no_grad
 from . import functional as F
 from . import init
-from ..graph import no_grad
 from .module import Module
 from .parameter import Parameter
 from .shared import new_parameter
@@ -17,7 +17,7 @@ class _Table(Module):
         self.embedding_dim = embedding_dim
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError(f"Padding_idx must be within num_embeddings, got {padding_idx} for {num_embeddings} embeddings")
+                raise AssertionError(f"Padding_idx must be within num_embeddings, got {padding_idx} for {num_embeddings} rows")
             padding_idx %= num_embeddings
         self.padding_idx = padding_idx
         if weight is None:

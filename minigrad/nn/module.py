@@ -347,7 +347,7 @@ class Module(State):
         return self
 
     def to(self, *args, **kwargs):
-        """Move and cast all parameters and buffers in place: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
+        """Move and cast parameters and buffers in place: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
 
         Only floating point parameters and buffers are cast. Returns self.
 

@@ -213,7 +213,7 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    r"""Normalizes each channel of each image over that image: :math:`y = (x - \mu) / \sqrt{\sigma^2 + \epsilon}\, \gamma + \beta`.
+    r"""Normalizes each channel of each image over itself: :math:`y = (x - \mu) / \sqrt{\sigma^2 + \epsilon}\, \gamma + \beta`.
 
     Ulyanov et al., "Instance normalization: the missing ingredient for fast stylization", arXiv:1607.08022.
 
@@ -457,7 +457,9 @@ class GroupNorm(_Affine):
 
 
 class LocalResponseNorm(Module):
-    r"""Divides each channel by its neighbours: :math:`y_c = x_c\, (k + \frac{\alpha}{n} \sum_{|c' - c| \le n / 2} x_{c'}^2)^{-\beta}`.
+    r"""Divides each channel by the strength of its neighbours.
+
+    .. math:: y_c = x_c\, \Big(k + \frac{\alpha}{n} \sum_{|c' - c| \le n / 2} x_{c'}^2\Big)^{-\beta}
 
     Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NeurIPS 2012.
 

@@ -106,7 +106,7 @@ class ConstantPad3d(_ConstantPad):
     ndim = 3
 
 
-class ZeroPad1d(_ZeroPad):
+class ZeroPad1d(_ZeroPad, ConstantPad1d):
     """Adds a border of zeros at both ends of the last dimension.
 
     Args:
@@ -120,10 +120,8 @@ class ZeroPad1d(_ZeroPad):
     tensor([[0., 1., 2., 3., 0.]])
     """
 
-    ndim = 1
 
-
-class ZeroPad2d(_ZeroPad):
+class ZeroPad2d(_ZeroPad, ConstantPad2d):
     """Adds a border of zeros around the last two dimensions.
 
     Args:
@@ -137,10 +135,8 @@ class ZeroPad2d(_ZeroPad):
     minigrad.Size([1, 4, 4])
     """
 
-    ndim = 2
 
-
-class ZeroPad3d(_ZeroPad):
+class ZeroPad3d(_ZeroPad, ConstantPad3d):
     """Adds a border of zeros around the last three dimensions.
 
     Args:
@@ -153,8 +149,6 @@ class ZeroPad3d(_ZeroPad):
     >>> minigrad.nn.ZeroPad3d(1)(minigrad.ones(1, 2, 2, 2)).shape
     minigrad.Size([1, 4, 4, 4])
     """
-
-    ndim = 3
 
 
 class ReflectionPad1d(_Pad):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..op import E, S, function, op
+from ..op import S, function, op
 from ..tensor import Tensor
 from .samples import binary, binary_errors, normal, positive, unary
 
@@ -138,9 +138,15 @@ def negative(xp, x):
 
 
 # ------------------------------------------------------------------------------------------- PyTorch's signatures for them
-@function("add", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), *binary()(r)], errors=binary_errors,
-          formula=r"y = a + \alpha b", derivative=r"\bar a = \bar y, \quad \bar b = \alpha \bar y",
-          reference=lambda a, b, alpha=1: a + alpha * b, inplace=True)  # fmt: skip
+@function(
+    "add",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), *binary()(r)],
+    errors=binary_errors,
+    formula=r"y = a + \alpha b",
+    derivative=r"\bar a = \bar y, \quad \bar b = \alpha \bar y",
+    reference=lambda a, b, alpha=1: a + alpha * b,
+    inplace=True,
+)
 def _add(input, other, *, alpha=1):
     """``input + alpha * other``, element by element.
 
@@ -159,9 +165,15 @@ def _add(input, other, *, alpha=1):
     return add(input, other) if alpha == 1 else add(input, multiply(other, alpha) if isinstance(other, Tensor) else other * alpha)
 
 
-@function("sub subtract", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), *binary()(r)], errors=binary_errors,
-          formula=r"y = a - \alpha b", derivative=r"\bar a = \bar y, \quad \bar b = -\alpha \bar y",
-          reference=lambda a, b, alpha=1: a - alpha * b, inplace=True)  # fmt: skip
+@function(
+    "sub subtract",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), *binary()(r)],
+    errors=binary_errors,
+    formula=r"y = a - \alpha b",
+    derivative=r"\bar a = \bar y, \quad \bar b = -\alpha \bar y",
+    reference=lambda a, b, alpha=1: a - alpha * b,
+    inplace=True,
+)
 def _sub(input, other, *, alpha=1):
     """``input - alpha * other``, element by element.
 
@@ -169,13 +181,22 @@ def _sub(input, other, *, alpha=1):
     >>> minigrad.sub(minigrad.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
-    return subtract(input, other) if alpha == 1 else subtract(input, multiply(other, alpha) if isinstance(other, Tensor) else other * alpha)
+    return (
+        subtract(input, other)
+        if alpha == 1
+        else subtract(input, multiply(other, alpha) if isinstance(other, Tensor) else other * alpha)
+    )
 
 
-@function("pow", samples=lambda r: [*binary(positive)(r), S(normal(r, 3), 2), S(2.0, normal(r, 3))],
-          errors=binary_errors, formula=r"y = a^b",
-          derivative=r"\bar a = \bar y\,b\,a^{b-1}, \quad \bar b = \bar y\,y \ln a",
-          reference=lambda a, b: a**b, inplace=True)  # fmt: skip
+@function(
+    "pow",
+    samples=lambda r: [*binary(positive)(r), S(normal(r, 3), 2), S(2.0, normal(r, 3))],
+    errors=binary_errors,
+    formula=r"y = a^b",
+    derivative=r"\bar a = \bar y\,b\,a^{b-1}, \quad \bar b = \bar y\,y \ln a",
+    reference=lambda a, b: a**b,
+    inplace=True,
+)
 def _pow(input, exponent):
     """``input`` to the power ``exponent``, element by element; either may be a number.
 

@@ -69,11 +69,18 @@ def _clamp_reference(x, min=None, max=None):
     return y if max is None else np.where(y > max, max, y)
 
 
-@function("clamp clip", samples=_clamp_samples, reference=_clamp_reference, inplace=True,
-          errors=lambda r: [E(RuntimeError, "At least one of 'min' or 'max' must not be None", normal(r, 3)),
-                            E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))],
-          formula=r"y = \min(\max(x, l), h)",
-          derivative=r"\bar x = \bar y\,[l \le x \le h], \quad \bar l = \bar y\,[x < l], \quad \bar h = \bar y\,[x > h]")  # fmt: skip
+@function(
+    "clamp clip",
+    samples=_clamp_samples,
+    reference=_clamp_reference,
+    inplace=True,
+    errors=lambda r: [
+        E(RuntimeError, "At least one of 'min' or 'max' must not be None", normal(r, 3)),
+        E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4)),
+    ],
+    formula=r"y = \min(\max(x, l), h)",
+    derivative=r"\bar x = \bar y\,[l \le x \le h], \quad \bar l = \bar y\,[x < l], \quad \bar h = \bar y\,[x > h]",
+)
 def clamp(input, min=None, max=None):
     """Each element held between ``min`` and ``max``; where ``min > max`` the result is ``max``. NaN stays NaN.
 
@@ -96,8 +103,14 @@ def clamp(input, min=None, max=None):
     return clamp_(input, min, max)
 
 
-@function("clamp_min", samples=lambda r: [S(normal(r, 3, 4), 0.1), S(normal(r, 3, 4), normal(r, 4))], inplace=True,
-          reference=np.maximum, formula=r"y = \max(x, l)", derivative=r"\bar x = \bar y\,[x \ge l]")  # fmt: skip
+@function(
+    "clamp_min",
+    samples=lambda r: [S(normal(r, 3, 4), 0.1), S(normal(r, 3, 4), normal(r, 4))],
+    inplace=True,
+    reference=np.maximum,
+    formula=r"y = \max(x, l)",
+    derivative=r"\bar x = \bar y\,[x \ge l]",
+)
 def clamp_min(input, min):
     """Each element, but at least ``min``, a number or a tensor. See :func:`minigrad.clamp`.
 
@@ -108,8 +121,14 @@ def clamp_min(input, min):
     return clamp_(input, min, None)
 
 
-@function("clamp_max", samples=lambda r: [S(normal(r, 3, 4), 0.1), S(normal(r, 3, 4), normal(r, 4))], inplace=True,
-          reference=np.minimum, formula=r"y = \min(x, h)", derivative=r"\bar x = \bar y\,[x \le h]")  # fmt: skip
+@function(
+    "clamp_max",
+    samples=lambda r: [S(normal(r, 3, 4), 0.1), S(normal(r, 3, 4), normal(r, 4))],
+    inplace=True,
+    reference=np.minimum,
+    formula=r"y = \min(x, h)",
+    derivative=r"\bar x = \bar y\,[x \le h]",
+)
 def clamp_max(input, max):
     """Each element, but at most ``max``, a number or a tensor. See :func:`minigrad.clamp`.
 
@@ -230,6 +249,7 @@ def fmin(xp, a, b):
     """
     return xp.fmin(a, b)
 
+
 @op(
     kind="elementwise",
     names="",
@@ -245,10 +265,19 @@ def replace_nonfinite(xp, x, *, nan, posinf, neginf):
     return xp.where(xp.equal(x, math.inf), posinf, xp.where(xp.equal(x, -math.inf), neginf, y))
 
 
-@function("nan_to_num", inplace=True, formula=r"y = x \text{ where finite}", derivative=r"\bar x = \bar y\,[|x| < \infty]",
-          samples=lambda r: [S(np.array([1.0, np.nan, np.inf, -np.inf])), S(np.array([1.0, np.nan, np.inf, -np.inf]), 3.0, 2.0, -2.0),
-                             S(normal(r, 3, 4))],
-          reference=lambda x, nan=0.0, posinf=None, neginf=None: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf))  # fmt: skip
+@function(
+    "nan_to_num",
+    inplace=True,
+    formula=r"y = x \text{ where finite}",
+    derivative=r"\bar x = \bar y\,[|x| < \infty]",
+    samples=lambda r: [
+        S(np.array([1.0, np.nan, -2.0]), grad=False),
+        S(np.array([1.0, np.nan, np.inf, -np.inf]), 3.0, 2.0, -2.0, grad=False),
+        S(normal(r, 3, 4)),
+        S(np.array([1, 2])),
+    ],
+    reference=lambda x, nan=0.0, posinf=None, neginf=None: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
+)
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """NaN becomes ``nan`` (0), infinities ``posinf`` and ``neginf`` (the largest and smallest number of the dtype).
 

@@ -18,8 +18,15 @@ def _pairs(r):
 
 
 def _comparison(names, symbol, onnx, reference):
-    return op(kind="elementwise", names=names, formula=f"y = [a {symbol} b]", onnx=onnx, samples=_pairs, errors=binary_errors,
-              reference=reference)  # fmt: skip
+    return op(
+        kind="elementwise",
+        names=names,
+        formula=f"y = [a {symbol} b]",
+        onnx=onnx,
+        samples=_pairs,
+        errors=binary_errors,
+        reference=reference,
+    )
 
 
 @_comparison("gt greater", ">", "Greater", np.greater)
@@ -178,7 +185,9 @@ def _isclose_reference(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
     return np.isclose(a, b, rtol, atol, equal_nan)
 
 
-@function("isclose", samples=_nearly, errors=_close_errors, formula=r"y = [|a - b| \le t_a + t_r |b|]", reference=_isclose_reference)
+@function(
+    "isclose", samples=_nearly, errors=_close_errors, formula=r"y = [|a - b| \le t_a + t_r |b|]", reference=_isclose_reference
+)
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether elements are equal up to ``atol + rtol * |other|``.
 
@@ -211,8 +220,13 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     return close | (isfinite(difference) & (difference <= atol + rtol * other.abs()))
 
 
-@function("allclose", samples=_nearly, errors=_close_errors, formula=r"y = \forall i: |a_i - b_i| \le t_a + t_r |b_i|",
-          reference=lambda *args, **kwargs: bool(np.all(_isclose_reference(*args, **kwargs))))  # fmt: skip
+@function(
+    "allclose",
+    samples=_nearly,
+    errors=_close_errors,
+    formula=r"y = \forall i: |a_i - b_i| \le t_a + t_r |b_i|",
+    reference=lambda *args, **kwargs: bool(np.all(_isclose_reference(*args, **kwargs))),
+)
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are equal up to ``atol + rtol * |other|``: a Python bool. See :func:`minigrad.isclose`.
 
@@ -223,11 +237,19 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
-@function("equal", samples=lambda r: [S(np.array([1.0, 2.0]), np.array([1.0, 2.0])), S(np.array([1.0, 2.0]), np.array([1.0, 3.0])),
-                                      S(np.array([1.0]), np.array([[1.0]])), S(np.array([np.nan]), np.array([np.nan])),
-                                      S(np.zeros((0, 2)), np.zeros((0, 2)))],
-          errors=lambda r: [E(TypeError, "must be Tensor", normal(r, 3), 1.0)],
-          formula=r"y = \forall i: a_i = b_i", reference=lambda a, b: np.array_equal(a, b))  # fmt: skip
+@function(
+    "equal",
+    samples=lambda r: [
+        S(np.array([1.0, 2.0]), np.array([1.0, 2.0])),
+        S(np.array([1.0, 2.0]), np.array([1.0, 3.0])),
+        S(np.array([1.0]), np.array([[1.0]])),
+        S(np.array([np.nan]), np.array([np.nan])),
+        S(np.zeros((0, 2)), np.zeros((0, 2))),
+    ],
+    errors=lambda r: [E(TypeError, "must be Tensor", normal(r, 3), 1.0)],
+    formula=r"y = \forall i: a_i = b_i",
+    reference=lambda a, b: np.array_equal(a, b),
+)
 def _equal(input, other):
     """Whether two tensors have the same shape and the same elements: a Python bool. NaN equals nothing.
 

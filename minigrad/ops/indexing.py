@@ -7,10 +7,10 @@ the index tensors then read from it. Each reader comes with its adjoint, so grad
 import numpy as np
 
 from .. import backends, dispatch
-from ..dispatch import apply, make_view, tracer
+from ..dispatch import apply, make_view
 from ..errors import DimError, ShapeError, describe
 from ..backends.words import index_key
-from ..graph import Node, recording, serial, writes
+from ..graph import Node, recording, serial, tracer, writes
 from ..op import S, op, registry
 from ..tensor import Tensor, new, wrap
 from ..views import overlaps, root_of, write
@@ -248,9 +248,6 @@ def _check_mask(index, n, d, shape):
 def _advanced(t, key):
     """(the view that the basic part of a key makes, the index tensors, the static key that applies them to it)."""
     template, tensors, places = split_key(t, key)
-    trace = tracer.get()
-    if trace is not None and any(i.array.dtype == np.bool_ for i in tensors):
-        trace.refuse_mask()
     if all(k == FULL or k is ... for k in template):
         view = t
     else:
@@ -264,6 +261,13 @@ def _advanced(t, key):
     return view, tuple(tensors), tuple(found)
 
 
+def _refuse_mask(indices):
+    """How many elements a mask picks depends on its values, which a trace does not know."""
+    trace = tracer.get()
+    if trace is not None and any(i.array.dtype == np.bool_ for i in indices):
+        trace.refuse_mask()
+
+
 def _translated(error):
     """NumPy's IndexError in PyTorch's words."""
     text = str(error.args[0]).replace("for axis", "for dimension").replace("indexing arrays", "indexing tensors")
@@ -275,6 +279,7 @@ def read(t, key):
     view, indices, template = _advanced(t, key)
     if not indices:
         return part(t, (...,)) if view is t else view
+    _refuse_mask(indices)
     try:
         return apply(registry["getitem"], (view, *indices), {"key": template})
     except IndexError as error:
@@ -380,6 +385,7 @@ def _setitem(self, key, value):
     if len(indices) == 1 and indices[0].array.dtype == np.bool_ and not value.array.ndim and template == ("?",):
         write(view, view.masked_fill(_over(indices[0], view), value))  # no position has to be found
         return
+    _refuse_mask(indices)
     value = _fitting(value, _result_shape(view.array.shape, indices, template))
     try:
         write(view, apply(registry["index_put"], (view, value, *indices), {"key": template}))

@@ -14,8 +14,16 @@ def _truths(r):
 
 
 def _logical(names, symbol, onnx, reference):
-    return op(kind="elementwise", names=names, promote=(), formula=f"y = a {symbol} b", onnx=onnx, samples=_truths,
-              errors=lambda r: [E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))], reference=reference)  # fmt: skip
+    return op(
+        kind="elementwise",
+        names=names,
+        promote=(),
+        formula=f"y = a {symbol} b",
+        onnx=onnx,
+        samples=_truths,
+        errors=lambda r: [E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))],
+        reference=reference,
+    )
 
 
 @_logical("logical_and", r"\land", "And", np.logical_and)
@@ -75,12 +83,17 @@ def _bit_pairs(r):
 
 
 def _bit_errors(r):
-    return [E(RuntimeError, "not implemented for", normal(r, 3), normal(r, 3)), *binary_errors(r)[1:],
-            E(RuntimeError, "must match the size", np.array([1, 2]), np.array([1, 2, 3]))]  # fmt: skip
+    return [
+        E(RuntimeError, "not implemented for", normal(r, 3), normal(r, 3)),
+        *binary_errors(r)[1:],
+        E(RuntimeError, "must match the size", np.array([1, 2]), np.array([1, 2, 3])),
+    ]
 
 
 def _bitwise(symbol, reference, samples=_bit_pairs, onnx=None):
-    return op(kind="elementwise", formula=f"y = a {symbol} b", onnx=onnx, samples=samples, errors=_bit_errors, reference=reference)
+    return op(
+        kind="elementwise", formula=f"y = a {symbol} b", onnx=onnx, samples=samples, errors=_bit_errors, reference=reference
+    )
 
 
 @_bitwise(r"\land", np.bitwise_and, onnx="BitwiseAnd")

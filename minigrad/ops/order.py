@@ -1,195 +1,14 @@
-"""Values by their rank: largest and smallest with their place, medians, quantiles, the most frequent value."""
-
-import builtins
+"""Values by their rank: medians, quantiles, the most frequent value."""
 
 import numpy as np
 
 from ..errors import ShapeError, describe
 from ..op import E, S, function, op
 from ..tensor import Tensor
-from .bounds import maximum, minimum
 from .elementwise import number_like
-from .reduction import empty_dim, one_dim, share
-from .reduction import max as amax
-from .reduction import min as amin
+from .extremes import at_places, chosen, only, pick
+from .reduction import one_dim, share
 from .samples import dim_errors, normal
-
-INT64 = np.dtype(np.int64)
-
-
-def _from_place(xp, g, y, x_shape, axis, keepdims):
-    """The gradient goes back to where the value was found."""
-    if not x_shape:
-        return g[0]
-    values, places = g[0], y[1]
-    if not keepdims:
-        shape = tuple(1 if i == axis else n for i, n in enumerate(x_shape))
-        values, places = xp.reshape(values, shape=shape), xp.reshape(places, shape=shape)
-    return xp.scatter_along_axis(values, places, axis=axis, shape=tuple(x_shape))
-
-
-def _chosen(name, formula):
-    """An operation that picks one element along ``axis``: its value and its place."""
-    return op(names=name, outputs=2, returns=("values", "indices"), vjp=(_from_place,), formula=formula,
-              derivative=r"\bar x_k = \bar y \text{ at the place } k")  # fmt: skip
-
-
-def _at(xp, x, places, axis, keepdims):
-    """Values and places, with or without the axis of size 1."""
-    values = xp.take_along_axis(x, places, axis=axis)
-    if keepdims:
-        return values, places
-    shape = (*x.shape[:axis], *x.shape[axis + 1 :])
-    return xp.reshape(values, shape=shape), xp.reshape(places, shape=shape)
-
-
-def _scalar(xp, x):
-    """The only element of a 0-d array, and its place."""
-    return xp.copy(x), xp.full(x, shape=(), value=0, dtype=INT64)
-
-
-def _pick(name, choose, input, dim, keepdim, **params):
-    """Check ``dim`` and choose along it."""
-    dim = one_dim(name, dim, input.array.ndim)
-    if input.array.ndim and input.array.shape[dim] == 0:
-        raise empty_dim(name, dim)
-    return choose(input, dim=dim, keepdim=bool(keepdim), **params)
-
-
-# -------------------------------------------------------------------------------------------------- the largest and smallest
-@_chosen("max", r"y = \max_i x_i")
-def max_with_index(xp, x, *, axis, keepdims):
-    """The largest element along an axis and the first place where it is."""
-    if not x.ndim:
-        return _scalar(xp, x)
-    return xp.max(x, axis=axis, keepdims=keepdims), xp.argmax(x, axis=axis, keepdims=keepdims)
-
-
-@_chosen("min", r"y = \min_i x_i")
-def min_with_index(xp, x, *, axis, keepdims):
-    """The smallest element along an axis and the first place where it is."""
-    if not x.ndim:
-        return _scalar(xp, x)
-    return xp.min(x, axis=axis, keepdims=keepdims), xp.argmin(x, axis=axis, keepdims=keepdims)
-
-
-def _three_forms(r):
-    tie = np.array([[1.0, 3.0, 3.0, 1.0], [2.0, np.nan, 2.0, np.nan]])
-    return [
-        S(normal(r, 3, 4)),
-        S(normal(r, 3, 4), 1),
-        S(normal(r, 3, 4), dim=-2, keepdim=True),
-        S(normal(r, 3, 4), normal(r, 4)),
-        S(normal(r, 3, 4), other=normal(r, 3, 1)),
-        S(tie[:1], dim=1),
-        S(tie, dim=1, grad=False),
-        S(np.array([[3, 9], [9, 1]]), 0),
-        S(np.array([[True, False]]), 1),
-        S(normal(r), 0),
-        S(normal(r, 0, 3), 1),
-        S(normal(r, 2, 3), axis=0, keepdims=True),
-    ]
-
-
-def _form_errors(r):
-    return [*dim_errors(r), E(RuntimeError, "to be specified for input.numel", normal(r, 0)), E(IndexError, "non-zero size", normal(r, 0, 3), dim=0),
-            E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1)), E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))]  # fmt: skip
-
-
-def _form_reference(whole, place, pairs):
-    def reference(x, dim=None, keepdim=False, other=None, axis=None, keepdims=False):
-        dim, keepdim = axis if dim is None else dim, keepdim or keepdims
-        if other is not None or isinstance(dim, np.ndarray):
-            return pairs(x, dim if other is None else other)
-        if dim is None:
-            return whole(x)
-        return whole(x, axis=dim, keepdims=keepdim), place(x, axis=dim, keepdims=keepdim)
-
-    return reference
-
-
-@function("max", samples=_three_forms, errors=_form_errors, formula=r"y = \max_i x_i",
-          derivative=r"\bar x_k = \bar y \text{ at the place } k", reference=_form_reference(np.max, np.argmax, np.maximum))  # fmt: skip
-def max(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
-    """The largest element: of the whole tensor, along ``dim``, or of two tensors element by element.
-
-    ``max(input)`` is one value, and equal maxima share its gradient. ``max(input, dim)`` is a named tuple ``(values, indices)``
-    with the index of the first maximum, which gets the gradient. ``max(input, other)`` is :func:`minigrad.maximum`.
-    NaN is larger than all numbers.
-
-    Args:
-        input: tensor of any real dtype and shape.
-        dim: the dimension to choose along.
-        keepdim: keep it with size 1.
-        other: a tensor to compare with instead.
-
-    Raises:
-        IndexError: where there is no such dimension.
-        RuntimeError, IndexError: for the largest of no elements.
-
-    >>> import minigrad
-    >>> values, indices = minigrad.max(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
-    >>> values, indices
-    (tensor([5., 7.]), tensor([1, 0]))
-    """
-    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
-    other = dim if isinstance(dim, Tensor) else other
-    if other is not None:
-        return maximum(input, other)
-    if dim is not None:
-        return _pick("max", max_with_index, input, dim, keepdim)
-    if input.array.size == 0:
-        raise empty_dim("max")
-    return amax(input)
-
-
-@function("min", samples=_three_forms, errors=_form_errors, formula=r"y = \min_i x_i",
-          derivative=r"\bar x_k = \bar y \text{ at the place } k", reference=_form_reference(np.min, np.argmin, np.minimum))  # fmt: skip
-def min(input, dim=None, keepdim=False, *, other=None, axis=None, keepdims=None):
-    """The smallest element: of the whole tensor, along ``dim``, or of two tensors element by element.
-
-    ``min(input)`` is one value, and equal minima share its gradient. ``min(input, dim)`` is a named tuple ``(values, indices)``
-    with the index of the first minimum, which gets the gradient. ``min(input, other)`` is :func:`minigrad.minimum`.
-    NaN is smaller than all numbers.
-
-    Args:
-        input: tensor of any real dtype and shape.
-        dim: the dimension to choose along.
-        keepdim: keep it with size 1.
-        other: a tensor to compare with instead.
-
-    Raises:
-        IndexError: where there is no such dimension.
-        RuntimeError, IndexError: for the smallest of no elements.
-
-    >>> import minigrad
-    >>> values, indices = minigrad.min(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
-    >>> values, indices
-    (tensor([1., 3.]), tensor([0, 1]))
-    """
-    dim, keepdim = dim if axis is None else axis, keepdim if keepdims is None else keepdims
-    other = dim if isinstance(dim, Tensor) else other
-    if other is not None:
-        return minimum(input, other)
-    if dim is not None:
-        return _pick("min", min_with_index, input, dim, keepdim)
-    if input.array.size == 0:
-        raise empty_dim("min")
-    return amin(input)
-
-
-@function("aminmax", samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), dim=1, keepdim=True), S(normal(r, 3, 4), dim=-2)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), dim=1)],
-          formula=r"(y, z) = (\min_i x_i, \max_i x_i)", derivative=r"\bar x_i = \bar y\,[x_i = y] + \bar z\,[x_i = z]",
-          reference=lambda x, dim=None, keepdim=False: (np.min(x, axis=dim, keepdims=keepdim), np.max(x, axis=dim, keepdims=keepdim)))  # fmt: skip
-def aminmax(input, *, dim=None, keepdim=False):
-    """The smallest and the largest element along ``dim``, or of everything: ``(min, max)``.
-
-    >>> import minigrad
-    >>> minigrad.aminmax(minigrad.tensor([3.0, 1.0, 2.0]))
-    (tensor(1.), tensor(3.))
-    """
-    return amin(input, dim, keepdim), amax(input, dim, keepdim)
 
 
 # ------------------------------------------------------------------------------------------------------------------- medians
@@ -212,19 +31,23 @@ def _nanmedian_place(xp, x, axis):
     return xp.take_along_axis(xp.argsort(x, axis=axis), rank, axis=axis)
 
 
-@_chosen("median", r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}")
+@chosen("median", r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}")
 def median_with_index(xp, x, *, axis, keepdims):
     """The lower median along an axis and its place."""
-    return _at(xp, x, _median_place(xp, x, axis), axis, keepdims) if x.ndim else _scalar(xp, x)
+    return at_places(xp, x, _median_place(xp, x, axis), axis, keepdims) if x.ndim else only(xp, x)
 
 
-@_chosen("nanmedian", r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}")
+@chosen("nanmedian", r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}")
 def nanmedian_with_index(xp, x, *, axis, keepdims):
     """The lower median of what is not NaN along an axis, and its place."""
-    return _at(xp, x, _nanmedian_place(xp, x, axis), axis, keepdims) if x.ndim else _scalar(xp, x)
+    return at_places(xp, x, _nanmedian_place(xp, x, axis), axis, keepdims) if x.ndim else only(xp, x)
 
 
-@op(names="", vjp=(lambda xp, g, y, x: share(xp, g, y, x, None, False),), samples=lambda r: [S(normal(r, 3, 3), skip_nan=False), S(normal(r, 4), skip_nan=True)])
+@op(
+    names="",
+    vjp=(lambda xp, g, y, x: share(xp, g, y, x, None, False),),
+    samples=lambda r: [S(normal(r, 3, 3), skip_nan=False), S(normal(r, 4), skip_nan=True)],
+)
 def middle_value(xp, x, *, skip_nan):
     """The lower median of all elements; those that equal it share its gradient."""
     flat = xp.reshape(x, shape=(-1,))
@@ -234,7 +57,7 @@ def middle_value(xp, x, *, skip_nan):
 
 def _median(name, choose, input, dim, keepdim):
     if dim is not None:
-        return _pick(name, choose, input, dim, keepdim)
+        return pick(name, choose, input, dim, keepdim)
     if input.array.size == 0:
         return input.sum() + float("nan")
     return middle_value(input, skip_nan=name == "nanmedian")
@@ -242,12 +65,26 @@ def _median(name, choose, input, dim, keepdim):
 
 def _median_samples(r):
     nan = np.array([[3.0, np.nan, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0]])
-    return [S(normal(r, 3, 4)), S(normal(r, 3, 4), 1), S(normal(r, 3, 5), dim=-2, keepdim=True), S(nan, grad=False), S(nan, 1, grad=False),
-            S(np.array([2.0, 2.0, 2.0, 1.0]), grad=False), S(np.array([4, 1, 3])), S(np.array([[4, 1, 3]]), 1), S(normal(r)), S(normal(r), 0)]  # fmt: skip
+    return [
+        S(normal(r, 3, 4)),
+        S(normal(r, 3, 4), 1),
+        S(normal(r, 3, 5), dim=-2, keepdim=True),
+        S(nan, grad=False),
+        S(nan, 1, grad=False),
+        S(np.array([2.0, 2.0, 2.0, 1.0]), grad=False),
+        S(np.array([4, 1, 3])),
+        S(np.array([[4, 1, 3]]), 1),
+        S(normal(r)),
+        S(normal(r), 0),
+    ]
 
 
 def _median_errors(r):
-    return [*dim_errors(r), E(IndexError, "non-zero size", normal(r, 0, 3), dim=0), E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1))]
+    return [
+        *dim_errors(r),
+        E(IndexError, "non-zero size", normal(r, 0, 3), dim=0),
+        E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1)),
+    ]
 
 
 def _rank_reference(rank):
@@ -267,11 +104,18 @@ def _rank_reference(rank):
     return reference
 
 
-@function("median", samples=_median_samples, errors=_median_errors, formula=r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}",
-          derivative=r"\bar x_k = \bar y \text{ at the place } k",
-          reference=_rank_reference(lambda line: -1 if line[-1] != line[-1] else (len(line) - 1) // 2))  # fmt: skip
+@function(
+    "median",
+    samples=_median_samples,
+    errors=_median_errors,
+    formula=r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}",
+    derivative=r"\bar x_k = \bar y \text{ at the place } k",
+    reference=_rank_reference(lambda line: -1 if line[-1] != line[-1] else (len(line) - 1) // 2),
+)
 def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
-    """The middle element, the lower of two: of the whole tensor, or along ``dim`` as ``(values, indices)``. NaN if there is a NaN.
+    """The middle element, the lower of two: of the whole tensor, or along ``dim`` as ``(values, indices)``.
+
+    NaN if there is a NaN.
 
     >>> import minigrad
     >>> minigrad.median(minigrad.tensor([4.0, 1.0, 3.0, 2.0]))
@@ -280,31 +124,54 @@ def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     return _median("median", median_with_index, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
 
 
-@function("nanmedian", samples=_median_samples, errors=_median_errors, formula=r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}",
-          derivative=r"\bar x_k = \bar y \text{ at the place } k",
-          reference=_rank_reference(lambda line: builtins.max(int((line == line).sum()) - 1, 0) // 2))  # fmt: skip
+@function(
+    "nanmedian",
+    samples=_median_samples,
+    errors=_median_errors,
+    formula=r"y = x_{(\lfloor (n + 1) / 2 \rfloor)}",
+    derivative=r"\bar x_k = \bar y \text{ at the place } k",
+    reference=_rank_reference(lambda line: max(int((line == line).sum()) - 1, 0) // 2),
+)
 def nanmedian(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
-    """The middle element, the lower of two, of those that are not NaN: of the whole tensor, or along ``dim`` as ``(values, indices)``.
+    """The middle element, the lower of two, of those that are not NaN.
+
+    Of the whole tensor, or along ``dim`` as ``(values, indices)``.
 
     >>> import minigrad
     >>> minigrad.nanmedian(minigrad.tensor([4.0, float("nan"), 3.0]))
     tensor(3.)
     """
-    return _median("nanmedian", nanmedian_with_index, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
+    return _median(
+        "nanmedian", nanmedian_with_index, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims
+    )
 
 
-@_chosen("kthvalue", r"y = x_{(k)}")
+@chosen("kthvalue", r"y = x_{(k)}")
 def kthvalue_with_index(xp, x, *, axis, keepdims, k):
     """The k-th smallest element along an axis and its place."""
-    return _at(xp, x, _ranked(xp, x, k - 1, axis), axis, keepdims) if x.ndim else _scalar(xp, x)
+    return at_places(xp, x, _ranked(xp, x, k - 1, axis), axis, keepdims) if x.ndim else only(xp, x)
 
 
-@function("kthvalue", samples=lambda r: [S(normal(r, 5), 2), S(normal(r, 3, 4), 3, 0), S(normal(r, 3, 4), k=1, dim=-1, keepdim=True), S(normal(r), 1),
-                                         S(np.array([2.0, np.nan, 1.0]), 3, grad=False), S(np.array([3, 1, 2]), 2)],
-          errors=lambda r: [E(RuntimeError, "out of range for dimension 0", normal(r, 3), 4), E(RuntimeError, "out of range", normal(r, 3), 0),
-                            E(IndexError, "non-zero size", normal(r, 0), 1), E(IndexError, "Dimension out of range", normal(r, 3), 1, 1)],
-          formula=r"y = x_{(k)}", derivative=r"\bar x_k = \bar y \text{ at the place } k",
-          reference=lambda x, k, dim=-1, keepdim=False: _rank_reference(lambda line: k - 1)(x, dim, keepdim))  # fmt: skip
+@function(
+    "kthvalue",
+    samples=lambda r: [
+        S(normal(r, 5), 2),
+        S(normal(r, 3, 4), 3, 0),
+        S(normal(r, 3, 4), k=1, dim=-1, keepdim=True),
+        S(normal(r), 1),
+        S(np.array([2.0, np.nan, 1.0]), 3, grad=False),
+        S(np.array([3, 1, 2]), 2),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "out of range for dimension 0", normal(r, 3), 4),
+        E(RuntimeError, "out of range", normal(r, 3), 0),
+        E(IndexError, "non-zero size", normal(r, 0), 1),
+        E(IndexError, "Dimension out of range", normal(r, 3), 1, 1),
+    ],
+    formula=r"y = x_{(k)}",
+    derivative=r"\bar x_k = \bar y \text{ at the place } k",
+    reference=lambda x, k, dim=-1, keepdim=False: _rank_reference(lambda line: k - 1)(x, dim, keepdim),
+)
 def kthvalue(input, k, dim=-1, keepdim=False):
     """The ``k``-th smallest element along ``dim``, counted from 1, and its index: ``(values, indices)``. NaN is the largest.
 
@@ -317,25 +184,33 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     """
     size = input.array.shape[one_dim("kthvalue", dim, input.array.ndim)] if input.array.ndim else 1
     if size and not 1 <= k <= size:
-        raise ShapeError(f"kthvalue(): selected number k out of range for dimension {dim % builtins.max(input.array.ndim, 1)}: k={k}, size {size}")
-    return _pick("kthvalue", kthvalue_with_index, input, dim, keepdim, k=int(k))
+        raise ShapeError(
+            f"kthvalue(): selected number k out of range for dimension {dim % max(input.array.ndim, 1)}: k={k}, size {size}"
+        )
+    return pick("kthvalue", kthvalue_with_index, input, dim, keepdim, k=int(k))
 
 
-@_chosen("mode", r"y = \arg\max_v \#\{i: x_i = v\}")
+@chosen("mode", r"y = \arg\max_v \#\{i: x_i = v\}")
 def mode_with_index(xp, x, *, axis, keepdims):
     """The most frequent element along an axis, the smallest of several, and the last place where it is."""
     if not x.ndim:
-        return _scalar(xp, x)
+        return only(xp, x)
     n = x.shape[axis]
     before, after = ((("slice", None, None, None),) * axis + (("slice", *ends, None),) for ends in ((None, -1), (1, None)))
     order = xp.argsort(x, axis=axis)
     line = xp.take_along_axis(x, order, axis=axis)
-    places = xp.broadcast_to(xp.reshape(xp.arange(x, n=n), shape=tuple(n if i == axis else 1 for i in range(x.ndim))), shape=tuple(x.shape))
+    places = xp.broadcast_to(
+        xp.reshape(xp.arange(x, n=n), shape=tuple(n if i == axis else 1 for i in range(x.ndim))), shape=tuple(x.shape)
+    )
     starts = xp.not_equal(xp.getitem(line, key=before), xp.getitem(line, key=after))
     first = xp.cummax(xp.where(starts, xp.getitem(places, key=after), 0), axis=axis)  # where the run of each element begins
-    first = xp.concat(xp.zeros_like(xp.getitem(places, key=(("slice", None, None, None),) * axis + (("slice", None, 1, None),))), first, axis=axis)
+    first = xp.concat(
+        xp.zeros_like(xp.getitem(places, key=(("slice", None, None, None),) * axis + (("slice", None, 1, None),))),
+        first,
+        axis=axis,
+    )
     best = xp.argmax(places - first, axis=axis, keepdims=True)  # the end of the longest run
-    return _at(xp, x, xp.take_along_axis(order, best, axis=axis), axis, keepdims)
+    return at_places(xp, x, xp.take_along_axis(order, best, axis=axis), axis, keepdims)
 
 
 def _mode_reference(x, dim=-1, keepdim=False):
@@ -351,10 +226,21 @@ def _mode_reference(x, dim=-1, keepdim=False):
     return (values, pick) if keepdim else (values.squeeze(dim), pick.squeeze(dim))
 
 
-@function("mode", samples=lambda r: [S(r.integers(0, 3, (4, 6))), S(r.integers(0, 3, (6, 4)).astype(float), 0, grad=False), S(normal(r, 2, 1), dim=-1, keepdim=True),
-                                     S(normal(r)), S(np.array([2.0, 1.0, 1.0, 2.0, np.nan, np.nan, np.nan]), grad=False), S(np.array([3.0, 1.0, 3.0]))],
-          errors=lambda r: [E(IndexError, "Dimension out of range", normal(r, 3), 1), E(IndexError, "non-zero size", normal(r, 0))],
-          formula=r"y = \arg\max_v \#\{i: x_i = v\}", derivative=r"\bar x_k = \bar y \text{ at the place } k", reference=_mode_reference)  # fmt: skip
+@function(
+    "mode",
+    samples=lambda r: [
+        S(r.integers(0, 3, (4, 6))),
+        S(r.integers(0, 3, (6, 4)).astype(float), 0, grad=False),
+        S(normal(r, 2, 1), dim=-1, keepdim=True),
+        S(normal(r)),
+        S(np.array([2.0, 1.0, 1.0, 2.0, np.nan, np.nan, np.nan]), grad=False),
+        S(np.array([3.0, 1.0, 3.0])),
+    ],
+    errors=lambda r: [E(IndexError, "Dimension out of range", normal(r, 3), 1), E(IndexError, "non-zero size", normal(r, 0))],
+    formula=r"y = \arg\max_v \#\{i: x_i = v\}",
+    derivative=r"\bar x_k = \bar y \text{ at the place } k",
+    reference=_mode_reference,
+)
 def mode(input, dim=-1, keepdim=False):
     """The most frequent element along ``dim``, the smallest of several, and the index of the last: ``(values, indices)``.
 
@@ -362,7 +248,7 @@ def mode(input, dim=-1, keepdim=False):
     >>> minigrad.mode(minigrad.tensor([2, 1, 1, 3])).values
     tensor(1)
     """
-    return _pick("mode", mode_with_index, input, dim, keepdim)
+    return pick("mode", mode_with_index, input, dim, keepdim)
 
 
 # ----------------------------------------------------------------------------------------------------------------- quantiles
@@ -372,8 +258,14 @@ METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile_samples(r):
     x = normal(r, 3, 5)
     nan = np.array([[3.0, np.nan, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0]])
-    return [S(x, 0.3), S(x, np.array([0.0, 0.35, 1.0]), dim=1), S(x, 0.6, dim=0, keepdim=True), S(x, np.array([0.2, 0.7]), keepdim=True),
-            S(nan, 0.4, dim=1, grad=False), *[S(x, np.array([0.3, 0.8]), dim=1, interpolation=m, grad=m != "nearest") for m in METHODS[1:]]]  # fmt: skip
+    return [
+        S(x, 0.3),
+        S(x, np.array([0.0, 0.35, 1.0]), dim=1),
+        S(x, 0.6, dim=0, keepdim=True),
+        S(x, np.array([0.2, 0.7]), keepdim=True),
+        S(nan, 0.4, dim=1, grad=False),
+        *[S(x, np.array([0.3, 0.8]), dim=1, interpolation=m, grad=m != "nearest") for m in METHODS[1:]],
+    ]
 
 
 def _quantile_errors(r):
@@ -436,8 +328,15 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     return y if q.array.ndim else y.squeeze(0)
 
 
-@function("quantile", samples=_quantile_samples, errors=_quantile_errors, formula=r"y = x_{(i)} + (q (n - 1) - i)\,(x_{(i + 1)} - x_{(i)})",
-          derivative=r"\bar x_{(i)} = \bar y\,(1 - w), \quad \bar x_{(i+1)} = \bar y\,w", reference=_quantile_reference(np.quantile))  # fmt: skip
+@function(
+    "quantile",
+    samples=_quantile_samples,
+    errors=_quantile_errors,
+    formula=r"y = x_{(i)} + (q (n - 1) - i)\,(x_{(i + 1)} - x_{(i)})",
+    derivative=r"\bar x_{(i)} = \bar y\,(1 - w), \quad \bar x_{(i+1)} = \bar y\,w",
+    reference=_quantile_reference(np.quantile),
+    half=False,
+)
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """The value below which a share ``q`` of the elements lies, along ``dim`` or of everything. NaN if there is a NaN.
 
@@ -458,8 +357,15 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     return _quantile("quantile", input, q, dim, keepdim, interpolation, skip_nan=False)
 
 
-@function("nanquantile", samples=_quantile_samples, errors=_quantile_errors, formula=r"y = x_{(i)} + (q (n - 1) - i)\,(x_{(i + 1)} - x_{(i)})",
-          derivative=r"\bar x_{(i)} = \bar y\,(1 - w), \quad \bar x_{(i+1)} = \bar y\,w", reference=_quantile_reference(np.nanquantile))  # fmt: skip
+@function(
+    "nanquantile",
+    samples=_quantile_samples,
+    errors=_quantile_errors,
+    formula=r"y = x_{(i)} + (q (n - 1) - i)\,(x_{(i + 1)} - x_{(i)})",
+    derivative=r"\bar x_{(i)} = \bar y\,(1 - w), \quad \bar x_{(i+1)} = \bar y\,w",
+    reference=_quantile_reference(np.nanquantile),
+    half=False,
+)
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """:func:`minigrad.quantile` of the elements that are not NaN.
 

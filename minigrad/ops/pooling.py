@@ -35,7 +35,7 @@ def picked_tap(xp, taps):
 @op(
     names="",
     outputs=2,
-    vjp=(lambda xp, g, y, x_shape: xp.max_unpool_add(g[0], y[1], size=tuple(x_shape[2:])),),
+    vjp=(lambda xp, g, y1, x_shape: xp.max_unpool_add(g[0], y1, size=tuple(x_shape[2:])),),
     formula=r"y_i = \max_{j \in W_i} x_j, \quad k_i = \min \{j \in W_i : x_j = y_i\}",
     derivative=r"\bar x_{k_i} \mathrel{+}= \bar y_i",
     onnx="MaxPool",

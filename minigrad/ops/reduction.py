@@ -1,6 +1,5 @@
 """Reductions over one dimension, several, or all: sums, means, products, bounds, truth."""
 
-import builtins
 import math
 
 import numpy as np
@@ -57,15 +56,24 @@ def one_dim(name, dim, ndim):
     """``dim`` as a number from 0; TypeError for several dims, IndexError where there is no such dimension."""
     if isinstance(dim, bool) or not hasattr(dim, "__index__"):
         raise TypeError(f"{name}(): argument 'dim' must be int, not {type(dim).__name__} ({dim!r})")
-    if not -builtins.max(ndim, 1) <= dim < builtins.max(ndim, 1):
+    if not -max(ndim, 1) <= dim < max(ndim, 1):
         raise dim_error(name, dim, ndim)
-    return dim.__index__() % builtins.max(ndim, 1)
+    return dim.__index__() % max(ndim, 1)
+
+
+def share(xp, g, y, x, axis, keepdims):
+    """Elements that are the result share its gradient evenly: the rule of the largest and of the smallest."""
+    mask = xp.astype(xp.equal(x, spread(xp, y, x.shape, axis, keepdims)), dtype=g.dtype)
+    return mask * (spread(xp, g, x.shape, axis, keepdims) / xp.sum(mask, axis=axis, keepdims=True))
 
 
 def empty_dim(name, dim=None):
     """The error of a choice among no elements."""
     if dim is None:
-        return RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument")
+        return RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument."
+        )
     return DimError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
 
 
@@ -76,12 +84,20 @@ def empty_dim(name, dim=None):
     formula=r"y = \sum_i x_i",
     derivative=r"\bar x_i = \bar y",
     onnx="ReduceSum",
-    samples=lambda r: [*reduce()(r), S(normal(r, 2, 0, 3), dim=1), S(normal(r, 0)), S(np.array([True, True])), S(np.array([[1, 2]]), dim=0),
-                       S(normal(r, 3), dtype=np.dtype("float32"), grad=False), S(normal(r, 2, 3), axis=1, keepdims=True)],
+    samples=lambda r: [
+        *reduce()(r),
+        S(normal(r, 2, 0, 3), dim=1),
+        S(normal(r, 0)),
+        S(np.array([True, True])),
+        S(np.array([[1, 2]]), dim=0),
+        S(normal(r, 3), dtype=np.dtype("float32"), grad=False),
+        S(normal(r, 2, 3), axis=1, keepdims=True),
+    ],
     errors=lambda r: [*dim_errors(r), E(RuntimeError, "appears multiple times", normal(r, 2, 3), dim=(0, 0))],
     reference=lambda x, dim=None, keepdim=False, axis=None, keepdims=False, dtype=None: np.sum(
-        x, axis=axis if dim is None else dim, keepdims=keepdim or keepdims, dtype=dtype),
-)  # fmt: skip
+        x, axis=axis if dim is None else dim, keepdims=keepdim or keepdims, dtype=dtype
+    ),
+)
 def sum(xp, x, *, axis=None, keepdims=False):
     """The sum over ``dim`` (an int, a tuple, or None for everything). Integers and bools add up to int64.
 
@@ -104,15 +120,16 @@ def sum(xp, x, *, axis=None, keepdims=False):
 @op(
     kind="reduction",
     promote=None,
-    vjp=(lambda xp, g, x_shape, axis, keepdims: spread(xp, g / builtins.max(count(x_shape, axis), 1), x_shape, axis, keepdims),),
+    vjp=(lambda xp, g, x_shape, axis, keepdims: spread(xp, g / max(count(x_shape, axis), 1), x_shape, axis, keepdims),),
     formula=r"y = \frac{1}{n}\sum_i x_i",
     derivative=r"\bar x_i = \bar y / n",
     onnx="ReduceMean",
     samples=lambda r: [*reduce()(r), S(normal(r, 0), grad=False), S(normal(r, 2, 0), dim=1, grad=False)],
     errors=lambda r: [*dim_errors(r), E(RuntimeError, "could not infer output dtype", np.array([1, 2]))],
-    reference=lambda x, dim=None, keepdim=False: np.sum(x, axis=dim, keepdims=keepdim) / count(x.shape, dim)
-    if x.size else np.full_like(np.sum(x, axis=dim), np.nan),
-)  # fmt: skip
+    reference=lambda x, dim=None, keepdim=False: (
+        np.sum(x, axis=dim, keepdims=keepdim) / count(x.shape, dim) if x.size else np.full_like(np.sum(x, axis=dim), np.nan)
+    ),
+)
 def mean(xp, x, *, axis=None, keepdims=False):
     """The mean over ``dim`` (an int, a tuple, or None for everything); NaN over no elements.
 
@@ -131,7 +148,10 @@ def mean(xp, x, *, axis=None, keepdims=False):
     tensor([1.5000, 3.5000])
     """
     if x.dtype.kind in "bui":
-        raise RuntimeError("mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype; use x.float().mean()")
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype; "
+            "use x.float().mean()"
+        )
     if is_half(x):
         return xp.astype(mean_of(xp, xp.astype(x, dtype=FLOAT32), axis, keepdims), dtype=x.dtype)
     return mean_of(xp, x, axis, keepdims)
@@ -145,12 +165,23 @@ def mean_of(xp, x, axis, keepdims):
 def _with_nan(r):
     x = normal(r, 3, 4)
     x[0, 1] = x[2, 3] = np.nan
-    return [S(x), S(x, dim=1), S(x, dim=(0, 1), keepdim=True), S(normal(r, 3), dim=-1), S(np.array([[np.nan, np.nan], [1.0, 2.0]]), 1, grad=False)]
+    return [
+        S(x),
+        S(x, dim=1),
+        S(x, dim=(0, 1), keepdim=True),
+        S(normal(r, 3), dim=-1),
+        S(np.array([[np.nan, np.nan], [1.0, 2.0]]), 1, grad=False),
+    ]
 
 
-@function("nansum", samples=_with_nan, errors=dim_errors, formula=r"y = \sum_{i: x_i \ne \mathrm{NaN}} x_i",
-          derivative=r"\bar x_i = \bar y\,[x_i \ne \mathrm{NaN}]",
-          reference=lambda x, dim=None, keepdim=False: np.nansum(x, axis=dim, keepdims=keepdim))  # fmt: skip
+@function(
+    "nansum",
+    samples=_with_nan,
+    errors=dim_errors,
+    formula=r"y = \sum_{i: x_i \ne \mathrm{NaN}} x_i",
+    derivative=r"\bar x_i = \bar y\,[x_i \ne \mathrm{NaN}]",
+    reference=lambda x, dim=None, keepdim=False: np.nansum(x, axis=dim, keepdims=keepdim),
+)
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over ``dim``, with NaN counted as 0.
 
@@ -161,9 +192,14 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
     return sum(input.where(input.isnan().logical_not(), 0), dim, keepdim, dtype=dtype)
 
 
-@function("nanmean", samples=_with_nan, errors=dim_errors, formula=r"y = \frac{1}{n} \sum_{i: x_i \ne \mathrm{NaN}} x_i",
-          derivative=r"\bar x_i = \bar y\,[x_i \ne \mathrm{NaN}] / n",
-          reference=lambda x, dim=None, keepdim=False: np.nanmean(x, axis=dim, keepdims=keepdim))  # fmt: skip
+@function(
+    "nanmean",
+    samples=_with_nan,
+    errors=dim_errors,
+    formula=r"y = \frac{1}{n} \sum_{i: x_i \ne \mathrm{NaN}} x_i",
+    derivative=r"\bar x_i = \bar y\,[x_i \ne \mathrm{NaN}] / n",
+    reference=lambda x, dim=None, keepdim=False: np.nanmean(x, axis=dim, keepdims=keepdim),
+)
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over ``dim`` of the elements that are not NaN; NaN where there are none.
 
@@ -199,8 +235,17 @@ def _prod_rule(xp, g, x, axis, keepdims):
 def _with_zeros(r):
     x = normal(r, 3, 4)
     x[0, 1] = x[2, 0] = x[2, 3] = 0.0
-    return [S(x), S(x, dim=1), S(x, dim=-2, keepdim=True), S(normal(r, 2, 3, 4), dim=1), S(normal(r)), S(normal(r, 0)), S(normal(r, 1)),
-            S(np.array([[2, 3], [4, 5]]), dim=0), S(np.array([True, False]))]  # fmt: skip
+    return [
+        S(x),
+        S(x, dim=1),
+        S(x, dim=-2, keepdim=True),
+        S(normal(r, 2, 3, 4), dim=1),
+        S(normal(r)),
+        S(normal(r, 0)),
+        S(normal(r, 1)),
+        S(np.array([[2, 3], [4, 5]]), dim=0),
+        S(np.array([True, False])),
+    ]
 
 
 @op(
@@ -229,72 +274,7 @@ def prod(xp, x, *, axis=None, keepdims=False):
     return xp.prod(x, axis=axis, keepdims=keepdims)
 
 
-# ----------------------------------------------------------------------------------------------------------------- bounds
-def share(xp, g, y, x, axis, keepdims):
-    """Elements that are the result share its gradient evenly: the rule of the largest and of the smallest."""
-    mask = xp.astype(xp.equal(x, spread(xp, y, x.shape, axis, keepdims)), dtype=g.dtype)
-    return mask * (spread(xp, g, x.shape, axis, keepdims) / xp.sum(mask, axis=axis, keepdims=True))
-
-
-def _bounds_errors(r):
-    return [*dim_errors(r), E(RuntimeError, "to be specified for input.numel", normal(r, 0)),
-            E(IndexError, "to have non-zero size", normal(r, 0, 3), dim=0)]  # fmt: skip
-
-
-def _bounds_samples(r):
-    tie = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
-    return [*reduce()(r), S(tie, dim=1, grad=False), S(tie, grad=False), S(np.array([1.0, np.nan, 3.0]), grad=False), S(normal(r, 2, 0), dim=0),
-            S(np.array([[3, 1]]), dim=1), S(np.array([True, False]))]  # fmt: skip
-
-
-@op(
-    kind="reduction",
-    names="amax",
-    vjp=(share,),
-    formula=r"y = \max_i x_i",
-    derivative=r"\bar x_i = \bar y\,[x_i = y] / \#\{j: x_j = y\}",
-    onnx="ReduceMax",
-    samples=_bounds_samples,
-    errors=_bounds_errors,
-    reference=lambda x, dim=None, keepdim=False: np.max(x, axis=dim, keepdims=keepdim),
-)
-def max(xp, x, *, axis=None, keepdims=False):
-    """The largest value over ``dim`` (an int, a tuple, or None for everything); equal maxima share the gradient evenly.
-
-    Raises:
-        RuntimeError, IndexError: for the largest of no elements.
-
-    >>> import minigrad
-    >>> minigrad.amax(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
-    tensor([5., 7.])
-    """
-    return xp.max(x, axis=axis, keepdims=keepdims)
-
-
-@op(
-    kind="reduction",
-    names="amin",
-    vjp=(share,),
-    formula=r"y = \min_i x_i",
-    derivative=r"\bar x_i = \bar y\,[x_i = y] / \#\{j: x_j = y\}",
-    onnx="ReduceMin",
-    samples=_bounds_samples,
-    errors=_bounds_errors,
-    reference=lambda x, dim=None, keepdim=False: np.min(x, axis=dim, keepdims=keepdim),
-)
-def min(xp, x, *, axis=None, keepdims=False):
-    """The smallest value over ``dim`` (an int, a tuple, or None for everything); equal minima share the gradient evenly.
-
-    Raises:
-        RuntimeError, IndexError: for the smallest of no elements.
-
-    >>> import minigrad
-    >>> minigrad.amin(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
-    tensor([1., 3.])
-    """
-    return xp.min(x, axis=axis, keepdims=keepdims)
-
-
+# ----------------------------------------------------------------------------------------------------------------- log-sum-exp
 def _logsumexp_reference(x, dim=None, keepdim=False):
     from scipy.special import logsumexp
 
@@ -305,15 +285,24 @@ def _logsumexp_reference(x, dim=None, keepdim=False):
     kind="reduction",
     spaces="torch Tensor special",
     promote="float",
-    vjp=(lambda xp, g, y, x, axis, keepdims: spread(xp, g, x.shape, axis, keepdims) * xp.exp(x - spread(xp, y, x.shape, axis, keepdims)),),
+    vjp=(
+        lambda xp, g, y, x, axis, keepdims: (
+            spread(xp, g, x.shape, axis, keepdims) * xp.exp(x - spread(xp, y, x.shape, axis, keepdims))
+        ),
+    ),
     formula=r"y = \ln \sum_i e^{x_i}",
     derivative=r"\bar x_i = \bar y\,e^{x_i - y}",
     onnx="ReduceLogSumExp",
-    samples=lambda r: [*[s for s in reduce()(r) if s.kwargs], S(normal(r, 3, 4) * 400, dim=1), S(normal(r), dim=0),
-                       S(np.array([[-np.inf, -np.inf], [0.0, np.inf]]), dim=1, grad=False), S(normal(r, 2, 0), dim=0)],
+    samples=lambda r: [
+        *[s for s in reduce()(r) if s.kwargs],
+        S(normal(r, 3, 4) * 400, dim=1),
+        S(normal(r), dim=0),
+        S(np.array([[-np.inf, -np.inf], [0.0, np.inf]]), dim=1, grad=False),
+        S(normal(r, 2, 0), dim=0),
+    ],
     errors=dim_errors,
     reference=_logsumexp_reference,
-)  # fmt: skip
+)
 def logsumexp(xp, x, *, axis=None, keepdims=False):
     """``log(sum(exp(input)))`` over ``dim`` without overflow: the largest element is taken out first.
 
@@ -324,7 +313,7 @@ def logsumexp(xp, x, *, axis=None, keepdims=False):
 
     >>> import minigrad
     >>> minigrad.logsumexp(minigrad.tensor([1000.0, 1000.0]), dim=0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     if count(x.shape, axis) == 0:
         return xp.log(xp.sum(x, axis=axis, keepdims=keepdims))
@@ -337,8 +326,17 @@ def logsumexp(xp, x, *, axis=None, keepdims=False):
 # ------------------------------------------------------------------------------------------------------------------ truth
 def _truth_samples(r):
     x = r.random((3, 4)) > 0.6
-    return [S(x), S(x, dim=1), S(x, dim=-2, keepdim=True), S(r.random((2, 3, 2)) > 0.6, dim=(0, 2)), S(np.array(True)), S(x[:0]), S(x[:0], dim=0),
-            S(np.array([0.0, -1.0, np.nan])), S(np.array([1, 0]))]  # fmt: skip
+    return [
+        S(x),
+        S(x, dim=1),
+        S(x, dim=-2, keepdim=True),
+        S(r.random((2, 3, 2)) > 0.6, dim=(0, 2)),
+        S(np.array(True)),
+        S(x[:0]),
+        S(x[:0], dim=0),
+        S(np.array([0.0, -1.0, np.nan])),
+        S(np.array([1, 0])),
+    ]
 
 
 @op(
@@ -375,9 +373,19 @@ def all(xp, x, *, axis=None, keepdims=False):
     return xp.all(x, axis=axis, keepdims=keepdims)
 
 
-@function("count_nonzero", samples=lambda r: [S(r.integers(0, 2, (3, 4))), S(r.integers(0, 2, (3, 4)), dim=1), S(r.integers(0, 2, (2, 3, 2)), dim=(0, -1)),
-                                              S(np.array([0.0, np.nan])), S(np.array(3))],
-          errors=dim_errors, formula=r"y = \#\{i: x_i \ne 0\}", reference=lambda x, dim=None: np.count_nonzero(x, axis=dim))  # fmt: skip
+@function(
+    "count_nonzero",
+    samples=lambda r: [
+        S(r.integers(0, 2, (3, 4))),
+        S(r.integers(0, 2, (3, 4)), dim=1),
+        S(r.integers(0, 2, (2, 3, 2)), dim=(0, -1)),
+        S(np.array([0.0, np.nan])),
+        S(np.array(3)),
+    ],
+    errors=dim_errors,
+    formula=r"y = \#\{i: x_i \ne 0\}",
+    reference=lambda x, dim=None: np.count_nonzero(x, axis=dim),
+)
 def count_nonzero(input, dim=None):
     """How many elements over ``dim`` (an int, a tuple, or None for everything) are other than 0.
 
@@ -386,73 +394,3 @@ def count_nonzero(input, dim=None):
     tensor([1, 2])
     """
     return sum(input != 0, dim)
-
-
-# ----------------------------------------------------------------------------------------------------------------- places
-@op(kind="reduction", names="", formula=r"y = \arg\max_i x_i", onnx="ArgMax", samples=reduce())
-def argmax(xp, x, *, axis=None, keepdims=False):
-    """The index of the first largest element; NaN is the largest."""
-    return xp.argmax(x, axis=axis, keepdims=keepdims)
-
-
-@op(kind="reduction", names="", formula=r"y = \arg\min_i x_i", onnx="ArgMin", samples=reduce())
-def argmin(xp, x, *, axis=None, keepdims=False):
-    """The index of the first smallest element; NaN is the smallest."""
-    return xp.argmin(x, axis=axis, keepdims=keepdims)
-
-
-def _place(name, find, x, dim, keepdim):
-    if x.array.dtype == bool:
-        raise RuntimeError(f'"{name}" not implemented for bool; convert the tensor with .int()')
-    if dim is not None:
-        dim = one_dim(name, dim, x.array.ndim)
-    if x.array.size == 0 and (dim is None or x.array.shape[dim] == 0):
-        raise DimError(str(empty_dim(name, dim)))
-    return find(x, dim, keepdim)
-
-
-def _place_samples(r):
-    tie = np.array([[1.0, 3.0, 3.0, 1.0], [2.0, np.nan, 2.0, np.nan]])
-    return [S(normal(r, 3, 4)), S(normal(r, 3, 4), dim=1), S(normal(r, 3, 4), dim=-2, keepdim=True), S(normal(r, 3, 4), keepdim=True),
-            S(tie), S(tie, dim=1), S(np.array([[3, 9], [9, 1]]), dim=0), S(normal(r)), S(normal(r), dim=0), S(normal(r, 0, 3), dim=1)]  # fmt: skip
-
-
-def _place_errors(r):
-    return [*dim_errors(r), E(IndexError, "to be specified for input.numel", normal(r, 0)), E(IndexError, "non-zero size", normal(r, 0, 3), dim=0),
-            E(TypeError, "must be int", normal(r, 2, 3), dim=(0, 1)), E(RuntimeError, "not implemented for", np.array([True]))]  # fmt: skip
-
-
-@function("argmax", samples=_place_samples, errors=_place_errors, formula=r"y = \arg\max_i x_i",
-          reference=lambda x, dim=None, keepdim=False: np.argmax(x, axis=dim, keepdims=keepdim))  # fmt: skip
-def _argmax(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
-    """The index of the largest element along ``dim``, or in the flattened tensor; the first of several. NaN is the largest.
-
-    Returns:
-        int64 indices.
-
-    Raises:
-        IndexError: where there is no such dimension, or no element to choose.
-
-    >>> import minigrad
-    >>> minigrad.argmax(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
-    tensor([1, 0])
-    """
-    return _place("argmax", argmax, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)
-
-
-@function("argmin", samples=_place_samples, errors=_place_errors, formula=r"y = \arg\min_i x_i",
-          reference=lambda x, dim=None, keepdim=False: np.argmin(x, axis=dim, keepdims=keepdim))  # fmt: skip
-def _argmin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
-    """The index of the smallest element along ``dim``, or in the flattened tensor; the first of several. NaN is the smallest.
-
-    Returns:
-        int64 indices.
-
-    Raises:
-        IndexError: where there is no such dimension, or no element to choose.
-
-    >>> import minigrad
-    >>> minigrad.argmin(minigrad.tensor([[1.0, 5.0], [7.0, 3.0]]), dim=1)
-    tensor([0, 1])
-    """
-    return _place("argmin", argmin, input, dim if axis is None else axis, keepdim if keepdims is None else keepdims)

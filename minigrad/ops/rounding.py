@@ -6,20 +6,39 @@ from ..errors import describe
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .arithmetic import divide
-from .samples import binary, binary_errors, normal, positive, unary
+from .samples import binary, binary_errors, normal, positive, quiet
 
 
 def _no_gradient(xp, g):
     return xp.full_like(g, value=0.0)
 
 
+def _uneven(r, *shape):
+    """Numbers in (-4, 4) that are well away from whole numbers and from halves."""
+    return np.asarray(r.integers(-4, 4, shape) + r.choice([0.2, 0.3, 0.7, 0.8], shape))
+
+
 def _steps(r):
-    return [*unary(-3, 3)(r), S(np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, np.inf, np.nan]), grad=False), S(np.array([3, -4]))]
+    return [
+        S(_uneven(r, 3, 4)),
+        S(_uneven(r)),
+        S(_uneven(r, 2, 0)),
+        S(np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, np.inf, np.nan]), grad=False),
+        S(np.array([3, -4])),
+    ]
 
 
 def _rounding(names, formula, onnx, reference):
-    return op(kind="elementwise", names=names, vjp=(_no_gradient,), formula=formula, derivative=r"\bar x = 0", onnx=onnx,
-              samples=_steps, reference=reference)  # fmt: skip
+    return op(
+        kind="elementwise",
+        names=names,
+        vjp=(_no_gradient,),
+        formula=formula,
+        derivative=r"\bar x = 0",
+        onnx=onnx,
+        samples=_steps,
+        reference=reference,
+    )
 
 
 @_rounding("floor", r"y = \lfloor x \rfloor", "Floor", np.floor)
@@ -61,10 +80,16 @@ def round_(xp, x):
     return xp.round(x)
 
 
-@function("round", spaces="torch Tensor special", inplace=True, formula=r"y = 10^{-d} \lfloor 10^d x \rceil", derivative=r"\bar x = 0",
-          samples=lambda r: [*_steps(r), S(normal(r, 3, 4), decimals=1), S(normal(r, 3, 4) * 100, decimals=-1)],
-          errors=lambda r: [E(RuntimeError, "decimals", np.array([1, 2]), decimals=1)],
-          reference=lambda x, decimals=0: np.round(x, decimals))  # fmt: skip
+@function(
+    "round",
+    spaces="torch Tensor special",
+    inplace=True,
+    formula=r"y = 10^{-d} \lfloor 10^d x \rceil",
+    derivative=r"\bar x = 0",
+    samples=lambda r: [*_steps(r), S(_uneven(r, 3, 4) / 10, decimals=1), S(_uneven(r, 3, 4) * 10, decimals=-1)],
+    errors=lambda r: [E(RuntimeError, "decimals", np.array([1, 2]), decimals=1)],
+    reference=lambda x, decimals=0: np.round(x, decimals),
+)
 def _round(input, *, decimals=0):
     """The nearest whole number, the even one of two that are equally near; or the nearest with ``decimals`` decimals.
 
@@ -84,14 +109,22 @@ def _round(input, *, decimals=0):
     if decimals == 0:
         return round_(input)
     if not input.is_floating_point():
-        raise RuntimeError(f"round: an integer tensor has no decimals, got decimals={decimals} for {describe(input)}; convert it with .float()")
+        raise RuntimeError(
+            f"round: an integer tensor has no decimals, got decimals={decimals} for {describe(input)}; convert it with .float()"
+        )
     scale = 10.0 ** abs(decimals)
     return round_(input * scale) / scale if decimals > 0 else round_(input / scale) * scale
 
 
-@function("frac", samples=lambda r: [*unary(-3, 3)(r), S(np.array([-2.5, 2.0]), grad=False)], inplace=True,
-          errors=lambda r: [E(RuntimeError, "frac", np.array([1, 2]))],
-          formula=r"y = x - \mathrm{trunc}(x)", derivative=r"\bar x = \bar y", reference=lambda x: x - np.trunc(x))  # fmt: skip
+@function(
+    "frac",
+    samples=lambda r: [S(_uneven(r, 3, 4)), S(_uneven(r)), S(np.array([-2.5, 2.0]), grad=False)],
+    inplace=True,
+    errors=lambda r: [E(RuntimeError, "frac", np.array([1, 2]))],
+    formula=r"y = x - \mathrm{trunc}(x)",
+    derivative=r"\bar x = \bar y",
+    reference=lambda x: x - np.trunc(x),
+)
 def frac(input):
     """The fractional part of each element, with its sign. RuntimeError for an integer tensor.
 
@@ -130,7 +163,7 @@ def _division_errors(r):
     derivative=r"\bar a = \bar b = 0",
     samples=_divisions,
     errors=_division_errors,
-    reference=np.floor_divide,
+    reference=quiet(np.floor_divide),
 )
 def floor_divide(xp, a, b):
     """The quotient rounded down, as Python's ``//``.
@@ -157,7 +190,7 @@ def floor_divide(xp, a, b):
     onnx="Mod",
     samples=_divisions,
     errors=_division_errors,
-    reference=np.remainder,
+    reference=quiet(np.remainder),
 )
 def remainder(xp, a, b):
     """What division leaves over, with the sign of ``other``, as Python's ``%``.
@@ -180,7 +213,7 @@ def remainder(xp, a, b):
     onnx="Mod",
     samples=lambda r: [s for s in _divisions(r) if not isinstance(s.args[0], float)],
     errors=_division_errors,
-    reference=np.fmod,
+    reference=quiet(np.fmod),
 )
 def fmod(xp, a, b):
     """What division leaves over, with the sign of ``input``, as C's ``fmod``.
@@ -195,15 +228,31 @@ def fmod(xp, a, b):
     return xp.fmod(a, b)
 
 
-@function("div divide true_divide", samples=lambda r: [
-    *binary(draw_b=positive)(r), S(normal(r, 3, 4), positive(r, 4), rounding_mode="floor", grad=False),
-    S(normal(r, 3, 4), positive(r, 4), rounding_mode="trunc", grad=False),
-    S(np.array([7, -7, 2**62 + 1]), 2, rounding_mode="trunc"), S(np.array([7, -7]), 2.5, rounding_mode="trunc")],
-          errors=lambda r: [E(RuntimeError, "rounding_mode", normal(r, 3), 2.0, rounding_mode="up"), *binary_errors(r)],
-          formula=r"y = a / b", derivative=r"\bar a = \bar y / b, \quad \bar b = -\bar y\,y / b",
-          reference=lambda a, b, rounding_mode=None: a / b if rounding_mode is None else (
-              a // b if rounding_mode == "floor" else np.fix(a / b) if np.result_type(a, b).kind == "f" else (a - np.fmod(a, b)) // b),
-          inplace=True)  # fmt: skip
+@function(
+    "div divide true_divide",
+    samples=lambda r: [
+        *binary(draw_b=positive)(r),
+        S(normal(r, 3, 4), positive(r, 4), rounding_mode="floor", grad=False),
+        S(normal(r, 3, 4), positive(r, 4), rounding_mode="trunc", grad=False),
+        S(np.array([7, -7, 2**62 + 1]), 2, rounding_mode="trunc"),
+        S(np.array([7, -7]), 2.5, rounding_mode="trunc"),
+    ],
+    errors=lambda r: [E(RuntimeError, "rounding_mode", normal(r, 3), 2.0, rounding_mode="up"), *binary_errors(r)],
+    formula=r"y = a / b",
+    derivative=r"\bar a = \bar y / b, \quad \bar b = -\bar y\,y / b",
+    reference=lambda a, b, rounding_mode=None: (
+        a / b
+        if rounding_mode is None
+        else (
+            a // b
+            if rounding_mode == "floor"
+            else np.fix(a / b)
+            if np.result_type(a, b).kind == "f"
+            else (a - np.fmod(a, b)) // b
+        )
+    ),
+    inplace=True,
+)
 def _div(input, other, *, rounding_mode=None):
     """``input / other``, element by element; two integer tensors give floats.
 

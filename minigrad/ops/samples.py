@@ -4,7 +4,7 @@ import numpy as np
 
 from ..op import E, S
 
-__all__ = ["E", "Raw", "S", "binary", "normal", "positive", "reduce", "unary"]
+__all__ = ["E", "Raw", "S", "binary", "normal", "positive", "quiet", "reduce", "unary"]
 
 
 def normal(r, *shape):
@@ -79,3 +79,13 @@ class Raw:
 
     def __repr__(self):
         return f"Raw({self.array!r})"
+
+
+def quiet(reference):
+    """A reference without NumPy's warnings: its samples have NaN, infinities or divisions by 0."""
+
+    def call(*args, **kwargs):
+        with np.errstate(all="ignore"):
+            return reference(*args, **kwargs)
+
+    return call

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..dispatch import apply
 from ..op import E, S, function, op, registry
+from .extremes import from_place
 from .reduction import BACKWARDS, BUT_LAST, one_dim
 from .samples import dim_errors, normal
 
@@ -35,11 +36,23 @@ def reverse_recurrence(xp, a, b, axis):
 
 
 def _scan_samples(r):
-    return [S(normal(r, 5), 0), S(normal(r, 3, 5), 1), S(normal(r, 3, 4, 2), dim=-2), S(normal(r), 0), S(normal(r, 0, 3), 0), S(normal(r, 1), 0)]
+    return [
+        S(normal(r, 5), 0),
+        S(normal(r, 3, 5), 1),
+        S(normal(r, 3, 4, 2), dim=-2),
+        S(normal(r), 0),
+        S(normal(r, 0, 3), 0),
+        S(normal(r, 1), 0),
+    ]
 
 
 def _sums(r):
-    return [*_scan_samples(r), S(np.array([[1, 2], [3, 4]]), 0), S(np.array([True, True]), 0), S(normal(r, 3), 0, dtype=np.dtype("float32"), grad=False)]
+    return [
+        *_scan_samples(r),
+        S(np.array([[1, 2], [3, 4]]), 0),
+        S(np.array([True, True]), 0),
+        S(normal(r, 3), 0, dtype=np.dtype("float32"), grad=False),
+    ]
 
 
 def _cumulative(reference):
@@ -73,8 +86,15 @@ def cumsum(xp, x, *, axis):
     return xp.cumsum(x, axis=axis)
 
 
-@function("cumsum", samples=_sums, errors=lambda r: dim_errors(r), inplace=True, formula=r"y_i = \sum_{j \le i} x_j",
-          derivative=r"\bar x_j = \sum_{i \ge j} \bar y_i", reference=_cumulative(np.cumsum))  # fmt: skip
+@function(
+    "cumsum",
+    samples=_sums,
+    errors=lambda r: dim_errors(r),
+    inplace=True,
+    formula=r"y_i = \sum_{j \le i} x_j",
+    derivative=r"\bar x_j = \sum_{i \ge j} \bar y_i",
+    reference=_cumulative(np.cumsum),
+)
 def _cumsum(input, dim, *, dtype=None):
     """The sum of all elements so far along ``dim``; integers and bools give int64.
 
@@ -117,8 +137,15 @@ def _products(r):
     return [*_sums(r), S(x, 1), S(normal(r, 7), 0)]
 
 
-@function("cumprod", samples=_products, errors=dim_errors, inplace=True, formula=r"y_i = \prod_{j \le i} x_j",
-          derivative=r"\bar x_k = \sum_{i \ge k} \bar y_i \prod_{j \le i, j \ne k} x_j", reference=_cumulative(np.cumprod))  # fmt: skip
+@function(
+    "cumprod",
+    samples=_products,
+    errors=dim_errors,
+    inplace=True,
+    formula=r"y_i = \prod_{j \le i} x_j",
+    derivative=r"\bar x_k = \sum_{i \ge k} \bar y_i \prod_{j \le i, j \ne k} x_j",
+    reference=_cumulative(np.cumprod),
+)
 def _cumprod(input, dim, *, dtype=None):
     """The product of all elements so far along ``dim``; integers and bools give int64.
 
@@ -159,31 +186,33 @@ def logcumsumexp(xp, x, *, axis):
     return xp.logcumsumexp(x, axis=axis)
 
 
-@function("logcumsumexp", samples=lambda r: [*_scan_samples(r), S(normal(r, 5) * 300, 0), S(np.array([-np.inf, 1.0]), 0, grad=False)], errors=dim_errors,
-          formula=r"y_i = \ln \sum_{j \le i} e^{x_j}", derivative=r"\bar x_j = \sum_{i \ge j} \bar y_i\,e^{x_j - y_i}",
-          reference=lambda x, dim: np.logaddexp.accumulate(x, axis=dim) if x.ndim else x)  # fmt: skip
+@function(
+    "logcumsumexp",
+    samples=lambda r: [*_scan_samples(r), S(normal(r, 5) * 300, 0), S(np.array([-np.inf, 1.0]), 0, grad=False)],
+    errors=dim_errors,
+    formula=r"y_i = \ln \sum_{j \le i} e^{x_j}",
+    derivative=r"\bar x_j = \sum_{i \ge j} \bar y_i\,e^{x_j - y_i}",
+    reference=lambda x, dim: np.logaddexp.accumulate(x, axis=dim) if x.ndim else x,
+)
 def _logcumsumexp(input, dim):
     """``log(cumsum(exp(input)))`` along ``dim``, without overflow.
 
     >>> import minigrad
     >>> minigrad.logcumsumexp(minigrad.tensor([1000.0, 1000.0]), dim=0)
-    tensor([1000.0000, 1000.6931])
+    tensor([1000.0000, 1000.6932])
     """
     return _scan("logcumsumexp", input, dim, None)
 
 
 # ------------------------------------------------------------------------------------------------------------------ extremes
-def _from_place(xp, g, y, x_shape, axis):
-    """The gradient goes back to where each value was found."""
-    return xp.scatter_along_axis(g[0], y[1], axis=axis, shape=tuple(x_shape)) if x_shape else g[0]
-
-
 def _running(xp, x, extreme, axis):
     """Values and places: the place moves on at each element that is the extreme so far, and at each NaN."""
     y = extreme(x, axis=axis)
     if not x.ndim:
         return y, xp.full(x, shape=(), value=0, dtype=np.int64)
-    places = xp.reshape(xp.arange(x, n=x.shape[axis]), shape=tuple(x.shape[axis] if i == axis % x.ndim else 1 for i in range(x.ndim)))
+    places = xp.reshape(
+        xp.arange(x, n=x.shape[axis]), shape=tuple(x.shape[axis] if i == axis % x.ndim else 1 for i in range(x.ndim))
+    )
     moves = xp.logical_or(xp.equal(x, y), xp.isnan(x))
     return y, xp.cummax(xp.where(moves, places, xp.zeros_like(places)), axis=axis)
 
@@ -197,7 +226,7 @@ def _extremes(r):
     names="cummax",
     outputs=2,
     returns=("values", "indices"),
-    vjp=(_from_place,),
+    vjp=(lambda xp, g, y, x_shape, axis: from_place(xp, g, y, x_shape, axis, True),),
     formula=r"y_i = \max_{j \le i} x_j",
     derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i",
     samples=lambda r: [S(normal(r, 3, 4), axis=1)],
@@ -211,7 +240,7 @@ def cummax_with_index(xp, x, *, axis):
     names="cummin",
     outputs=2,
     returns=("values", "indices"),
-    vjp=(_from_place,),
+    vjp=(lambda xp, g, y, x_shape, axis: from_place(xp, g, y, x_shape, axis, True),),
     formula=r"y_i = \min_{j \le i} x_j",
     derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i",
     samples=lambda r: [S(normal(r, 3, 4), axis=1)],
@@ -237,8 +266,14 @@ def _running_reference(ufunc):
     return reference
 
 
-@function("cummax", samples=_extremes, errors=dim_errors, formula=r"y_i = \max_{j \le i} x_j",
-          derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i", reference=_running_reference(np.maximum))  # fmt: skip
+@function(
+    "cummax",
+    samples=_extremes,
+    errors=dim_errors,
+    formula=r"y_i = \max_{j \le i} x_j",
+    derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i",
+    reference=_running_reference(np.maximum),
+)
 def cummax(input, dim):
     """The largest element so far along ``dim``, and the index of the last place where it is. NaN is the largest.
 
@@ -252,8 +287,14 @@ def cummax(input, dim):
     return cummax_with_index(input, dim=one_dim("cummax", dim, input.array.ndim))
 
 
-@function("cummin", samples=_extremes, errors=dim_errors, formula=r"y_i = \min_{j \le i} x_j",
-          derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i", reference=_running_reference(np.minimum))  # fmt: skip
+@function(
+    "cummin",
+    samples=_extremes,
+    errors=dim_errors,
+    formula=r"y_i = \min_{j \le i} x_j",
+    derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i",
+    reference=_running_reference(np.minimum),
+)
 def cummin(input, dim):
     """The smallest element so far along ``dim``, and the index of the last place where it is. NaN is the smallest.
 
@@ -268,13 +309,29 @@ def cummin(input, dim):
 
 
 # --------------------------------------------------------------------------------------------------------------- differences
-@function("diff", samples=lambda r: [S(normal(r, 5)), S(normal(r, 3, 5), dim=0), S(normal(r, 3, 5), n=2), S(normal(r, 3, 5), n=0), S(normal(r, 2, 2), n=4),
-                                     S(normal(r, 3, 2), 1, 0, prepend=normal(r, 1, 2), append=normal(r, 2, 2)), S(np.array([True, False, False])),
-                                     S(np.array([1, 4, 9]))],
-          errors=lambda r: [E(RuntimeError, "at least one-dimensional", normal(r)), E(RuntimeError, "order must be", normal(r, 3), n=-1),
-                            E(IndexError, "out of range", normal(r, 3), dim=1)],
-          formula=r"y_i = x_{i+1} - x_i", derivative=r"\bar x_i = \bar y_{i-1} - \bar y_i",
-          reference=lambda x, n=1, dim=-1, **edges: np.diff(x, min(n, x.shape[dim] + sum(e.shape[dim] for e in edges.values())), axis=dim, **edges))  # fmt: skip
+@function(
+    "diff",
+    samples=lambda r: [
+        S(normal(r, 5)),
+        S(normal(r, 3, 5), dim=0),
+        S(normal(r, 3, 5), n=2),
+        S(normal(r, 3, 5), n=0),
+        S(normal(r, 2, 2), n=4),
+        S(normal(r, 3, 2), 1, 0, prepend=normal(r, 1, 2), append=normal(r, 2, 2)),
+        S(np.array([True, False, False])),
+        S(np.array([1, 4, 9])),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "at least one-dimensional", normal(r)),
+        E(RuntimeError, "order must be", normal(r, 3), n=-1),
+        E(IndexError, "out of range", normal(r, 3), dim=1),
+    ],
+    formula=r"y_i = x_{i+1} - x_i",
+    derivative=r"\bar x_i = \bar y_{i-1} - \bar y_i",
+    reference=lambda x, n=1, dim=-1, **edges: np.diff(
+        x, min(n, x.shape[dim] + sum(e.shape[dim] for e in edges.values())), axis=dim, **edges
+    ),
+)
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """Differences of neighbours along ``dim``, ``n`` times over; of bools, whether they differ.
 

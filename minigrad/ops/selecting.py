@@ -68,13 +68,13 @@ def _check_source(name, input, d, index, source):
     if not isinstance(source, Tensor):
         raise TypeError(f"{name}(): argument 'source' must be Tensor, not {describe(source)}")
     if source.array.dtype != input.array.dtype:
-        raise DtypeError(f"{name}(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}; write source.type_as(x)")
+        raise DtypeError(f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type; write source.type_as(x)")
     shape = input.array.shape
     expected = (*shape[:d], index.array.shape[0], *shape[d + 1 :]) if shape else ()
-    if source.array.shape != expected and not (not shape and source.array.size == 1):
-        raise DimError(
-            f"{name}(): source of shape {list(source.array.shape)} does not fit {index.array.shape[0]} indices along dimension {d} of {list(shape)}: "
-            f"Source/destination tensor must have same slice shapes, expected {list(expected)}"
+    if source.array.shape != expected and (shape or source.array.size != 1):
+        raise ShapeError(
+            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension: Source/destination tensor must have same "
+            f"slice shapes. Got self.shape = {list(shape)}, source.shape = {list(source.array.shape)}, {index.array.shape[0]} indices along dimension {d}"
         )
     return source
 
@@ -93,8 +93,8 @@ _ADDED = {
     ],
     "errors": lambda r: [
         E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), normal(r, 1)),
-        E(IndexError, "same slice shapes", normal(r, 3, 2), 0, np.array([0]), normal(r, 1, 3)),
-        E(RuntimeError, "same dtype", normal(r, 3), 0, np.array([0]), np.array([1])),
+        E(RuntimeError, "same slice shapes", normal(r, 3, 2), 0, np.array([0]), normal(r, 1, 3)),
+        E(RuntimeError, "same scalar type", normal(r, 3), 0, np.array([0]), np.array([1])),
     ],
 }
 

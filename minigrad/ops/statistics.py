@@ -96,7 +96,9 @@ def _spread(name, calculate, input, dim, unbiased, keepdim, correction, axis, ke
         raise RuntimeError(f"{name}: give either unbiased or correction, not both")
     correction = int(unbiased) if unbiased is not None else 1 if correction is None else correction
     if not input.is_floating_point():
-        raise RuntimeError(f"{name}: std and var only support floating point and complex dtypes, got {describe(input)}; convert it with .float()")
+        raise RuntimeError(
+            f"{name}: std and var only support floating point and complex dtypes, got {describe(input)}; convert it with .float()"
+        )
     params = {
         "axis": tuple(dim) or None if isinstance(dim, list | tuple) else dim,
         "keepdims": bool(keepdim if keepdims is None else keepdims),
@@ -107,8 +109,14 @@ def _spread(name, calculate, input, dim, unbiased, keepdim, correction, axis, ke
     return calculate(input, **params)
 
 
-@function("var", samples=_spread_samples, errors=_spread_errors, formula=r"y = \frac{1}{n - c} \sum_i (x_i - \bar x)^2",
-          derivative=r"\bar x_i = \bar y\,\frac{2 (x_i - \bar x)}{n - c}", reference=_spread_reference(np.var))  # fmt: skip
+@function(
+    "var",
+    samples=_spread_samples,
+    errors=_spread_errors,
+    formula=r"y = \frac{1}{n - c} \sum_i (x_i - \bar x)^2",
+    derivative=r"\bar x_i = \bar y\,\frac{2 (x_i - \bar x)}{n - c}",
+    reference=_spread_reference(np.var),
+)
 def _var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """The variance over ``dim`` (an int, a tuple, or None for everything); NaN of a single element.
 
@@ -129,8 +137,14 @@ def _var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis
     return _spread("var", var, input, dim, unbiased, keepdim, correction, axis, keepdims)
 
 
-@function("std", samples=_spread_samples, errors=_spread_errors, formula=r"y = \sqrt{\frac{1}{n - c} \sum_i (x_i - \bar x)^2}",
-          derivative=r"\bar x_i = \bar y\,\frac{x_i - \bar x}{(n - c)\,y}", reference=_spread_reference(np.std))  # fmt: skip
+@function(
+    "std",
+    samples=_spread_samples,
+    errors=_spread_errors,
+    formula=r"y = \sqrt{\frac{1}{n - c} \sum_i (x_i - \bar x)^2}",
+    derivative=r"\bar x_i = \bar y\,\frac{x_i - \bar x}{(n - c)\,y}",
+    reference=_spread_reference(np.std),
+)
 def _std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """The standard deviation over ``dim``: the root of :func:`minigrad.var`. Its gradient is 0 where all elements are equal.
 
@@ -161,8 +175,15 @@ def _with_mean(reference):
     return call
 
 
-@function("var_mean", spaces="torch", samples=_spread_samples, errors=_spread_errors,
-          formula=r"y = (\mathrm{var}(x), \bar x)", derivative=r"\text{the sum of both}", reference=_with_mean(np.var))  # fmt: skip
+@function(
+    "var_mean",
+    spaces="torch",
+    samples=_spread_samples,
+    errors=_spread_errors,
+    formula=r"y = (\mathrm{var}(x), \bar x)",
+    derivative=r"\text{the sum of both}",
+    reference=_with_mean(np.var),
+)
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """The variance and the mean over ``dim``, as a pair. See :func:`minigrad.var`.
 
@@ -174,8 +195,15 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, 
     return first, mean(input, None if isinstance(dim, bool) else dim, keepdim, axis=axis, keepdims=keepdims)
 
 
-@function("std_mean", spaces="torch", samples=_spread_samples, errors=_spread_errors,
-          formula=r"y = (\mathrm{std}(x), \bar x)", derivative=r"\text{the sum of both}", reference=_with_mean(np.std))  # fmt: skip
+@function(
+    "std_mean",
+    spaces="torch",
+    samples=_spread_samples,
+    errors=_spread_errors,
+    formula=r"y = (\mathrm{std}(x), \bar x)",
+    derivative=r"\text{the sum of both}",
+    reference=_with_mean(np.std),
+)
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """The standard deviation and the mean over ``dim``, as a pair. See :func:`minigrad.std`.
 
@@ -236,11 +264,15 @@ def p_norm(xp, x, *, p, axis, keepdims):
 
 def _vector(name, x, p, dim, keepdim, dtype):
     if not x.is_floating_point():
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {describe(x)}; convert it with .float()")
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {describe(x)}; convert it with .float()"
+        )
     if isinstance(dim, list | tuple):
         dim = tuple(dim) or None
     if count(x.array.shape, dim) == 0 and x.array.ndim and (p < 0 or p == math.inf):
-        raise RuntimeError(f"{name} cannot compute the {p} norm on an empty tensor because the operation does not have an identity")
+        raise RuntimeError(
+            f"{name} cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
+        )
     out = x.dtype if dtype is None else dtype
     work = x.float() if dtype is None and is_half(x.array) else x.to(out)
     return p_norm(work, p=float(p), axis=dim, keepdims=bool(keepdim)).to(out)
@@ -271,9 +303,24 @@ def _matrix(name, x, kind, dim, keepdim, dtype):
 def _norm_samples(r):
     x = normal(r, 3, 4)
     zeros = np.array([[0.0, 0.0], [3.0, 0.0]])
-    return [S(x), S(x, "fro", dim=1), S(x, 1), S(x, 2, 1, True), S(x, 3, dim=0), S(x, 1.5, dim=(0, 1)), S(x, 0.5, dim=-1), S(x, 0, grad=False),
-            S(x, math.inf, dim=1), S(x, -math.inf), S(zeros, 2, dim=1, grad=False), S(zeros, 1.5, dim=1, grad=False), S(zeros, 0.5, dim=1, grad=False),
-            S(x, dtype=np.dtype("float32"), grad=False), S(normal(r)), S(normal(r, 0))]  # fmt: skip
+    return [
+        S(x),
+        S(x, "fro", dim=1),
+        S(x, 1),
+        S(x, 2, 1, True),
+        S(x, 3, dim=0),
+        S(x, 1.5, dim=(0, 1)),
+        S(x, 0.5, dim=-1),
+        S(x, 0, grad=False),
+        S(x, math.inf, dim=1),
+        S(x, -math.inf),
+        S(zeros, 2, dim=1, grad=False),
+        S(zeros, 1.5, dim=1, grad=False),
+        S(zeros, 0.5, dim=1, grad=False),
+        S(x, dtype=np.dtype("float32"), grad=False),
+        S(normal(r)),
+        S(normal(r, 0)),
+    ]
 
 
 def _p_norm_reference(x, p="fro", dim=None, keepdim=False, dtype=None):
@@ -290,8 +337,14 @@ def _norm_errors(r):
     return [*dim_errors(r), E(RuntimeError, "Expected a floating point", np.array([1, 2]))]
 
 
-@function("norm", samples=_norm_samples, errors=_norm_errors, formula=r"y = \left(\sum_i |x_i|^p\right)^{1/p}",
-          derivative=r"\bar x_i = \bar y\,\mathrm{sign}(x_i) (|x_i| / y)^{p-1}", reference=_p_norm_reference)  # fmt: skip
+@function(
+    "norm",
+    samples=_norm_samples,
+    errors=_norm_errors,
+    formula=r"y = \left(\sum_i |x_i|^p\right)^{1/p}",
+    derivative=r"\bar x_i = \bar y\,\mathrm{sign}(x_i) (|x_i| / y)^{p-1}",
+    reference=_p_norm_reference,
+)
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over ``dim`` (an int, a tuple, or None for everything).
 
@@ -314,10 +367,15 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     return _vector("norm", input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype)
 
 
-@function("vector_norm", spaces="linalg", samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), 3.5, dim=1), S(normal(r, 3, 4), ord=math.inf, dim=0, keepdim=True)],
-          errors=lambda r: [*_norm_errors(r), E(RuntimeError, "empty tensor", normal(r, 0), math.inf)], formula=r"y = \left(\sum_i |x_i|^p\right)^{1/p}",
-          derivative=r"\bar x_i = \bar y\,\mathrm{sign}(x_i) (|x_i| / y)^{p-1}",
-          reference=lambda x, ord=2, dim=None, keepdim=False: _p_norm_reference(x, ord, dim, keepdim))  # fmt: skip
+@function(
+    "vector_norm",
+    spaces="linalg",
+    samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), 3.5, dim=1), S(normal(r, 3, 4), ord=math.inf, dim=0, keepdim=True)],
+    errors=lambda r: [*_norm_errors(r), E(RuntimeError, "empty tensor", normal(r, 0), math.inf)],
+    formula=r"y = \left(\sum_i |x_i|^p\right)^{1/p}",
+    derivative=r"\bar x_i = \bar y\,\mathrm{sign}(x_i) (|x_i| / y)^{p-1}",
+    reference=lambda x, ord=2, dim=None, keepdim=False: _p_norm_reference(x, ord, dim, keepdim),
+)
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """The norm of vectors: the ``ord``-norm over ``dim``, or of all elements. See :func:`minigrad.norm`.
 
@@ -330,18 +388,33 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
 
 def _matrix_samples(r):
     x = normal(r, 2, 3, 4)
-    return [S(x), *[S(x, o) for o in ("nuc", 1, -1, 2, -2, math.inf, -math.inf)], S(x, 1, dim=(0, 2), keepdim=True), S(x, math.inf, (2, 0)),
-            S(x, "nuc", dim=(1, 0), keepdim=True)]  # fmt: skip
+    return [
+        S(x),
+        *[S(x, o) for o in ("nuc", 1, -1, 2, -2, math.inf, -math.inf)],
+        S(x, 1, dim=(0, 2), keepdim=True),
+        S(x, math.inf, (2, 0)),
+        S(x, "nuc", dim=(1, 0), keepdim=True),
+    ]
 
 
 def _matrix_reference(x, ord="fro", dim=(-2, -1), keepdim=False):
     return np.linalg.norm(x, ord, axis=dim, keepdims=keepdim)
 
 
-@function("matrix_norm", spaces="linalg", samples=_matrix_samples, reference=_matrix_reference, formula=r"y = \|X\|", derivative=r"\text{by its parts}",
-          errors=lambda r: [E(RuntimeError, "not supported", normal(r, 2, 2), 3), E(RuntimeError, "2-tuple", normal(r, 2))])  # fmt: skip
+@function(
+    "matrix_norm",
+    spaces="linalg",
+    samples=_matrix_samples,
+    reference=_matrix_reference,
+    formula=r"y = \|X\|",
+    derivative=r"\text{by its parts}",
+    errors=lambda r: [E(RuntimeError, "not supported", normal(r, 2, 2), 3), E(RuntimeError, "2-tuple", normal(r, 2))],
+)
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
-    """The norm of matrices: ``"fro"``, ``"nuc"``, 1 and inf (largest sum of a column, a row), 2 (largest singular value), and -1, -inf, -2.
+    """The norm of matrices.
+
+    ``"fro"`` and ``"nuc"``; 1 and inf: the largest sum of a column, of a row; 2: the largest singular value; and the
+    smallest for -1, -inf, -2.
 
     >>> import minigrad
     >>> minigrad.linalg.matrix_norm(minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
@@ -352,15 +425,32 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
 
 def _either_samples(r):
     x = normal(r, 3, 4)
-    return [S(x), S(x, "fro"), S(x, 1), S(x, 1, dim=1), S(x, dim=0, keepdim=True), S(x[0], 3), S(normal(r, 2, 3, 4)), S(x, math.inf, (1, 0)),
-            S(x, None, (0, 1))]  # fmt: skip
+    return [
+        S(x),
+        S(x, "fro"),
+        S(x, 1),
+        S(x, 1, dim=1),
+        S(x, dim=0, keepdim=True),
+        S(x[0], 3),
+        S(normal(r, 2, 3, 4)),
+        S(x, math.inf, (1, 0)),
+        S(x, None, (0, 1)),
+    ]
 
 
-@function("norm", spaces="linalg", samples=_either_samples, formula=r"y = \|x\|", derivative=r"\text{by its parts}",
-          errors=lambda r: [E(RuntimeError, "must be 1-D or 2-D", normal(r, 2, 2, 2), 1)],
-          reference=lambda A, ord=None, dim=None, keepdim=False: np.linalg.norm(A.reshape(-1) if ord is None and dim is None else A, ord, dim, keepdim))  # fmt: skip
+@function(
+    "norm",
+    spaces="linalg",
+    samples=_either_samples,
+    formula=r"y = \|x\|",
+    derivative=r"\text{by its parts}",
+    errors=lambda r: [E(RuntimeError, "must be 1-D or 2-D", normal(r, 2, 2, 2), 1)],
+    reference=lambda A, ord=None, dim=None, keepdim=False: np.linalg.norm(
+        A.reshape(-1) if ord is None and dim is None else A, ord, dim, keepdim
+    ),
+)
 def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
-    """A vector norm or a matrix norm: of vectors where ``dim`` is an int or ``A`` is 1-D, of matrices where there are two dimensions.
+    """A vector norm where ``dim`` is an int or ``A`` is 1-D, a matrix norm where there are two dimensions.
 
     Without ``ord``: the 2-norm of all elements over ``dim``.
 
@@ -372,17 +462,23 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
         return _vector("linalg.norm", A, 2, dim, keepdim, dtype)
     if dim is None:
         if A.array.ndim not in (1, 2):
-            raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1-D or 2-D. Got {A.array.ndim}-D")
+            raise RuntimeError(
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1-D or 2-D. Got {A.array.ndim}-D"
+            )
         dim = tuple(range(A.array.ndim))
     if isinstance(dim, list | tuple) and len(dim) == 2:
         return _matrix("linalg.norm", A, ord, dim, keepdim, dtype)
     return _vector("linalg.norm", A, ord, dim, keepdim, dtype)
 
 
-@function("dist", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4)), S(normal(r, 3), normal(r, 3), 1)], formula=r"y = \|a - b\|_p",
-          derivative=r"\bar a = -\bar b = \bar y\,\mathrm{sign}(a - b) (|a - b| / y)^{p-1}", errors=lambda r: [
-              E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))],
-          reference=lambda a, b, p=2: np.linalg.norm((a - b).reshape(-1), p))  # fmt: skip
+@function(
+    "dist",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 4)), S(normal(r, 3), normal(r, 3), 1)],
+    formula=r"y = \|a - b\|_p",
+    derivative=r"\bar a = -\bar b = \bar y\,\mathrm{sign}(a - b) (|a - b| / y)^{p-1}",
+    errors=lambda r: [E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))],
+    reference=lambda a, b, p=2: np.linalg.norm((a - b).reshape(-1), p),
+)
 def dist(input, other, p=2):
     """The p-norm of the difference of two tensors.
 

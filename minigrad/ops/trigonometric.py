@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..op import S, function, op
-from .samples import binary_errors, normal, positive, unary
+from .samples import binary_errors, normal, positive, quiet, unary
 
 
 @op(
@@ -77,7 +77,7 @@ def tan(xp, x):
     derivative=r"\bar x = \bar y / \sqrt{1 - x^2}",
     onnx="Asin",
     samples=lambda r: [*unary(-0.9, 0.9)(r), S(np.array([-1.0, 1.0, 2.0]), grad=False)],
-    reference=np.arcsin,
+    reference=quiet(np.arcsin),
 )
 def asin(xp, x):
     """The angle in [-pi/2, pi/2] whose sine is the element; NaN outside [-1, 1].
@@ -98,7 +98,7 @@ def asin(xp, x):
     derivative=r"\bar x = -\bar y / \sqrt{1 - x^2}",
     onnx="Acos",
     samples=lambda r: [*unary(-0.9, 0.9)(r), S(np.array([-1.0, 1.0, 2.0]), grad=False)],
-    reference=np.arccos,
+    reference=quiet(np.arccos),
 )
 def acos(xp, x):
     """The angle in [0, pi] whose cosine is the element; NaN outside [-1, 1].
@@ -141,7 +141,7 @@ def atan(xp, x):
     samples=lambda r: [
         S(normal(r, 3, 4), normal(r, 4)),
         S(normal(r, 3, 1), normal(r)),
-        S(np.array([0.0, 1.0, 0.0, -1.0]), np.array([-1.0, 0.0, 1.0, 0.0])),
+        S(np.array([0.0, 1.0, 0.0, -1.0]), np.array([-1.0, 0.0, 1.0, 0.0]), grad=False),
     ],
     errors=binary_errors,
     reference=np.arctan2,
@@ -246,8 +246,13 @@ def asinh(xp, x):
     formula=r"y = \mathrm{arcosh}\,x",
     derivative=r"\bar x = \bar y / \sqrt{x^2 - 1}",
     onnx="Acosh",
-    samples=lambda r: [S(1 + positive(r, 3, 4)), S(np.asarray(1 + positive(r))), S(1 + positive(r, 0)), S(np.array([0.5, 1.0]), grad=False)],
-    reference=np.arccosh,
+    samples=lambda r: [
+        S(1 + positive(r, 3, 4)),
+        S(np.asarray(1 + positive(r))),
+        S(1 + positive(r, 0)),
+        S(np.array([0.5, 1.0]), grad=False),
+    ],
+    reference=quiet(np.arccosh),
 )
 def acosh(xp, x):
     """The inverse of the hyperbolic cosine; NaN below 1.
@@ -268,7 +273,7 @@ def acosh(xp, x):
     derivative=r"\bar x = \bar y / (1 - x^2)",
     onnx="Atanh",
     samples=lambda r: [*unary(-0.9, 0.9)(r), S(np.array([-1.0, 1.0, 2.0]), grad=False)],
-    reference=np.arctanh,
+    reference=quiet(np.arctanh),
 )
 def atanh(xp, x):
     """The inverse of the hyperbolic tangent: infinite at -1 and 1, NaN outside.
@@ -313,8 +318,14 @@ def _scaled(name, factor, reference, formula):
     >>> minigrad.{name}(minigrad.tensor([0.0]))
     tensor([0.])
     """
-    return function(name, samples=unary(), reference=reference, formula=formula, inplace=True,
-                    derivative=formula.replace("y", r"\bar x").replace(" x", r" \bar y"))(call)  # fmt: skip
+    return function(
+        name,
+        samples=unary(),
+        reference=reference,
+        formula=formula,
+        inplace=True,
+        derivative=formula.replace("y", r"\bar x").replace(" x", r" \bar y"),
+    )(call)
 
 
 deg2rad = _scaled("deg2rad", math.pi / 180, np.deg2rad, r"y = \frac{\pi}{180} x")

@@ -127,35 +127,56 @@ def _scatter_add(g, indices, dx):
 
 @jit
 def _sum_of_windows(planes, kernel_size, stride, padding, scales, y):
+    """Sums the rows of a window first: that is a vector addition, whatever the stride."""
     _, height, width = planes.shape
+    firsts, counts = _clips(y.shape[2], stride[1], padding[1], kernel_size[1], width)
+    line = np.empty(width, planes.dtype)
     for q in range(y.shape[0]):
         for i in range(y.shape[1]):
             first_row, rows = _clip(i * stride[0] - padding[0], kernel_size[0], 1, height)
-            for j in range(y.shape[2]):
-                first, columns = _clip(j * stride[1] - padding[1], kernel_size[1], 1, width)
-                total = y.dtype.type(0)
-                for a in range(rows):
-                    row = planes[q, first_row + a, first:]
-                    for b in range(columns):
-                        total += row[b]
-                y[q, i, j] = total * scales[i, j]
+            line[:] = 0
+            for a in range(rows):
+                row = planes[q, first_row + a]
+                for j in range(width):
+                    line[j] += row[j]
+            result, scale = y[q, i], scales[i]
+            for j in range(result.size):
+                window = line[firsts[j] :]
+                total = line.dtype.type(0)
+                for b in range(counts[j]):
+                    total += window[b]
+                result[j] = total * scale[j]
 
 
 @jit
 def _spread_over_windows(g, kernel_size, stride, padding, scales, planes):
-    """planes (Q, H, W) = each gradient, shared out over its window."""
+    """planes (Q, H, W) = each gradient, shared out over its window: along a row first, then to all its rows."""
     _, height, width = planes.shape
+    firsts, counts = _clips(g.shape[2], stride[1], padding[1], kernel_size[1], width)
+    line = np.empty(width, planes.dtype)
     for q in range(g.shape[0]):
         planes[q] = 0
         for i in range(g.shape[1]):
             first_row, rows = _clip(i * stride[0] - padding[0], kernel_size[0], 1, height)
-            for j in range(g.shape[2]):
-                first, columns = _clip(j * stride[1] - padding[1], kernel_size[1], 1, width)
-                share = g[q, i, j] * scales[i, j]
-                for a in range(rows):
-                    row = planes[q, first_row + a, first:]
-                    for b in range(columns):
-                        row[b] += share
+            gradient, scale = g[q, i], scales[i]
+            line[:] = 0
+            for j in range(gradient.size):
+                window, share = line[firsts[j] :], gradient[j] * scale[j]
+                for b in range(counts[j]):
+                    window[b] += share
+            for a in range(rows):
+                row = planes[q, first_row + a]
+                for j in range(width):
+                    row[j] += line[j]
+
+
+@jit
+def _clips(outputs, stride, padding, taps, size):
+    """_clip for each output along an axis."""
+    firsts, counts = np.empty(outputs, np.int64), np.empty(outputs, np.int64)
+    for j in range(outputs):
+        firsts[j], counts[j] = _clip(j * stride - padding, taps, 1, size)
+    return firsts, counts
 
 
 @jit(inline=True)

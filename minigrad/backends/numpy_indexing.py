@@ -1,0 +1,98 @@
+"""Reading, adding and choosing by index on NumPy, where its own way is slow: ``np.add.at`` is quick in one dimension only."""
+
+import math
+
+import numpy as np
+
+from ..errors import BoundsError
+from .words import Words
+
+_FULL = ("slice", None, None, None)
+
+
+class IndexingWords(Words):
+    """What the NumPy backend does its own way about views and indices."""
+
+    def diagonal(self, x, *, offset=0):
+        out = np.diagonal(x, offset, -2, -1)
+        out.flags.writeable = x.flags.writeable  # NumPy makes it read-only
+        return out
+
+    def expand(self, x, *, shape):
+        """A view that can be written where nothing is stretched; np.broadcast_to gives read-only ones, in 4 us."""
+        strides = [0] * (len(shape) - x.ndim)
+        for m, n, step in zip(x.shape, shape[len(strides) :], x.strides):
+            if m != n and m != 1:
+                raise ValueError(f"an array of shape {x.shape} does not expand to {shape}")
+            strides.append(step if m == n else 0)
+        if x.flags.c_contiguous and x.size:
+            return np.ndarray(shape, x.dtype, x, 0, strides)
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+    def check_bounds(self, index, *, low, high, name):
+        if index.size and (index.min() < low or index.max() >= high):
+            worst = index.min() if index.min() < low else index.max()
+            raise BoundsError(f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])")
+
+    def getitem(self, x, *indices, key):
+        if len(indices) == 1 and key[-1] == "?" and indices[0].dtype.kind == "i" and x.flags.c_contiguous and _leading(key) == 1:
+            return np.take(x, indices[0], axis=len(key) - 1)
+        return super().getitem(x, *indices, key=key)
+
+    def ungetitem(self, v, *indices, key, shape):
+        """Rows added at the index tensors; the dimensions in front of them are moved behind."""
+        count = _leading(key)
+        if not indices or not count or any(i.dtype.kind == "b" for i in indices):
+            return self._masked(v, indices, key, shape) if len(indices) == 1 else super().ungetitem(v, *indices, key=key, shape=shape)
+        front = len(key) - count
+        sizes = shape[front : front + count]
+        places, step = 0, 1
+        for i, n in zip(indices[::-1], sizes[::-1]):
+            places = places + np.where(i < 0, i + n, i) * step
+            if i.size and (i.max() >= n or i.min() < -n):
+                raise IndexError(f"index {i.max() if i.max() >= n else i.min()} is out of bounds for axis {front + count - 1} with size {n}")
+            step *= n
+        width = math.prod(shape[:front]) * math.prod(shape[front + count :])
+        moved = np.moveaxis(v, range(front), range(places.ndim, places.ndim + front)) if front else v
+        rows = self.index_add_rows(moved.reshape(places.size, width), places.reshape(-1), rows=step)
+        out = rows.reshape(*sizes, *shape[:front], *shape[front + count :])
+        return np.moveaxis(out, range(count, count + front), range(front)) if front else out
+
+    def _masked(self, v, indices, key, shape):
+        if indices[0].dtype.kind != "b":
+            return super().ungetitem(v, *indices, key=key, shape=shape)
+        return self.index_put(np.zeros(shape, v.dtype), v, *indices, key=key)  # a mask names no element twice
+
+    def add_rows(self, g, index, *, rows):
+        width = g.shape[1]
+        out = np.zeros(rows * width, g.dtype)
+        where = index if width == 1 else (index[:, None] * width + np.arange(width)).reshape(-1)
+        np.add.at(out, where, g.reshape(-1))
+        return out.reshape(rows, width)
+
+    def scatter_along_axis(self, v, indices, *, axis, shape):
+        axis %= len(shape)
+        step, where = 1, 0
+        for d in range(len(shape) - 1, -1, -1):
+            line = indices if d == axis else np.arange(indices.shape[d]).reshape([-1 if i == d else 1 for i in range(len(shape))])
+            where, step = where + line * step, step * shape[d]
+        out = np.zeros(step, v.dtype)
+        np.add.at(out, where.reshape(-1), v.reshape(-1))
+        return out.reshape(shape)
+
+    def top_places(self, x, *, k, axis, largest):
+        n = x.shape[axis]
+        if n < 64 or 4 * k > n:
+            return super().top_places(x, k=k, axis=axis, largest=largest)
+        front = (slice(None),) * axis
+        keys = x.astype(np.float32) if x.dtype.kind == "V" else x
+        near = np.argpartition(keys, n - k if largest else k - 1, axis=axis)[(*front, slice(n - k, n) if largest else slice(0, k))]
+        near = np.sort(near, axis=axis)  # equal values in the order of their places
+        order = self.argsort(np.take_along_axis(keys, near, axis), axis=axis, descending=largest)
+        return np.take_along_axis(near, order, axis)
+
+
+def _leading(key):
+    """How many index tensors a key ends in that has nothing else but full slices in front of them; 0 for other keys."""
+    count = key.count("?")
+    return count if count and key[len(key) - count :] == ("?",) * count and key[: len(key) - count] == (_FULL,) * (len(key) - count) else 0
