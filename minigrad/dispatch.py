@@ -42,7 +42,48 @@ def leave_special_mode():
 
 # ------------------------------------------------------------------------------------------------------ the general way
 def apply(op, args, params):
-    """Run ``op`` on Tensors and numbers, and record it where a gradient is needed."""
+    """Run ``op`` on Tensors and numbers, and record it where a gradient is needed.
+
+    First the ordinary case: Tensors of one dtype (or None) for an op whose implementation has been found before. Whatever
+    is not that, and whatever fails, goes through ``_apply``.
+    """
+    arrays, nodes, dtype, ordinary = [], [], None, op.several_ready
+    for a in args:
+        if isinstance(a, Tensor):
+            x = a.array
+            if dtype is None:
+                dtype, array_type = x.dtype, x.__class__
+            elif x.dtype is not dtype:
+                ordinary = ordinary and not op.promote
+            arrays.append(x)
+            nodes.append(a.node)
+        elif a is None:
+            arrays.append(None)
+            nodes.append(None)
+        else:
+            ordinary = False
+    if not ordinary or dtype is None or dtype.itemsize == 2 or op.promote == "float" and dtype.kind != "f":
+        return _apply(op, args, params)
+    f = op.table.get(array_type)
+    if f is None:
+        return _apply(op, args, params)
+    try:
+        out = f(*arrays, **params)
+    except Exception:
+        return _apply(op, args, params)  # it fails there too, and says why
+    if out.__class__ is not array_type:
+        out = backends.of(arrays[0]).asarray(out)
+    t = new(Tensor)
+    t.array = out
+    t.node = None
+    if recording():
+        mask = tuple([n is not None for n in nodes])
+        if op.runs_rules(mask) and out.dtype.kind not in "biu":
+            t.node = Node(op, tuple(nodes), op.save(mask, out, arrays), params, serial(), out.shape)
+    return t
+
+
+def _apply(op, args, params):
     args = _checked(op, args)
     for name, value in params.items():
         if value.__class__ is list:
@@ -63,7 +104,7 @@ def apply(op, args, params):
     except Exception as error:
         raise explain(op, error, args, params) from error
     nodes = tuple([a.node if isinstance(a, Tensor) else None for a in args])
-    record = recording() and op.differentiable and _any_rule(op, nodes)
+    record = recording() and op.runs_rules(tuple([n is not None for n in nodes]))
     if op.outputs > 1:
         return _several(op, xp, out, nodes if record else None, arrays, params, residual)
     if out.__class__ not in backends.by_type:  # a NumPy scalar
@@ -77,6 +118,8 @@ def apply(op, args, params):
         make_view(t, args[0], op, params)
     if not _special_modes[0] and kernels.enabled():
         op.table.setdefault(first.__class__, getattr(xp, op.name))
+        pair = kernels.table(xp.name).get(op.name)
+        op.several_ready = op.kind not in _EXACT_KINDS and not (pair and pair.backward)
     return t
 
 
@@ -122,13 +165,6 @@ def _attach(node, residual):
     settings = anomaly.get()
     if settings is not None:
         node.extra = {**(node.extra or {}), "anomaly": settings.where()}
-
-
-def _any_rule(op, nodes):
-    for i, n in enumerate(nodes):
-        if n is not None and op.rule(i) is not None:
-            return True
-    return False
 
 
 def _checked(op, args):
@@ -195,11 +231,16 @@ def make_view(t, parent, op, params):
 
 
 # -------------------------------------------------------------------------------------------------------- quick paths
+def _quick_dtypes(op):
+    """The dtypes, by NumPy's letters, that need neither promotion nor another precision: no float16, no bfloat16."""
+    return "fd" if op.promote == "float" else "fd?bhilqBHILQFD"
+
+
 def unary(op):
     """The quick path of ``y = f(x)``."""
     get = op.table.get
     rule = op.rules[0] if op.rules else None
-    layout, floats_only = op.layout, op.promote == "float"
+    layout, quick = op.layout, _quick_dtypes(op)
     keep_y, keep_x = layout == ("y",), layout == ("x",)
     save = op.save
 
@@ -209,7 +250,7 @@ def unary(op):
             f = get(a.__class__)
         except AttributeError:
             f = None
-        if f is None or floats_only and a.dtype.kind != "f":
+        if f is None or a.dtype.char not in quick:
             return apply(op, (input,), {})
         try:
             out = f(a)
@@ -245,7 +286,7 @@ def unary_backward(op):
 def binary(op):
     """The quick path of ``y = f(a, b)`` on two tensors of one dtype, or a float tensor and a Python number."""
     get = op.table.get
-    floats_only, save, differentiable = op.promote == "float", op.save, op.differentiable
+    quick, save, differentiable = _quick_dtypes(op), op.save, op.differentiable
     fixed = op.layout[:1] == ("y",) and len(op.layout) == 3
     flags = [op.keep(mask) if fixed else (False,) * 3 for mask in ((True, True), (True, False), (False, True))]
     (both_y, both_a, both_b), (left_y, left_a, left_b), (right_y, right_a, right_b) = flags
@@ -260,9 +301,9 @@ def binary(op):
             return apply(op, (input, other), {})
         if isinstance(other, Tensor):
             b, k = other.array, other.node
-            if a.dtype is not b.dtype or floats_only and a.dtype.kind != "f":
+            if a.dtype is not b.dtype or a.dtype.char not in quick:
                 return apply(op, (input, other), {})
-        elif (other.__class__ is float or other.__class__ is int) and a.dtype.kind == "f":
+        elif (other.__class__ is float or other.__class__ is int) and a.dtype.char in "fd":
             b, k = other, None
         else:
             return apply(op, (input, other), {})
@@ -314,10 +355,30 @@ def binary_backward(op):
     return backward
 
 
+def several_backward(op):
+    """The raw backward of an operation with any fixed number of inputs."""
+    if any(r is not None and r.joint for r in op.rules):
+        return None
+    rules = tuple(None if r is None else r.bound() for r in op.rules)
+    broadcasts = op.broadcasts
+
+    def backward(xp, n, g, grads):
+        saved, params = n.saved, n.params
+        for p, rule in zip(n.parents, rules):
+            if p is not None and rule is not None:
+                d = rule(xp, g, saved, params)
+                if broadcasts and d.shape != p.shape:
+                    d = unbroadcast(d, p.shape)
+                old = grads.get(p)
+                grads[p] = d if old is None else old + d
+
+    return backward
+
+
 def reduction(op):
     """The quick path of a reduction over ``dim`` (None: all dimensions)."""
     get = op.table.get
-    floats_only, save = op.promote == "float", op.save
+    quick, save = _quick_dtypes(op), op.save
     differentiable, shape_only = op.differentiable, op.layout == ("x_shape",)
     everything = {"axis": None, "keepdims": False}
 
@@ -325,15 +386,16 @@ def reduction(op):
         params = everything
         if dim is not None or keepdim or axis is not None or keepdims is not None or dtype is not None:
             input, params = _reduction_params(input, dim, keepdim, dtype, axis, keepdims)
+            dim, keepdim = params["axis"], params["keepdims"]
         try:
             a = input.array
             f = get(a.__class__)
         except AttributeError:
             f = None
-        if f is None or floats_only and a.dtype.kind != "f":
+        if f is None or a.dtype.char not in quick:
             return apply(op, (input,), params)
         try:
-            out = f(a, **params)
+            out = f(a, axis=dim, keepdims=keepdim)
         except Exception as error:
             raise explain(op, error, (input,), params) from error
         if out.__class__ is not a.__class__:
@@ -410,6 +472,8 @@ def public(op, body, names):
             op.backward = binary_backward(op)
     elif plain and op.differentiable and len(op.arrays) == 1:
         op.backward = unary_backward(op)
+    if op.backward is None and op.differentiable and op.outputs == 1 and not op.variadic:
+        op.backward = several_backward(op)
     call.__name__ = call.__qualname__ = op.public_name or op.name
     call.__doc__ = body.__doc__
     call.__module__ = "minigrad"
@@ -464,7 +528,8 @@ def in_place(call, name):
     def method(self, *args, **kwargs):
         from .views import write
 
-        return write(self, call(self, *args, **kwargs))
+        since = serial()
+        return write(self, call(self, *args, **kwargs), since)
 
     method.__name__ = method.__qualname__ = name + "_"
     method.__doc__ = f"In-place version of :func:`{name}`: the result is written into this tensor, which is returned."

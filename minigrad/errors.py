@@ -17,6 +17,10 @@ class DtypeError(MinigradError, TypeError, RuntimeError):
     """An element type that an operation cannot take."""
 
 
+class UnsupportedError(DtypeError, NotImplementedError):
+    """An operation that has no meaning for this element type."""
+
+
 class DimError(MinigradError, IndexError):
     """A dimension that the tensor does not have."""
 
@@ -78,7 +82,7 @@ def explain(op, error, args, params):
         new = ShapeError(f"dim {twice} appears multiple times in the list of dims {params['axis']}")
     elif isinstance(error, TypeError) and tensors and "not supported" in str(error):
         kinds = " and ".join(dict.fromkeys(str(a.array.dtype) for a in tensors))
-        new = DtypeError(f'"{op.public_name or op.name}" not implemented for {kinds}; convert the tensor with .to(dtype)')
+        new = UnsupportedError(f'"{op.public_name or op.name}" not implemented for {kinds}; convert the tensor with .to(dtype)')
     elif op.name == "matmul" and len(shapes) == 2:
         new = ShapeError(matmul_message(*shapes))
     elif op.broadcasts and len(shapes) > 1 and (message := broadcast_message(shapes)):

@@ -34,7 +34,8 @@ SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "spe
 class Sample:
     """One call to test with: NumPy arrays (float64) stand for tensors, the rest is passed on. ``S`` in the op files.
 
-    ``grad=False`` marks a point where the derivative is not that of finite differences (a kink, a tie).
+    ``grad=False`` marks a point where the derivative is not that of finite differences (a kink, a tie); ``grad="first"`` one
+    where only the second derivative is not.
     """
 
     def __init__(self, *args, grad=True, **kwargs):
@@ -112,6 +113,9 @@ class Rule:
         return lambda xp, g, saved, params: f(xp, g, saved[i], saved[j])
 
 
+_NOTHING = ("nothing", 0)
+
+
 @dataclass(eq=False)
 class Op:
     """One operation: its text, its rules, and how it is called."""
@@ -134,7 +138,10 @@ class Op:
     backward: Callable | None = None  # the raw backward of one node; None: by `gradients`
     public_name: str = ""
     face: Callable | None = None
+    several_ready: bool = False  # whether `apply` may take its quick way: set once an implementation is found
     _keep: dict = field(default_factory=dict)
+    _plans: dict = field(default_factory=dict)
+    _runs: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.broadcasts = self.kind in ("elementwise", "matmul")
@@ -159,14 +166,25 @@ class Op:
 
     def save(self, mask, out, arrays):
         """The contents of ``node.saved``: what the rules that will run have named, None elsewhere."""
-        return tuple([self._slot(name, out, arrays) if kept else None for name, kept in zip(self.layout, self.keep(mask))])
+        plan = self._plans.get(mask)
+        if plan is None:
+            plan = [self.where[name] if kept else _NOTHING for name, kept in zip(self.layout, self.keep(mask))]
+            self._plans[mask] = plan
+        return tuple([arrays[i] if what == "array" else self._slot(what, i, out, arrays) for what, i in plan])
 
-    def _slot(self, name, out, arrays):
-        if name == "y":
+    def runs_rules(self, mask):
+        """Whether any rule will run when the inputs in ``mask`` need a gradient."""
+        runs = self._runs.get(mask)
+        if runs is None:
+            runs = self._runs[mask] = any(needed and self.rule(i) is not None for i, needed in enumerate(mask))
+        return runs
+
+    @staticmethod
+    def _slot(what, i, out, arrays):
+        if what == "y":
             return out
-        what, i = self.where[name]
-        if what == "array":
-            return arrays[i]
+        if what == "nothing":
+            return None
         if what == "output":
             return out[i]
         if what == "rest":

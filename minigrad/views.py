@@ -10,13 +10,16 @@ from . import backends
 from .dispatch import apply, cast
 from .dtype import category
 from .errors import DtypeError, InplaceError, ShapeError, describe, leaf_written
-from .graph import LEAF, Node, recording, serial, tracer, writes
+from .graph import LEAF, Node, owner_of, recording, serial, tracer, writes
 from .op import registry
 from .tensor import Tensor
 
 
-def write(t, value):
-    """The memory of ``t`` takes ``value`` (a Tensor or a number), and its history moves on. Returns ``t``."""
+def write(t, value, since=None):
+    """The memory of ``t`` takes ``value`` (a Tensor or a number), and its history moves on. Returns ``t``.
+
+    ``since``: the serial number at which the operation in place began that computed ``value``; None for a value from elsewhere.
+    """
     if not isinstance(t, Tensor):
         raise TypeError(f"a write in place needs a Tensor, not {describe(t)}")
     trace = tracer.get()
@@ -34,15 +37,39 @@ def write(t, value):
         root = root_of(t)
         if root.node is not None and root.node.op is LEAF:
             raise leaf_written()
-    value = _fitted(t, value)
+    given, value = value, _fitted(t, value)
+    if since is None and value is given and value.node is not None:  # t needs a node of its own: hooks, and a leaf stays a leaf
+        value = apply(registry["reshape"], (value,), {"shape": tuple(value.array.shape)})
     if trace is not None:
         _write_traced(t, value)
         return t
+    if since is not None and value.node is not None:
+        rescue(value.node, since, t.array)
     t.array[...] = value.array
     writes.stamp(t.array)
     if recording() and (value.node is not None or t.node is not None):
         move(t, value.node)
     return t
+
+
+def rescue(node, since, array):
+    """The nodes that this very write recorded may keep the memory that is about to change: they get a copy of it."""
+    owner, copies, stack = owner_of(array), {}, [node]
+
+    def kept(a):
+        if a.__class__ is tuple:
+            return tuple([kept(v) for v in a])
+        if a.__class__ is not array.__class__ or owner_of(a) is not owner:
+            return a
+        if id(a) not in copies:
+            copies[id(a)] = a.copy()
+        return copies[id(a)]
+
+    while stack:
+        n = stack.pop()
+        if n is not None and n.serial > since and n.saved is not None:
+            n.saved = kept(n.saved)
+            stack.extend(n.parents)
 
 
 def overlaps(array):

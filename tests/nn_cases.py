@@ -164,7 +164,7 @@ CASES = [
     ("SoftMarginLoss()", "f(3, 4), s(3, 4)"),
     ("MultiMarginLoss(p=2, margin=0.7, weight=r(4))", "f(3, 4), i(4, 3)"),
     ("MultiLabelMarginLoss()", "f(2, 4), k([[3, 0, -1, 1], [1, -1, 0, 2]])"),
-    ("MultiLabelSoftMarginLoss(weight=r(4))", "f(3, 4), b(3, 4)"),
+    ("MultiLabelSoftMarginLoss(weight=r(4))", "f(3, 4), b(3, 4) * 1.0"),
     ("CTCLoss()", "f(6, 2, 4).log_softmax(2), k([[1, 2], [3, 1]]), k([6, 5]), k([2, 1])"),
     ("CTCLoss(blank=3, reduction='sum', zero_infinity=True)", "f(6, 2, 4).log_softmax(2), k([1, 2, 0]), k([6, 5]), k([2, 1])"),
     # distances and shapes
@@ -229,13 +229,13 @@ CASES = [
 class Makes:
     """The words of the texts above, for one library: ``torch`` is minigrad or PyTorch."""
 
-    def __init__(self, torch, seed=0, dtype="float64", constant=False):
-        self.torch, self.rng, self.dtype = torch, np.random.default_rng(seed), dtype
+    def __init__(self, torch, seed=0, dtype="float64", constant=False, device="cpu"):
+        self.torch, self.rng, self.dtype, self.device = torch, np.random.default_rng(seed), dtype, device
         self.inputs = []  # the tensors that need a gradient
         self.constant = constant
 
     def _tensor(self, array):
-        return self.torch.tensor(array)
+        return self.torch.tensor(array, device=self.device)
 
     def f(self, *shape):
         return self._input(self.rng.standard_normal(shape))
@@ -264,16 +264,16 @@ class Makes:
         return self._tensor(flags)
 
     def k(self, values):
-        return self.torch.tensor(values)
+        return self._tensor(values)
 
     def r(self, *shape):
         return self._tensor((np.arange(1, np.prod(shape) + 1).reshape(shape) / np.prod(shape)).astype(self.dtype))
 
     def words(self):
-        return {**vars(self.torch.nn), **{w: getattr(self, w) for w in "fpcisbkr"}, "float": float}
+        return {**vars(self.torch.nn), **{w: getattr(self, w) for w in "fpcisbkr"}}
 
     def layer(self, text):
-        return eval(text, self.words())
+        return eval(text, self.words()).to(self.device)
 
     def arguments(self, text):
         return eval(f"({text},)", self.words())

@@ -1,23 +1,16 @@
 """The tracer: graphs, replayed training steps, what cannot be traced, and the emitted loops."""
 
-import importlib.util
 import math
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-import minigrad.nn.functional as F
-from minigrad import backends, optim
-from minigrad.compile import Graph, Instruction, Step, emit_cpu, runtime, simplify, trace, trace_step, verify
+from minigrad import backends, nn, optim
+from minigrad.compile import Graph, Instruction, Step, runtime, simplify, trace, trace_step, verify
 from minigrad.errors import TraceError
 from minigrad.graph import tracer
-
-needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="Numba is not installed")
+from minigrad.nn import functional as F
 
 
 def host(t):
@@ -35,11 +28,6 @@ def tensor(values, device, dtype="float32", grad=False):
 
 def normal(device, *shape, seed=0, grad=False, dtype="float32"):
     return tensor(np.random.default_rng(seed).standard_normal(shape), device, dtype, grad)
-
-
-@pytest.fixture(autouse=True)
-def private_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("MINIGRAD_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "generated"))
 
 
 # ------------------------------------------------------------------------------------------------------------- the graph
@@ -304,31 +292,35 @@ def test_random_numbers_are_drawn_anew(device):
     assert step.traces == 1 and len({tuple(e.tolist()) for e in expected}) > 1
 
 
+class Net(nn.Module):
+    """Batch norm with its buffers, gelu, dropout, and a write through a view."""
+
+    def __init__(self):
+        super().__init__()
+        # No bias before the batch norm: its gradient is rounding noise, which Adam would make as large as any other.
+        self.inner, self.norm, self.activation = nn.Linear(5, 8, bias=False), nn.BatchNorm1d(8), nn.GELU()
+        self.dropout, self.outer = nn.Dropout(0.25), nn.Linear(8, 3)
+
+    def forward(self, x):
+        h = self.dropout(self.activation(self.norm(self.inner(x))))
+        h[:, 0] += 1.0
+        return self.outer(h)
+
+
 def make_training(device):
-    """A network by hand with all that a step can do: batch norm, gelu, dropout, a write through a view, clipping, Adam."""
-    w1, w2 = (normal(device, *s, seed=i, grad=True) for i, s in enumerate([(5, 8), (8, 3)]))
-    gain, b2 = tensor(np.ones(8), device, grad=True), tensor(np.zeros(3), device, grad=True)
-    mean, var = tensor(np.zeros(8), device), tensor(np.ones(8), device)
-    parameters = [w1, gain, w2, b2]
-    optimizer = optim.Adam(parameters, lr=0.05)
+    mg.manual_seed(1)
+    net = Net().to(device)
+    optimizer, criterion = optim.Adam(net.parameters(), lr=0.05), nn.CrossEntropyLoss()
 
     def step(x, target):
         optimizer.zero_grad()
-        h = x @ w1
-        m = h.mean(0)
-        v = ((h - m) * (h - m)).mean(0)
-        with mg.no_grad():
-            mean.mul_(0.9).add_(m * 0.1)
-            var.copy_(0.9 * var + 0.1 * v)
-        h = F.dropout(F.gelu((h - m) / (v + 1e-5).sqrt() * gain), 0.25)
-        h[:, 0] += 1.0
-        loss = F.cross_entropy(h @ w2 + b2, target)
+        loss = criterion(net(x), target)
         loss.backward()
-        norm = mg.nn.utils.clip_grad_norm_(parameters, 0.5)
+        norm = nn.utils.clip_grad_norm_(net.parameters(), 0.5)
         optimizer.step()
         return {"loss": loss, "norm": norm}
 
-    return step, parameters, [mean, var], optimizer
+    return step, list(net.parameters()), list(net.buffers()), optimizer
 
 
 def test_training_steps_equal_eager(device):
@@ -384,15 +376,17 @@ def test_optimizers(make, device):
 
 # -------------------------------------------------------------------------------------------------- what cannot be traced
 @pytest.mark.parametrize("bad", [
-    lambda x: x * 2 if x.sum() > 0 else x, lambda x: x * float(x.sum()), lambda x: x * x.sum().item(), lambda x: np.exp(x.detach().cpu().numpy()),
-    lambda x: np.asarray(x.cpu()), lambda x: x[x > 0], lambda x: x * int(x[0]), lambda x: x * sum(x.tolist()), lambda x: f"{x.sum():.3f}",
-    lambda x: backends.of(x.array).nonzero(x.array), *(getattr(mg.Tensor, n) for n in ("nonzero", "unique") if hasattr(mg.Tensor, n)),
-])  # fmt: skip
+    lambda x: x * 2 if x.sum() > 0 else x, lambda x: x * float(x.sum()), lambda x: x * x.sum().item(), lambda x: x * int(x[0]),
+    lambda x: np.exp(x.detach().cpu().numpy()), lambda x: np.asarray(x.cpu()), lambda x: x * sum(x.tolist()),
+    lambda x: f"{x.sum():.3f}", lambda x: x[x > 0], lambda x: mg.nonzero(x), lambda x: mg.masked_select(x, x > 0),
+    lambda x: x.array.max(), lambda x: x.array.__setitem__(0, 1.0),
+], ids="if float item int numpy asarray tolist format mask nonzero masked_select max written".split())  # fmt: skip
 def test_values_are_refused_with_the_line(bad, device):
     x, w = tensor([1.0, -2.0, 3.0], device), tensor([1.0], device)
     with pytest.raises(TraceError) as error:
         trace(lambda x: (w.add_(1), bad(x)), x)
-    assert "test_trace.py" in str(error.value) and "line" in str(error.value) and ("where(" in str(error.value) or "outside" in str(error.value))
+    message = str(error.value)
+    assert "test_trace.py" in message and "line" in message and any(remedy in message for remedy in ("where(", "x.add_("))
     assert w.tolist() == [1.0] and tracer.get() is None
     equal(x * w, tensor([1.0, -2.0, 3.0], device))  # tensors and quick paths are as before
 
@@ -453,151 +447,3 @@ def test_eager_is_quick_again_after_a_trace(device):
     trace(lambda x: x * 2, x)
     x * x
     assert x.array.__class__ in registry["multiply"].table
-
-
-# --------------------------------------------------------------------------------------------------------- emitted loops
-def emitted_equals(f, *examples, rtol=2e-6):
-    graph, _ = trace(f, *examples)
-    arrays = [t.array for t in examples]
-    for got, expected in zip(emit_cpu.emit(graph)(*arrays), graph.run(*arrays), strict=True):
-        assert got.dtype == expected.dtype and got.shape == expected.shape
-        np.testing.assert_allclose(got, expected, rtol=rtol, atol=1e-7 if got.dtype == np.float32 else 1e-14)
-    return emit_cpu.source(graph)
-
-
-cpu_only = pytest.mark.skipif("config.getoption('--xp') != 'numpy'", reason="Numba loops run on the CPU")
-SPECIAL = [0.0, -0.0, 1.5, -2.0, math.nan, math.inf, -math.inf, 30.0, -30.0, 1e-8, 88.0, -104.0]
-
-
-@needs_numba
-@cpu_only
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_loops_equal_the_graph(dtype):
-    x, y = tensor(SPECIAL, "cpu", dtype), tensor(SPECIAL[::-1], "cpu", dtype)
-    s = tensor(0.5, "cpu", dtype)
-    text = emitted_equals(lambda x: F.gelu(x), x)
-    assert text.count("for i in range(n):") == 1 and "math.erf(" in text and f"f{np.dtype(dtype).itemsize}(0.5)" in text
-    emitted_equals(lambda x: 1 / (1 + (-x).exp()), x)
-    emitted_equals(lambda x: F.gelu(x, approximate="tanh"), x)
-    emitted_equals(lambda x, y: mg.where(x > y, x - y, -math.inf), x, y)
-    emitted_equals(lambda x, y: (mg.maximum(x, y), mg.minimum(x, y), mg.fmax(x, y), mg.fmin(x, y)), x, y)
-    emitted_equals(lambda x, y: (x <= y) & (x != y) | ~(x == y), x, y)
-    emitted_equals(lambda x, y, s: (x * s + y / 0.0, x.sign() * math.nan, x.relu().sqrt(), x.isnan() | x.isinf(), x**3), x, y, s)
-    emitted_equals(lambda x: x.isfinite().to(getattr(mg, dtype)) * 2 + x.abs().log1p(), x)
-    emitted_equals(lambda x, y: x.tanh() * 2 + y, tensor(np.ones((3, 4)), "cpu", dtype), tensor(np.arange(4), "cpu", dtype))
-
-
-@needs_numba
-@cpu_only
-def test_loops_of_integers_numbers_and_empty_arrays():
-    i = tensor([1, -2, 2**31 - 1], "cpu", "int32")
-    emitted_equals(lambda i: (i + i, i * 3 - 1, i > 1.5, i.abs()), i)
-    emitted_equals(lambda x: x * 2 + 1, mg.zeros(0, 3))
-    emitted_equals(lambda x: (x * 2 + 1).exp(), mg.tensor(0.5))
-    emitted_equals(lambda x: (x * 2).T.contiguous() + 1, normal("cpu", 3, 4).T)
-
-    class Rate:
-        value = 0.25
-
-    graph, _ = trace(lambda x: x.double() * runtime(Rate, "value") + (x > runtime(Rate, "value")), normal("cpu", 5))
-    inputs = [normal("cpu", 5, seed=1).array, 0.75]
-    np.testing.assert_allclose(emit_cpu.emit(graph)(*inputs)[0], graph.run(*inputs)[0])
-
-
-@needs_numba
-@cpu_only
-def test_the_largest_part_of_a_mixed_graph():
-    def f(x, w):
-        h = (x @ w).tanh() * 2
-        z = h - h.amax(1, keepdim=True)
-        return (z.exp() + 1).log() / h.sum(), h.cumsum(0)
-
-    text = emitted_equals(f, normal("cpu", 3, 4), normal("cpu", 4, 5), rtol=1e-5)
-    assert "np.log(" in text and "matmul" not in text
-    with pytest.raises(TraceError, match="no call of this graph is elementwise"):
-        emit_cpu.source(trace(lambda x: x @ x, normal("cpu", 2, 2))[0])
-
-
-@needs_numba
-def test_cache_files(tmp_path, monkeypatch):
-    from minigrad.compile import cache
-
-    text = "from numba import njit\n\n\n@njit(cache=True)\ndef f(x):\n    return x * {}\n"
-    monkeypatch.setenv("MINIGRAD_CACHE_DIR", str(tmp_path / "a"))
-    two, three = cache.load(text.format(2)), cache.load(text.format(3))
-    assert (two.f(5), three.f(5)) == (10, 15) and len(list((tmp_path / "a").glob("*.py"))) == 2
-    stamp = [p.stat().st_mtime_ns for p in sorted((tmp_path / "a").glob("*.py"))]
-    code = f"""
-from minigrad.compile import cache
-f = cache.load({text.format(2)!r}).f
-assert f(5) == 10
-print(sum(f.stats.cache_hits.values()) if hasattr(f, "stats") else 1)
-"""
-    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(mg.__file__).parent.parent)}
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
-    assert out.stdout.strip() == "1", out.stdout
-    assert stamp == [p.stat().st_mtime_ns for p in sorted((tmp_path / "a").glob("*.py"))]
-
-    open_to_all = tmp_path / "b"
-    open_to_all.mkdir()
-    open_to_all.chmod(0o777)
-    monkeypatch.setenv("MINIGRAD_CACHE_DIR", str(open_to_all))
-    assert cache.directory() is None and cache.load(text.format(4)).f(5) == 20 and not list(open_to_all.iterdir())
-    monkeypatch.setenv("MINIGRAD_CACHE_DIR", str(tmp_path / "a" / next((tmp_path / "a").glob("*.py")).name / "file"))
-    assert cache.directory() is None
-
-
-# ---------------------------------------------------------------------------------------------------------- random chains
-UNARY = {
-    "exp": lambda x: (-x.abs()).exp(), "tanh": mg.tanh, "sigmoid": lambda x: 1 / (1 + (-x).exp()), "abs": mg.abs, "neg": mg.neg, "gelu": F.gelu,
-    "sqrt": lambda x: x.abs().sqrt(), "log": lambda x: (x.abs() + 1).log(), "scale": lambda x: x * 0.75 + 2, "relu": F.relu, "floor": mg.floor,
-    "cast": lambda x: x.double().float() if x.dtype is mg.float32 else x, "square": lambda x: (x * 0.5) ** 2, "flip": lambda x: x.T.contiguous().T,
-}  # fmt: skip
-BINARY = {
-    "add": mg.add, "mul": lambda a, b: a * b.tanh(), "max": mg.maximum, "where": lambda a, b: mg.where(a > b, a, b * 0.5),
-    "div": lambda a, b: a / (b.abs() + 1), "less": lambda a, b: (a < b).to(a.dtype) - b,
-}  # fmt: skip
-REDUCE = {
-    "mean": lambda x: x - x.mean(1, keepdim=True), "softmax": lambda x: F.softmax(x, 1), "sum": lambda x: x / (1 + x.abs().sum()),
-    "amax": lambda x: x - x.amax(0), "var": lambda x: x / (1 + ((x - x.mean(0)) ** 2).mean(0)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_random_chains(seed, device):
-    r = np.random.default_rng(seed)
-    dtype = ("float32", "float64")[seed % 2]
-    kinds = [(UNARY, 1), (BINARY, 2), (REDUCE, 1)]
-    plan = []
-    for _ in range(r.integers(5, 16)):
-        table, arity = kinds[r.choice(3, p=[0.5, 0.3, 0.2])]
-        plan.append((table[r.choice(sorted(table))], [int(i) for i in r.integers(0, 3, arity)]))
-    w = normal(device, 4, 3, seed=seed, grad=True, dtype=dtype)
-
-    def f(x, y):
-        w.grad = None
-        latest = [x, y, w]
-        for function, places in plan:
-            latest = [*latest[1:], function(*[latest[-1 - p] for p in places])]
-        loss = (latest[-1] * latest[-2]).mean() + (latest[-3] * w).sum()
-        loss.backward()
-        return latest[-1].detach(), loss.detach(), w.grad * 1
-
-    examples = [normal(device, 4, 3, seed=seed + k, dtype=dtype) for k in (100, 200)]
-    rtol = 2e-4 if dtype == "float32" else 1e-9
-    for out, expected in zip(trace(f, *examples)[1], f(*examples)):
-        equal(out, expected, rtol, rtol / 10)
-    step, examples = Step(f), [normal(device, 4, 3, seed=seed + k, dtype=dtype) for k in (300, 400)]
-    for _ in range(3):
-        for out, expected in zip(step(*examples), f(*examples)):
-            equal(out, expected, rtol, rtol / 10)
-    graph = verify(trace(f, *examples)[0])
-    opened = simplify(graph.inline())
-    arrays = [*[t.array for t in examples], w.array][: len(graph.inputs)]
-    arrays = arrays if len(graph.inputs) == 3 else [*arrays[:2], *[w.array] * (len(graph.inputs) - 2)]
-    outs = [g.run(*arrays) for g in (graph, verify(opened))]
-    if device == "cpu" and importlib.util.find_spec("numba") is not None:
-        outs.append(emit_cpu.emit(graph)(*arrays))
-    for other in outs[1:]:
-        for a, b in zip(other, outs[0], strict=True):
-            np.testing.assert_allclose(backends.of(a).host(a), backends.of(b).host(b), rtol=rtol, atol=rtol / 10)

@@ -97,14 +97,14 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
     grads = {}  # node -> the sum of what has arrived so far
     given = set()  # ids of arrays that must not become some leaf's .grad: handed out, or the caller's
     for t, g in zip(outputs, gradients):
-        if t.node is None:
+        node = t.node
+        if node is None:
             raise errors.no_history()
         g = _first_gradient(t, g, create_graph)
         given.add(id(g))
-        _accumulate(grads, t.node, g)
-    nodes, leaves = _reachable([t.node for t in outputs])
-    if len(nodes) > 1:
-        nodes = sorted(nodes, key=_serial, reverse=True)
+        old = grads.get(node)
+        grads[node] = g if old is None else old + g
+    nodes, leaves = _reachable(grads)
     targets = wanted if into is None else {t.node for t in into}
     results = {}
     token = _set_recording(create_graph)
@@ -202,7 +202,7 @@ def _first_gradient(t, g, create_graph):
 
 
 def _reachable(roots):
-    """Every inner node and every leaf behind ``roots``."""
+    """The inner nodes behind ``roots``, youngest first, and the leaves."""
     nodes, leaves, stack = set(), set(), list(roots)
     while stack:
         n = stack.pop()
@@ -213,7 +213,7 @@ def _reachable(roots):
             for p in n.parents:
                 if p is not None:
                     stack.append(p)
-    return nodes, leaves
+    return sorted(nodes, key=_serial, reverse=True) if len(nodes) > 1 else nodes, leaves
 
 
 def _accumulate(grads, p, d):

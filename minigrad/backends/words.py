@@ -33,7 +33,7 @@ class Words:
     name = "abstract"
 
     # Words that are the library's own functions under (nearly) their own names.
-    SAME = """add subtract multiply negative abs exp exp2 expm1 log log1p log2 log10 sqrt square sin cos
+    SAME = """add subtract multiply negative abs exp exp2 expm1 log log1p log2 log10 sqrt sin cos
         tan sinh cosh tanh maximum minimum fmax fmin equal not_equal less less_equal greater
         greater_equal logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_xor isnan isinf isfinite
         hypot zeros_like ones_like swapaxes signbit copysign logaddexp nextafter gcd lcm
@@ -86,16 +86,23 @@ class Words:
     def power(self, x, y):
         """NumPy's power is slow, and squares, cubes and roots are what programs ask for."""
         if y.__class__ is int or y.__class__ is float:
+            if y == 1:
+                return x.copy()
             if y == 2:
                 return x * x
             if y == 3:
                 return x * x * x
             if y == 0.5:
                 return self.np.sqrt(x)
+            if y == -0.5:
+                return 1.0 / self.np.sqrt(x)
         return self.np.power(x, y)
 
     def where(self, c, a, b):
         return self.np.where(c, a, b)
+
+    def square(self, x):
+        return self.np.square(x if x.dtype != bool else x.astype(np.int64))
 
     def sign(self, x):
         """-1, 0 or 1; of NaN 0, as in PyTorch."""

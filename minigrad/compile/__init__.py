@@ -10,7 +10,7 @@ from . import emit_cpu as emit_cpu
 from .ir import Graph as Graph
 from .ir import Instruction as Instruction
 from .ir import verify as verify
-from .replay import Step as Step
-from .replay import trace_step as trace_step
 from .simplify import simplify as simplify
+from .step import Step as Step
+from .step import trace_step as trace_step
 from .trace import trace as trace

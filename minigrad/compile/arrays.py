@@ -70,7 +70,8 @@ class Traced:
             "use where(condition, a, b) in place of `if`, keep the value a tensor, or return it and look at it outside",
         )
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = __dlpack__ = item = tolist = _value_wanted
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = __dlpack__ = _value_wanted
+    item = tolist = min = max = any = all = _value_wanted
     __array_interface__ = property(_value_wanted)
 
     def _written(self, *_):

@@ -7,6 +7,7 @@ that there are no NaN or infinities.
 
 import importlib.util
 import math
+import re
 
 import numpy as np
 
@@ -34,13 +35,13 @@ BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
 
 BOOL = np.dtype(bool)
-DTYPES = {np.dtype(d): name for d, name in (("float32", "f4"), ("float64", "f8"), ("int64", "i8"), ("int32", "i4"), ("bool", "b1"))}
+DTYPES = {np.dtype(d): name for d, name in dict(float32="f4", float64="f8", int64="i8", int32="i4", bool="b1").items()}
 HELPERS = {
     "maximum": "def maximum(a, b):  # NaN wins, as in NumPy\n    return a if a > b or a != a else b",
     "minimum": "def minimum(a, b):  # NaN wins, as in NumPy\n    return a if a < b or a != a else b",
     "fmax": "def fmax(a, b):  # NaN loses\n    return a if a >= b or b != b else b",
     "fmin": "def fmin(a, b):  # NaN loses\n    return a if a <= b or b != b else b",
-    "sign": "def sign(a):\n    return a if a != a else (a > 0) - (a < 0)",
+    "sign": "def sign(a):\n    return (1 if a > 0 else 0) - (1 if a < 0 else 0)",
 }
 
 
@@ -74,7 +75,8 @@ def largest_part(graph):
     level, groups, ours = {}, {}, set()
     for n in graph.nodes:
         mine = is_elementwise(n)
-        level[n] = max((level[i] + (not (mine and i in ours and i.shape == n.shape)) for i in n.arguments if i in level), default=0)
+        computed = [i for i in n.arguments if i in level]
+        level[n] = max((level[i] + (not (mine and i in ours and i.shape == n.shape)) for i in computed), default=0)
         if mine:
             ours.add(n)
             groups.setdefault((n.shape, level[n]), []).append(n)
@@ -128,7 +130,7 @@ def _text(part):
 def _head(loop):
     """Imports, and the short names of the types that the loop uses."""
     types = dict(f4="np.float32", f8="np.float64", i4="np.int32", i8="np.int64", b1="np.bool_", nan="np.nan", inf="np.inf")
-    used = {k: v for k, v in types.items() if f"{k}(" in loop or f"({k})" in loop or f"-{k})" in loop or f"== {k}" in loop or f"< {k}" in loop}
+    used = {k: v for k, v in types.items() if re.search(rf"\b{k}\b", loop)}
     names = f"\n{', '.join(used)} = {', '.join(used.values())}" if used else ""
     return f"import math\n\nimport numpy as np\nfrom numba import njit\n{names}".rstrip() + "\n"
 

@@ -87,7 +87,7 @@ class Trace:
         """The Tensor that stands for an argument inside the function."""
         if not isinstance(example, Tensor):
             raise TypeError(
-                f"trace: argument {position + 1} must be a Tensor, not {describe(example)}; bind other values with functools.partial"
+                f"trace: argument {position + 1} must be a Tensor, not {describe(example)}; bind it with functools.partial"
             )
         if example.node is not None and example.node.op is not LEAF and recording():
             raise refuse("an argument has history", "pass x.detach(): gradients do not flow out of a traced function")
@@ -327,7 +327,7 @@ class Trace:
         if found and strict:
             raise TraceError(
                 f"{len(found)} tensors made inside the traced function are in use outside of it after each call (the first is "
-                f"{describe(found[0])}), and a replay could not renew them: return them, or write into tensors made before: x.copy_(value)"
+                f"{describe(found[0])}), and a replay could not renew them: return them, or write into older ones, x.copy_(value)"
             )
         for t in found:
             _materialize(t)
@@ -353,4 +353,7 @@ def _materialize(t):
 
 
 def all_tensors():
+    """Every Tensor there is, found through the garbage collector."""
+    if gc.get_freeze_count():
+        gc.unfreeze()  # frozen objects are not listed, and a Tensor from outside must not pass for a new one
     return [o for o in gc.get_objects() if issubclass(type(o), Tensor)]

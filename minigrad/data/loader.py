@@ -182,7 +182,8 @@ class _Parallel:
             for w in range(loader.num_workers):
                 workers.put(w, ("begin", None))
         self._workers = workers
-        self._epoch = object.__hash__(progress)  # replies to an epoch that was left early may still arrive
+        workers.epoch += 1
+        self._epoch = workers.epoch  # replies to an epoch that was left early may still arrive
         self._next_task = self._next_reply = 0
         self._owner = {}  # task -> worker
         self._early = {}  # task -> reply that came before its turn
@@ -203,6 +204,8 @@ class _Parallel:
             self._next_task += 1
 
     def __next__(self):
+        if self._epoch != self._workers.epoch:
+            raise RuntimeError("another loop over this DataLoader has begun: with persistent_workers only one can be under way")
         while self._owner:
             task, kind, value = self._reply()
             worker = self._owner.pop(task)

@@ -94,7 +94,9 @@ def _receive(pipe, tasks):
     try:
         while True:
             tasks.put(pipe.recv())
-    except (EOFError, OSError):  # the main process closed the pipe, or is gone
+    except (EOFError, OSError):  # the main process closed the pipe, or is gone: forget what is still to do
+        while not tasks.empty():
+            tasks.get_nowait()
         tasks.put(None)
 
 
@@ -176,6 +178,7 @@ class Workers:
         context = loader.multiprocessing_context or get_context("fork" if sys.platform == "linux" else None)
         forks = context.get_start_method() == "fork"
         self.timeout = loader.timeout
+        self.epoch = 0
         self.pipes, self.processes = [], []
         for number in range(loader.num_workers):
             mine, theirs = context.Pipe()

@@ -25,22 +25,18 @@ class Activation(Module):
     function = None
     show = "names"  # or "values", or "nothing"
 
-    def __init_subclass__(cls, function=None, show="names", **defaults):
-        """``defaults`` replace those of the function's signature."""
+    def __init_subclass__(cls, function=None, show="names", drop=()):
+        """``drop``: arguments of the function that PyTorch's module does not take."""
         super().__init_subclass__()
         if function is None:
             return
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        kept = [
-            inspect.Parameter(p.name, p.POSITIONAL_OR_KEYWORD, default=defaults.get(p.name, p.default))
-            for p in parameters
-            if p.name not in _NOT_KEPT
-        ]
+        names = list(inspect.signature(function).parameters.values())[1:]
+        kept = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in names if p.name not in _NOT_KEPT and p.name not in drop]
         cls.function, cls.show = staticmethod(function), show
         cls.arguments = inspect.Signature(kept)
         if "__init__" not in cls.__dict__:
             cls.__signature__ = cls.arguments
-        cls.forward = _forward(function, [p.name for p in parameters if p.name not in _NOT_KEPT or p.name == "training"])
+        cls.forward = _forward(function, [p.name for p in kept] + [p.name for p in names if p.name == "training"])
 
     def __init__(self, *args, **kwargs):
         super().__init__()
@@ -355,7 +351,7 @@ class GELU(Activation, function=F.gelu):
     """
 
 
-class Hardshrink(Activation, function=F.hardshrink, show="values"):
+class Hardshrink(Activation, function=F.hardshrink, show="values", drop=["inplace"]):
     r""":math:`y = x` where \|x\| > lambd, else 0.
 
     Args:
@@ -388,7 +384,7 @@ class LeakyReLU(Activation, function=F.leaky_relu):
     """
 
 
-class LogSigmoid(Activation, function=F.logsigmoid):
+class LogSigmoid(Activation, function=F.logsigmoid, drop=["inplace"]):
     r""":math:`y = -\ln(1 + e^{-x})`.
 
     Shape:
@@ -400,7 +396,7 @@ class LogSigmoid(Activation, function=F.logsigmoid):
     """
 
 
-class Softplus(Activation, function=F.softplus, beta=1.0, threshold=20.0):
+class Softplus(Activation, function=F.softplus, drop=["inplace"]):
     r""":math:`y = \ln(1 + e^{\beta x}) / \beta`: a smooth ReLU.
 
     Args:
@@ -416,7 +412,7 @@ class Softplus(Activation, function=F.softplus, beta=1.0, threshold=20.0):
     """
 
 
-class Softshrink(Activation, function=F.softshrink, show="values"):
+class Softshrink(Activation, function=F.softshrink, show="values", drop=["inplace"]):
     r""":math:`y = \mathrm{sign}(x) \max(|x| - lambd, 0)`.
 
     Args:

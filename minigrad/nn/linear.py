@@ -78,11 +78,10 @@ class LazyLinear(LazyModule, Linear):
     becomes = Linear
 
     def __init__(self, out_features, bias=True, device=None, dtype=None):
-        super().__init__(0, 0, bias=False)
-        self.out_features = out_features
+        Module.__init__(self)
+        self.in_features, self.out_features = 0, out_features
         self.weight = UninitializedParameter(device=device, dtype=dtype)
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
+        self.register_parameter("bias", UninitializedParameter(device=device, dtype=dtype) if bias else None)
 
     def initialize_parameters(self, input):
         self.in_features = input.shape[-1]

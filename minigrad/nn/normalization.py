@@ -112,9 +112,9 @@ class BatchNorm1d(_BatchNorm):
 
     >>> import minigrad
     >>> y = minigrad.nn.BatchNorm1d(2)(minigrad.tensor([[1.0, 10.0], [3.0, 10.0]]))
-    >>> y.round(decimals=2)
+    >>> y.detach().round(decimals=2)
     tensor([[-1.,  0.],
-            [ 1.,  0.]], grad_fn=<RoundBackward0>)
+            [ 1.,  0.]])
     """
 
     ndims = (2, 3)

@@ -24,7 +24,7 @@ def activation(names=None, spaces="functional", *, numbers=False, **about):
 
     def decorate(body):
         name = (names or body.__name__).split()[0]
-        call = op(kind="elementwise", names="", **{**about, "samples": _inner_samples(about["samples"], body), "errors": None})(body)
+        call = op(kind="elementwise", names="", promote=numbers or "float", **{**about, "samples": _inner_samples(about["samples"], body), "errors": None})(body)
         statics = list(inspect.signature(body).parameters.values())[2:]
         order = [p.name for p in statics] + ["inplace"]
 
@@ -181,6 +181,7 @@ def leaky_relu(xp, x, *, negative_slope=0.01):
 @op(
     kind="elementwise",
     names="",
+    promote="float",
     vjp=(
         lambda xp, g, x, weight: xp.where(xp.greater(x, 0), g, g * weight),
         lambda xp, g, x: xp.where(xp.greater(x, 0), 0.0, g * x),
@@ -375,7 +376,7 @@ def _exp_of_negative(xp, x):
 
 
 @activation(
-    vjp=(lambda xp, g, x, alpha: xp.where(xp.greater(x, 0), g, g * (alpha * _exp_of_negative(xp, x))),),
+    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * (alpha * _exp_of_negative(xp, x)), g),),
     formula=r"y = x \text{ for } x > 0, \text{ else } \alpha (e^x - 1)",
     derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } \bar y\,\alpha e^x",
     onnx="Elu",
@@ -398,7 +399,7 @@ def elu(xp, x, *, alpha=1.0):
 
 @activation(
     spaces="torch functional",
-    vjp=(lambda xp, g, x: xp.where(xp.greater(x, 0), g * SELU_SCALE, g * (SELU_SCALE * SELU_ALPHA * _exp_of_negative(xp, x))),),
+    vjp=(lambda xp, g, x: xp.where(xp.less_equal(x, 0), g * (SELU_SCALE * SELU_ALPHA * _exp_of_negative(xp, x)), g * SELU_SCALE),),
     formula=r"y = s x \text{ for } x > 0, \text{ else } s \alpha (e^x - 1)",
     derivative=r"\bar x = s \bar y \text{ for } x > 0, \text{ else } s \alpha e^x \bar y",
     onnx="Selu",
@@ -420,7 +421,7 @@ def selu(xp, x):
 
 @activation(
     spaces="torch functional",
-    vjp=(lambda xp, g, x, alpha: xp.where(xp.greater(x, 0), g, g * xp.exp(xp.where(xp.greater(x, 0), 0.0, x) / alpha)),),
+    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * xp.exp(xp.where(xp.greater(x, 0), 0.0, x) / alpha), g),),
     formula=r"y = x \text{ for } x > 0, \text{ else } \alpha (e^{x / \alpha} - 1)",
     derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } \bar y\,e^{x / \alpha}",
     onnx="Celu",
@@ -490,6 +491,7 @@ def _normal_cdf(x):
 @op(
     kind="elementwise",
     names="",
+    promote="float",
     vjp=(
         lambda xp, g, x: g * (0.5 * (1.0 + xp.erf(x * math.sqrt(0.5))) + x * (xp.exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi)))),
     ),
@@ -515,6 +517,7 @@ def _gelu_tanh_rule(xp, g, x):
 @op(
     kind="elementwise",
     names="",
+    promote="float",
     vjp=(_gelu_tanh_rule,),
     formula=r"y = \frac{x}{2} (1 + t), \quad t = \tanh(\sqrt{2 / \pi}\,(x + 0.044715 x^3))",
     derivative=r"\bar x = \bar y\,\left(\frac{1 + t}{2} + \frac{x}{2} (1 - t^2) \sqrt{2 / \pi}\,(1 + 3 \cdot 0.044715 x^2)\right)",

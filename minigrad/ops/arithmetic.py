@@ -97,7 +97,7 @@ def _log_of_number(a):
 def _power_da(xp, g, a, b):
     """d/da a^b = b a^(b-1), and 0 for b = 0 where a^(b-1) may be infinite."""
     if not hasattr(b, "dtype"):
-        return g * (b * a ** (b - 1)) if b != 0 else g * 0.0
+        return g * (xp.power(a, b - 1) * b) if b != 0 else xp.full_like(g, value=0.0)
     zero = xp.equal(b, 0)
     return xp.where(zero, 0.0, g * b * xp.power(a, xp.where(zero, 1.0, b - 1)))
 
@@ -109,7 +109,7 @@ def _power_da(xp, g, a, b):
     formula=r"y = a^b",
     derivative=r"\bar a = \bar y\,b\,a^{b-1}, \quad \bar b = \bar y\,y \ln a",
     onnx="Pow",
-    samples=lambda r: [*binary(positive)(r), S(normal(r, 3), 2), S(normal(r, 3), 0), S(normal(r, 3), 3.0)],
+    samples=lambda r: [*binary(positive)(r), S(normal(r, 3), 2), S(np.array([0.0, 1.5, -2.0]), 0), S(normal(r, 3), 3.0)],
     reference=lambda a, b: a**b,
 )
 def power(xp, a, b):

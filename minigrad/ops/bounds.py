@@ -150,7 +150,12 @@ def _halves_at_ties(beaten):
 
 def _pairs_with_ties(r):
     tie = np.array([1.0, 2.0, 2.0, np.nan]), np.array([1.0, 3.0, np.nan, 1.0])
-    return [*[s for s in binary()(r) if not isinstance(s.args[1], float)], S(*tie, grad=False)]
+    pairs = [s for s in binary()(r) if not isinstance(s.args[1], float)]
+    return [*pairs, S(*tie, grad=False)]
+
+
+def _pairs_and_a_tie(r):
+    return [*_pairs_with_ties(r), S(np.array([1.0, 2.0]), np.array([1.0, 2.0]), grad="first")]
 
 
 @op(
@@ -159,7 +164,7 @@ def _pairs_with_ties(r):
     formula=r"y = \max(a, b)",
     derivative=r"\bar a = \bar y\,([a > b] + \tfrac12 [a = b]), \quad \bar b = \bar y\,([b > a] + \tfrac12 [a = b])",
     onnx="Max",
-    samples=_pairs_with_ties,
+    samples=_pairs_and_a_tie,
     errors=binary_errors,
     reference=np.maximum,
     inplace=False,
@@ -180,7 +185,7 @@ def maximum(xp, a, b):
     formula=r"y = \min(a, b)",
     derivative=r"\bar a = \bar y\,([a < b] + \tfrac12 [a = b]), \quad \bar b = \bar y\,([b < a] + \tfrac12 [a = b])",
     onnx="Min",
-    samples=_pairs_with_ties,
+    samples=_pairs_and_a_tie,
     errors=binary_errors,
     reference=np.minimum,
     inplace=False,

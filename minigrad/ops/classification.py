@@ -1,6 +1,8 @@
 """Losses of scores against classes: cross-entropy, negative log-likelihood and the margin losses."""
 
 
+import math
+
 import numpy as np
 
 from ..dispatch import apply
@@ -12,6 +14,7 @@ from .samples import normal
 from .softmax import _log_softmax
 
 LONG = np.dtype("int64")
+_lowest, _highest = np.minimum.reduce, np.maximum.reduce
 
 
 # --------------------------------------------------------------------------------------------------------- one class a row
@@ -97,7 +100,7 @@ def _all_plain(target, classes, ignore_index):
     t = target.array
     if t.__class__ is not np.ndarray:
         return False
-    if not t.size or not 0 <= ignore_index < classes and t.min() >= 0 and t.max() < classes:
+    if not t.size or not 0 <= ignore_index < classes and _lowest(t) >= 0 and _highest(t) < classes:
         return True
     wrong = ((t < 0) | (t >= classes)) & (t != ignore_index)
     if wrong.any():
@@ -113,11 +116,18 @@ def _check_weight(name, weight, classes):
         raise ShapeError(f"{name}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}")
 
 
+def _weighted_mean(loss, factors):
+    """The sum over the sum of the factors: NaN where these are all 0, with a gradient of 0."""
+    total = factors.sum()
+    empty = total == 0
+    return loss.sum() / total.where(~empty, 1.0) + apply(registry["where"], (empty, total.detach() + math.nan, 0.0), {})
+
+
 def _class_loss(name, losses_of, input, target, weight, ignore_index, reduction, smoothing=0.0):
     """The loss of class indices; ``losses_of(rows, classes)`` gives one number a row, before weights."""
     classes = _check_target(name, input, target)
     _check_weight(name, weight, classes)
-    rows, chosen = _rows(input), target.reshape(-1)
+    rows, chosen = _rows(input), target if target.array.ndim == 1 else target.reshape(-1)
     factors = None  # what each row counts for
     if not _all_plain(target, classes, ignore_index):
         kept = chosen != ignore_index
@@ -133,9 +143,9 @@ def _class_loss(name, losses_of, input, target, weight, ignore_index, reduction,
         even = -(log_p if weight is None else log_p * weight).sum(1)
         loss = loss * (1.0 - smoothing) + (even if spread is None else even * spread) * (smoothing / classes)
     if reduction == "none":
-        return loss.reshape(target.shape if input.array.ndim > 1 or target.array.ndim else ())
+        return loss if loss.array.shape == target.array.shape else loss.reshape(target.shape)
     if reduction == "mean" and factors is not None:
-        return loss.sum() / factors.sum()
+        return _weighted_mean(loss, factors)
     return reduced(loss, reduction)
 
 

@@ -37,7 +37,7 @@ def dropout(xp, x, key, *, p):
     """``x`` with each element dropped with probability ``p`` in [0, 1) and the others scaled by 1 / (1 - p)."""
     keep = xp.greater_equal(xp.philox(key, count=math.prod(x.shape)), math.floor(p * 2.0**32))
     mask = xp.astype(xp.reshape(keep, shape=tuple(x.shape)), dtype=x.dtype)
-    return x * mask * (1.0 / (1.0 - p))
+    return x * mask * xp.full(x, shape=(), value=1.0 / (1.0 - p))
 
 
 def _forms(*shapes):

@@ -163,15 +163,13 @@ def positive_(input):
 
 # ------------------------------------------------------------------------------------------------------------------ casting
 @op(
-    kind="elementwise",
+    kind="cast",
     names="",
-    promote=(),
     vjp=(lambda xp, g, x_dtype: xp.astype(g, dtype=x_dtype),),
     formula=r"y = x",
     derivative=r"\bar x = \bar y",
     onnx="Cast",
     samples=lambda r: [S(normal(r, 3, 4), dtype=np.dtype("float64")), S(normal(r, 3), dtype=np.dtype("float32"), grad=False)],
-    inplace=False,
 )
 def astype(xp, x, *, dtype):
     """``x`` in another dtype (a NumPy dtype)."""

@@ -383,12 +383,14 @@ def _setitem(self, key, value):
     if _put_at_once(view, value, indices, template):
         return
     if len(indices) == 1 and indices[0].array.dtype == np.bool_ and not value.array.ndim and template == ("?",):
-        write(view, view.masked_fill(_over(indices[0], view), value))  # no position has to be found
+        since = serial()
+        write(view, view.masked_fill(_over(indices[0], view), value), since)  # no position has to be found
         return
     _refuse_mask(indices)
     value = _fitting(value, _result_shape(view.array.shape, indices, template))
+    since = serial()
     try:
-        write(view, apply(registry["index_put"], (view, value, *indices), {"key": template}))
+        write(view, apply(registry["index_put"], (view, value, *indices), {"key": template}), since)
     except IndexError as error:
         raise _translated(error) from error.__cause__
 

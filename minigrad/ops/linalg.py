@@ -10,30 +10,30 @@ from .samples import normal
 
 def _matmul_da(xp, g, b):
     """``a`` was a vector exactly where ``g`` has one axis less than a ``b`` of two or more."""
-    if len(b.shape) == 1:
+    n, m = len(g.shape), len(b.shape)
+    if m == 1:
         return xp.reshape(g, shape=(*g.shape, 1)) * b
-    if len(g.shape) == len(b.shape) - 1:
-        g = xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
-        d = xp.matmul(g, xp.matrix_transpose(b))
+    if n == m - 1:
+        d = xp.matmul(xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1])), xp.matrix_transpose(b))
         return xp.reshape(d, shape=(*d.shape[:-2], d.shape[-1]))
     return xp.matmul(g, xp.matrix_transpose(b))
 
 
-def _matmul_db(xp, g, a, b_shape):
-    if len(b_shape) == 1:
-        if len(a.shape) == 1:
-            return g * a
+def _matmul_db(xp, g, a):
+    """``b`` was a vector exactly where ``g`` has one axis less than ``a``."""
+    n, m = len(g.shape), len(a.shape)
+    if m == 1:
+        return g * a if n == 0 else xp.reshape(a, shape=(-1, 1)) * xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
+    if n == m - 1:
         d = xp.matmul(xp.matrix_transpose(a), xp.reshape(g, shape=(*g.shape, 1)))
         return xp.reshape(d, shape=d.shape[:-1])
-    if len(a.shape) == 1:
-        return xp.reshape(a, shape=(-1, 1)) * xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
     return xp.matmul(xp.matrix_transpose(a), g)
 
 
 @op(
     kind="matmul",
     promote=True,
-    vjp=(_matmul_da, lambda xp, g, a, b: _matmul_db(xp, g, a, b.shape)),
+    vjp=(_matmul_da, _matmul_db),
     formula=r"Y = A B",
     derivative=r"\bar A = \bar Y B^\top, \quad \bar B = A^\top \bar Y",
     onnx="MatMul",

@@ -73,6 +73,7 @@ def _same_shape(name, input, target):
 @op(
     kind="elementwise",
     names="",
+    promote="float",
     vjp=(lambda xp, g, a, b: g * (2.0 * (a - b)), lambda xp, g, a, b: g * (2.0 * (b - a))),
     formula="y = (a - b)^2",
     derivative=r"\bar a = 2 (a - b) \bar y, \quad \bar b = -\bar a",
@@ -197,6 +198,7 @@ def _bce_reference(x, t, weight=1.0):
 @op(
     kind="elementwise",
     names="",
+    promote="float",
     vjp=(
         lambda xp, g, x, t: g * (x - t) / xp.maximum((1.0 - x) * x, 1e-12),
         lambda xp, g, x: g * (xp.maximum(xp.log1p(-x), -100.0) - xp.maximum(xp.log(x), -100.0)),
@@ -259,6 +261,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 @op(
     kind="elementwise",
     names="",
+    promote="float",
     vjp=(lambda xp, g, x, t: g * (xp.sigmoid(x) - t), lambda xp, g, x: -(g * x)),
     formula=r"y = \ln(1 + e^x) - t x",
     derivative=r"\bar x = \bar y\,(\sigma(x) - t), \quad \bar t = -\bar y\,x",
@@ -318,7 +321,7 @@ def _kl_reference(x, t, reduction="mean", log_target=False):
     return {"none": out, "sum": out.sum(), "mean": out.mean(), "batchmean": out.sum() / (x.shape[0] if x.ndim else 1)}[reduction]
 
 
-@function("kl_div", spaces="torch functional", formula=r"y = \sum_i t_i (\ln t_i - x_i)", derivative=r"\bar x_i = -t_i \bar y",
+@function("kl_div", spaces="functional", formula=r"y = \sum_i t_i (\ln t_i - x_i)", derivative=r"\bar x_i = -t_i \bar y",
           samples=lambda r: [S(normal(r, 3, 4), _probability(r, 3, 4), reduction=how) for how in ("none", "sum", "batchmean")]
           + [S(normal(r, 3, 4), normal(r, 3, 4), reduction="batchmean", log_target=True), S(normal(r, 2), np.array([0.0, 1.0]), reduction="sum", grad=False)],
           errors=lambda r: [E(ValueError, "is not a valid value for reduction", normal(r, 3), normal(r, 3), reduction="average")],
@@ -437,7 +440,7 @@ def _signs(r, *shape):
     return np.asarray(np.where(r.random(shape) > 0.5, 1.0, -1.0))
 
 
-@function("hinge_embedding_loss", spaces="torch functional", formula=r"y = x \text{ for } t = 1, \quad \max(0, m - x) \text{ for } t = -1",
+@function("hinge_embedding_loss", spaces="functional", formula=r"y = x \text{ for } t = 1, \quad \max(0, m - x) \text{ for } t = -1",
           samples=_pairs({"margin": 0.5}, target=lambda r, *shape: _signs(r, *shape).astype(np.int64)), errors=lambda r: _errors(r)[:1],
           reference=_reference(lambda x, t, margin=1.0: np.where(t == 1, x, np.maximum(0, margin - x))))  # fmt: skip
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -452,7 +455,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduced(far + input.where(target != -1, 0.0), mode(reduction, size_average, reduce))
 
 
-@function("margin_ranking_loss", spaces="torch functional", formula=r"y = \max(0, m - t (a - b))",
+@function("margin_ranking_loss", spaces="functional", formula=r"y = \max(0, m - t (a - b))",
           samples=lambda r: [S(normal(r, 5), normal(r, 5), _signs(r, 5), reduction=how) for how in ("none", "mean", "sum")]
           + [S(normal(r, 5), normal(r, 5), _signs(r, 5), 0.5), S(normal(r, 2, 3), normal(r, 2, 3), _signs(r, 2, 3), margin=1.0)],
           errors=lambda r: [E(RuntimeError, "All input tensors should have same dimension", normal(r, 3), normal(r, 3), _signs(r, 3, 1))],

@@ -63,7 +63,9 @@ def layer_norm(xp, x, weight=None, bias=None, *, eps=1e-5):
 
 def _normalized(name, input, normalized_shape, *parameters):
     """``normalized_shape`` as a tuple; ShapeError where it is not the end of the input's shape, or a parameter's."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if isinstance(normalized_shape, int):
+        raise TypeError(f"{name}(): argument 'normalized_shape' must be tuple of ints, not int: write ({normalized_shape},)")
+    shape = tuple(normalized_shape)
     if not shape:
         raise RuntimeError(f"{name}: Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, got ()")
     if tuple(input.array.shape[-len(shape) :]) != shape:
@@ -92,18 +94,18 @@ def _layer_norm_reference(x, normalized_shape, weight=1.0, bias=0.0, eps=1e-5):
 
 @function("layer_norm", spaces="torch functional", formula=r"y = w\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + b",
           derivative=r"\bar x = r\,(\bar h - \mathrm{mean}(\bar h) - h\,\mathrm{mean}(\bar h h))",
-          samples=lambda r: [S(normal(r, 3, 4), (4,), positive(r, 4), normal(r, 4)), S(normal(r, 3, 4), 4), S(normal(r, 2, 3, 4), (3, 4), positive(r, 3, 4), normal(r, 3, 4)),
+          samples=lambda r: [S(normal(r, 3, 4), (4,), positive(r, 4), normal(r, 4)), S(normal(r, 2, 3, 4), (3, 4), positive(r, 3, 4), normal(r, 3, 4)),
                              S(normal(r, 2, 3, 4), [4], positive(r, 4), eps=0.1), S(normal(r, 2, 3), (3,), None, normal(r, 3)), S(normal(r, 5), (5,))],
           errors=lambda r: [E(RuntimeError, r"expected input with shape \[\*, 3\], but got input of size \[3, 4\]", normal(r, 3, 4), (3,)),
                             E(RuntimeError, "Expected weight to be of same shape", normal(r, 3, 4), (4,), normal(r, 3)),
-                            E(RuntimeError, "at least 1-dimensional", normal(r, 3, 4), ())],
+                            E(RuntimeError, "at least 1-dimensional", normal(r, 3, 4), ()), E(TypeError, "must be tuple of ints, not int", normal(r, 3, 4), 4)],
           reference=lambda x, shape, weight=None, bias=None, eps=1e-5: _layer_norm_reference(x, shape, 1.0 if weight is None else weight, 0.0 if bias is None else bias, eps))  # fmt: skip
 def _layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Mean 0 and variance 1 over the last dimensions, then ``weight`` and ``bias``.
 
     Args:
         input: (..., *normalized_shape).
-        normalized_shape: sizes of the dimensions to normalize over, an int or a tuple.
+        normalized_shape: sizes of the dimensions to normalize over, a tuple.
         weight, bias: of the shape ``normalized_shape``, or None.
         eps: added to the variance.
 
@@ -167,7 +169,7 @@ def _rms_norm(input, normalized_shape, weight=None, eps=None):
 
     Args:
         input: (..., *normalized_shape).
-        normalized_shape: sizes of the dimensions, an int or a tuple.
+        normalized_shape: sizes of the dimensions, a tuple.
         weight: of the shape ``normalized_shape``, or None.
         eps: added to the mean square; the dtype's machine epsilon where it is left out.
 

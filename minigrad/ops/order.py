@@ -231,10 +231,10 @@ def _mode_reference(x, dim=-1, keepdim=False):
     samples=lambda r: [
         S(r.integers(0, 3, (4, 6))),
         S(r.integers(0, 3, (6, 4)).astype(float), 0, grad=False),
-        S(normal(r, 2, 1), dim=-1, keepdim=True),
+        S(normal(r, 2, 4), dim=-1, keepdim=True),
         S(normal(r)),
         S(np.array([2.0, 1.0, 1.0, 2.0, np.nan, np.nan, np.nan]), grad=False),
-        S(np.array([3.0, 1.0, 3.0])),
+        S(np.array([3.0, 1.0, 3.0]), grad=False),
     ],
     errors=lambda r: [E(IndexError, "Dimension out of range", normal(r, 3), 1), E(IndexError, "non-zero size", normal(r, 0))],
     formula=r"y = \arg\max_v \#\{i: x_i = v\}",
@@ -260,7 +260,8 @@ def _quantile_samples(r):
     nan = np.array([[3.0, np.nan, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0]])
     return [
         S(x, 0.3),
-        S(x, np.array([0.0, 0.35, 1.0]), dim=1),
+        S(x, np.array([0.0, 0.35, 1.0]), dim=1, grad=False),
+        S(x, np.array([0.15, 0.35, 0.9]), dim=1),
         S(x, 0.6, dim=0, keepdim=True),
         S(x, np.array([0.2, 0.7]), keepdim=True),
         S(nan, 0.4, dim=1, grad=False),

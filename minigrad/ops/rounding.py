@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import describe
+from ..errors import UnsupportedError, describe
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .arithmetic import divide
@@ -133,7 +133,7 @@ def frac(input):
     tensor([-0.5000,  0.2500])
     """
     if not input.is_floating_point():
-        raise RuntimeError(f"frac: integers have no fractional part, got {describe(input)}; convert it with .float()")
+        raise UnsupportedError(f"frac: not implemented for integers, which have no fractional part: got {describe(input)}; convert it with .float()")
     return input - trunc(input)
 
 

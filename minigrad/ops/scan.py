@@ -4,7 +4,7 @@ import numpy as np
 
 from ..dispatch import apply
 from ..op import E, S, function, op, registry
-from .extremes import from_place
+from .extremes import to_places
 from .reduction import BACKWARDS, BUT_LAST, one_dim
 from .samples import dim_errors, normal
 
@@ -27,10 +27,9 @@ def reverse_recurrence(xp, a, b, axis):
     """
     n, step = b.shape[axis], 1
     while step < n:
-        head = part(xp, b, axis, None, n - step) + a * part(xp, b, axis, step, None)
-        b = xp.concat(head, part(xp, b, axis, n - step, None), axis=axis)
-        if 2 * step < n:
-            a = part(xp, a, axis, None, n - 2 * step) * part(xp, a, axis, step, None)
+        head = part(xp, b, axis, None, -step) + a * part(xp, b, axis, step, None)
+        b = xp.concat(head, part(xp, b, axis, -step, None), axis=axis)
+        a = part(xp, a, axis, None, -step) * part(xp, a, axis, step, None)  # products of twice as many neighbours
         step *= 2
     return b
 
@@ -205,6 +204,10 @@ def _logcumsumexp(input, dim):
 
 
 # ------------------------------------------------------------------------------------------------------------------ extremes
+def _to_places(xp, g, y, x_shape, axis):
+    return to_places(xp, g[0], y[1], x_shape, axis)
+
+
 def _running(xp, x, extreme, axis):
     """Values and places: the place moves on at each element that is the extreme so far, and at each NaN."""
     y = extreme(x, axis=axis)
@@ -226,7 +229,7 @@ def _extremes(r):
     names="cummax",
     outputs=2,
     returns=("values", "indices"),
-    vjp=(lambda xp, g, y, x_shape, axis: from_place(xp, g, y, x_shape, axis, True),),
+    vjp=(_to_places,),
     formula=r"y_i = \max_{j \le i} x_j",
     derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i",
     samples=lambda r: [S(normal(r, 3, 4), axis=1)],
@@ -240,7 +243,7 @@ def cummax_with_index(xp, x, *, axis):
     names="cummin",
     outputs=2,
     returns=("values", "indices"),
-    vjp=(lambda xp, g, y, x_shape, axis: from_place(xp, g, y, x_shape, axis, True),),
+    vjp=(_to_places,),
     formula=r"y_i = \min_{j \le i} x_j",
     derivative=r"\bar x_j = \sum_{i: k_i = j} \bar y_i",
     samples=lambda r: [S(normal(r, 3, 4), axis=1)],

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError, describe
 from ..op import E, S, faces, function, op
-from .reduction import count, is_half, lost_axes, mean, mean_of, share, spread
+from .reduction import count, lost_axes, mean, mean_of, share, spread
 from .samples import dim_errors, normal, reduce
 
 
@@ -88,7 +88,7 @@ def _spread_reference(reference):
 
 
 def _spread(name, calculate, input, dim, unbiased, keepdim, correction, axis, keepdims):
-    """PyTorch's and NumPy's ways to say which dimensions and which correction. float16 and bfloat16 compute in float32."""
+    """PyTorch's and NumPy's ways to say which dimensions and which correction."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     dim = dim if axis is None else axis
@@ -104,8 +104,6 @@ def _spread(name, calculate, input, dim, unbiased, keepdim, correction, axis, ke
         "keepdims": bool(keepdim if keepdims is None else keepdims),
         "correction": correction,
     }
-    if is_half(input.array):
-        return calculate(input.float(), **params).to(input.dtype)
     return calculate(input, **params)
 
 
@@ -232,11 +230,8 @@ def _norm_rule(xp, g, y, x, p, axis, keepdims):
         return spread(xp, _scaled(xp, g, y, 1), shape, axis, keepdims) * x
     if abs(p) == math.inf:
         return share(xp, g, y, xp.abs(x), axis, keepdims) * xp.sign(x)
-    if p < 1:  # the slope at an element of 0 is infinite; PyTorch takes 0
-        zero = xp.equal(x, 0)
-        powers = xp.where(zero, 0.0, xp.power(xp.where(zero, 1.0, xp.abs(x)), p - 1))
-        return spread(xp, g * xp.power(y, 1 - p), shape, axis, keepdims) * (xp.sign(x) * powers)
-    powers = x * xp.power(xp.abs(x), p - 2) if p > 2 else xp.sign(x) * xp.power(xp.abs(x), p - 1)
+    zero = xp.equal(x, 0)  # there the slope is 0, or infinite for p < 1, where PyTorch takes 0
+    powers = xp.sign(x) * xp.power(xp.where(zero, 1.0, xp.abs(x)), p - 1)
     return spread(xp, _scaled(xp, g, y, p - 1), shape, axis, keepdims) * powers
 
 
@@ -273,9 +268,7 @@ def _vector(name, x, p, dim, keepdim, dtype):
         raise RuntimeError(
             f"{name} cannot compute the {p} norm on an empty tensor because the operation does not have an identity"
         )
-    out = x.dtype if dtype is None else dtype
-    work = x.float() if dtype is None and is_half(x.array) else x.to(out)
-    return p_norm(work, p=float(p), axis=dim, keepdims=bool(keepdim)).to(out)
+    return p_norm(x if dtype is None else x.to(dtype), p=float(p), axis=dim, keepdims=bool(keepdim))
 
 
 def _matrix(name, x, kind, dim, keepdim, dtype):
@@ -311,7 +304,7 @@ def _norm_samples(r):
         S(x, 3, dim=0),
         S(x, 1.5, dim=(0, 1)),
         S(x, 0.5, dim=-1),
-        S(x, 0, grad=False),
+        S(x, 0),
         S(x, math.inf, dim=1),
         S(x, -math.inf),
         S(zeros, 2, dim=1, grad=False),
