@@ -71,7 +71,7 @@ def apply(op, args, params):
         out = f(*arrays, **params)
     except Exception:
         return _apply(op, args, params)  # it fails there too, and says why
-    if out.__class__ is not array_type:
+    if out.__class__ is not array_type and out.__class__ not in backends.by_type:
         out = backends.of(arrays[0]).asarray(out)
     t = new(Tensor)
     t.array = out

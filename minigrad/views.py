@@ -37,6 +37,11 @@ def write(t, value, since=None):
         root = root_of(t)
         if root.node is not None and root.node.op is LEAF:
             raise leaf_written()
+        if root.node is not None and t.node is None:
+            raise InplaceError(
+                "a view was created in no_grad mode and is being modified in place with grad mode enabled, while its base has a "
+                "history: make the view outside of no_grad(), or write inside of it"
+            )
     given, value = value, _fitted(t, value)
     if since is None and value is given and value.node is not None:  # t needs a node of its own: hooks, and a leaf stays a leaf
         value = apply(registry["reshape"], (value,), {"shape": tuple(value.array.shape)})

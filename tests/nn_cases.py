@@ -7,7 +7,8 @@ gradient, ``p(shape)`` floats in (0, 1), ``c(shape)`` constant floats, ``i(n, sh
 
 import numpy as np
 
-# (the layer, its inputs, options): "eval" - random while training, compared in eval() alone; "keep" - float inputs need no gradient
+# (the layer, its inputs, options). Options: "eval", random while training, so compared in eval() alone; "keep", the inputs
+# are written in place, so they need no gradient.
 CASES = [
     # linear
     ("Identity(3, unused=1)", "f(2, 3)"),
@@ -208,7 +209,7 @@ CASES = [
      "f(3, 2, 4), f(5, 2, 4), f(5, 2, 4), b(2, 5), True, b(4, 3, 5)"),
     ("MultiheadAttention(4, 1)", "f(3, 4), f(5, 4), f(5, 4), c(5), False, c(3, 5)"),
     ("TransformerEncoderLayer(4, 2, 8, dropout=0.0)", "f(3, 2, 4)"),
-    ("TransformerEncoderLayer(4, 2, 8, dropout=0.0, activation='gelu', batch_first=True, norm_first=True)", "f(2, 3, 4), c(3, 3)"),
+    ("TransformerEncoderLayer(4, 2, 8, 0.0, activation='gelu', batch_first=True, norm_first=True)", "f(2, 3, 4), c(3, 3)"),
     ("TransformerEncoderLayer(4, 2, 8, activation=ReLU(), bias=False)", "f(3, 4)", "eval"),
     ("TransformerDecoderLayer(4, 2, 8, dropout=0.0)", "f(3, 2, 4), f(5, 2, 4), c(3, 3), c(3, 5), c(2, 3), c(2, 5)"),
     ("TransformerDecoderLayer(4, 2, 8, dropout=0.0, norm_first=True, batch_first=True)", "f(2, 3, 4), f(2, 5, 4)"),

@@ -209,7 +209,7 @@ ERRORS = [
     (
         "ConvTranspose2d(4, 4, 3, padding_mode='reflect')",
         ValueError,
-        'Only "zeros" padding mode is supported for ConvTranspose2d',
+        'Only "zeros" padding mode is supported',
     ),
     ("Bilinear(0, 2, 3)", ValueError, "in1_features must be > 0"),
     ("Dropout(1.5)", ValueError, "dropout probability has to be between 0 and 1, but got 1.5"),
@@ -375,10 +375,10 @@ def test_softmax_without_a_dim_warns_as_pytorch():
 
 
 def test_layers_are_made_in_any_dtype():
-    for text in ("Linear(2, 3)", "Conv2d(2, 3, 3)", "LayerNorm(4)", "BatchNorm2d(3)", "Embedding(3, 2)", "MultiheadAttention(4, 2)",
-                 "Transformer(4, 2, 1, 1, 8)", "PReLU()", "ConvTranspose1d(2, 2, 2)"):  # fmt: skip
-        layer = eval(text.removesuffix(")") + (", " if text[-2] != "(" else "") + "dtype=dtype, device='cpu')",
-                     {**vars(nn), "dtype": minigrad.float64})  # fmt: skip
+    texts = ["Linear(2, 3, ", "Conv2d(2, 3, 3, ", "LayerNorm(4, ", "BatchNorm2d(3, ", "Embedding(3, 2, ", "PReLU("]
+    texts += ["MultiheadAttention(4, 2, ", "Transformer(4, 2, 1, 1, 8, ", "ConvTranspose1d(2, 2, 2, ", "Bilinear(2, 2, 2, "]
+    for text in texts:
+        layer = eval(text + "dtype=dtype, device='cpu')", {**vars(nn), "dtype": minigrad.float64})
         assert all(p.dtype is minigrad.float64 for p in layer.parameters()), text
 
 

@@ -65,7 +65,7 @@ def test_twenty_steps_equal_pytorch(name, options, dtype):
 
     ours = parameters(dtype)
     theirs = [torch.tensor(p.array.copy(), requires_grad=True) for p in ours]
-    a = getattr(optim, name)(ours, lr=0.05, **options)
+    a = getattr(optim, name)(ours, lr=0.05, foreach=False, **options)
     b = getattr(torch.optim, name)(theirs, lr=0.05, foreach=False, **options)
     for i in range(20):
         run(a, ours, 1, dtype, start=i)
@@ -108,7 +108,7 @@ def test_state_dict_of_pytorch_continues_here(name, options):
     a = getattr(optim, name)(ours, lr=0.9, **options)
     saved = b.state_dict()
     saved = {"param_groups": saved["param_groups"],
-             "state": {i: {k: wrap(np.array(v)) for k, v in s.items()} for i, s in saved["state"].items()}}  # fmt: skip
+             "state": {i: {k: v if v is None else wrap(v.numpy().copy()) for k, v in s.items()} for i, s in saved["state"].items()}}  # fmt: skip
     a.load_state_dict(saved)
     run(a, ours, 3, start=3)
     their_steps(3, 3)
@@ -182,7 +182,7 @@ def test_lbfgs_equals_pytorch(options):
 
     for _ in range(5):
         x, y = a.step(closure_of(a, p)), b.step(closure_of(b, q))
-        np.testing.assert_allclose(float(x), float(y), rtol=1e-6)
+        np.testing.assert_allclose(x.item(), y.item(), rtol=1e-6)
         np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=1e-5, atol=1e-7)
     mine, their = a.state_dict()["state"][0], b.state_dict()["state"][0]
     assert (mine["func_evals"], mine["n_iter"]) == (their["func_evals"], their["n_iter"])
@@ -553,7 +553,8 @@ def rates(library, make, steps=20, kind="SGD"):
     found = []
     for _ in range(steps):
         group = optimizer.param_groups[0]
-        found.append((*scheduler.get_last_lr(), *(g["lr"] for g in optimizer.param_groups), group.get("momentum"), group.get("betas")))
+        momentum = group["momentum"] if kind == "SGD" else group["betas"][0]
+        found.append([*scheduler.get_last_lr(), *(g["lr"] for g in optimizer.param_groups), momentum])
         optimizer.step()
         scheduler.step()
     return found, scheduler
@@ -569,13 +570,8 @@ def test_schedules_equal_pytorch(name, options, kind):
         return getattr(module, name)(optimizer, **options)
 
     (ours, a), (theirs, b) = rates(minigrad, make, kind=kind), rates(torch, make, kind=kind)
-    for x, y in zip(ours, theirs, strict=True):
-        assert x == pytest.approx(y, rel=1e-12) if x[-1] is None else x[:-1] == pytest.approx(y[:-1], rel=1e-12)
-        assert x[-1] == pytest.approx(y[-1])
-    assert set(b.state_dict()) - {"base_lrs"} <= set(a.state_dict()) | {"_get_lr_called_within_step", "_is_initial"} | PRIVATE
-
-
-PRIVATE = {"anneal_strategy", "_anneal_func_type"}
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
+    assert set(b.state_dict()) <= set(a.state_dict())
 
 
 @pytest.mark.parity
@@ -589,12 +585,13 @@ def test_combined_schedules_equal_pytorch(nested):
             return m.SequentialLR(o, [m.SequentialLR(o, parts[:2], [4]), parts[2]], [9])
         return m.SequentialLR(o, parts, [4, 9])
 
-    assert [x[:4] for x in rates(minigrad, make)[0]] == pytest.approx([x[:4] for x in rates(torch, make)[0]])
-
     def chained(m, o):
         return m.ChainedScheduler([m.LinearLR(o), m.ExponentialLR(o, 0.9)])
 
-    assert [x[:4] for x in rates(minigrad, chained)[0]] == pytest.approx([x[:4] for x in rates(torch, chained)[0]])
+    for build in (make, chained):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a sequence in a sequence makes PyTorch think that the order of the steps is wrong
+            np.testing.assert_allclose(rates(minigrad, build)[0], rates(torch, build)[0], rtol=1e-12)
 
 
 @pytest.mark.parity
@@ -651,7 +648,7 @@ def test_schedules_resume(name, options):
     scheduler.load_state_dict(saved[0])
     optimizer.load_state_dict(saved[1])
     for expected in whole[6:]:
-        assert tuple(scheduler.get_last_lr()) == expected[:2] == tuple(g["lr"] for g in optimizer.param_groups)
+        assert scheduler.get_last_lr() == expected[:2] == [g["lr"] for g in optimizer.param_groups]
         optimizer.step()
         scheduler.step()
 

@@ -446,6 +446,8 @@ def test_views_made_without_recording():
     with mg.no_grad():
         v = y[:2]
     assert not v.requires_grad and v._base is not None
+    with pytest.raises(InplaceError, match="created in no_grad mode"):
+        v.mul_(2)
     z = y * 1
     with mg.no_grad():
         z[0] = 9.0

@@ -310,13 +310,13 @@ class Words:
 
     def index_put(self, x, v, *indices, key):
         """A copy of ``x`` with ``v`` written at ``key``."""
-        out = x.copy()
+        out = self.np.array(x)
         out[index_key(key, indices)] = v
         return out
 
     def index_add(self, x, v, *indices, key):
         """A copy of ``x`` with ``v`` added at ``key``; repeated indices add up."""
-        out = x.copy()
+        out = self.np.array(x)
         self.add_at(out, index_key(key, indices), v)
         return out
 

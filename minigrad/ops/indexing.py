@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import backends, dispatch
 from ..dispatch import apply, make_view
-from ..errors import DimError, ShapeError, describe
+from ..errors import BoundsError, DimError, ShapeError, describe
 from ..backends.words import index_key
 from ..graph import Node, recording, serial, tracer, writes
 from ..op import S, op, registry
@@ -160,6 +160,12 @@ def split_key(t, key):
     ndim, shape = t.array.ndim, t.array.shape
     keys = key if key.__class__ is tuple else (key,)
     used = sum(_consumed(k) for k in keys)
+    if used > ndim:
+        raise DimError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number"
+            if not ndim and used == 1
+            else f"too many indices for tensor of dimension {ndim} (got {used})"
+        )
     d = out = 0  # the dimension of t that comes next, and of the view
     for k in keys:
         if k is None:
@@ -179,7 +185,7 @@ def split_key(t, key):
             places.append(out)
             out += 1
         elif isinstance(k, int | np.integer) or _is_scalar_index(k):
-            template.append(_checked_int(k, d, shape, used))
+            template.append(_checked_int(k, d, shape[d]))
             d += 1
         elif isinstance(k, Tensor | list | tuple | range | np.ndarray):
             tensors.append(_index_tensor(t, k))
@@ -196,8 +202,6 @@ def split_key(t, key):
             raise DimError(
                 f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {describe(k)})"
             )
-    if used > ndim:
-        raise DimError(f"too many indices for tensor of dimension {ndim} (got {used})")
     return tuple(template), tensors, places
 
 
@@ -221,21 +225,11 @@ def _is_scalar_index(k):
     return isinstance(k, np.ndarray) and k.ndim == 0 and k.dtype.kind in "iu"
 
 
-def _checked_int(k, d, shape, used):
+def _checked_int(k, d, size):
     k = int(k)
-    if d < len(shape) and not -shape[d] <= k < shape[d]:
-        raise out_of_bounds(k, d, shape[d])
-    if not shape:
-        raise DimError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number"
-            if used == 1
-            else f"too many indices for tensor of dimension 0 (got {used})"
-        )
+    if not -size <= k < size:
+        raise BoundsError(f"index {k} is out of bounds for dimension {d} with size {size}")
     return k
-
-
-def out_of_bounds(index, dim, size):
-    return DimError(f"index {index} is out of bounds for dimension {dim} with size {size}")
 
 
 def _check_mask(index, n, d, shape):

@@ -66,8 +66,8 @@ def quantize_rows(xp, x):
 def _check_sizes(x, weight):
     if x.shape[-1] != weight.shape[-1]:
         raise ShapeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and {weight.shape[-1]}x{weight.shape[-2]}): "
-            f"the input's last size is {x.shape[-1]}, the layer wants in_features={weight.shape[-1]}"
+            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and {weight.shape[-1]}x{weight.shape[-2]}"
+            f"): the input's last size is {x.shape[-1]}, the layer wants in_features={weight.shape[-1]}"
         )
 
 
@@ -75,7 +75,11 @@ def _check_sizes(x, weight):
     names="",
     formula=r"Y = X W^\top \text{ over integers}",
     onnx="MatMulInteger",
-    samples=lambda r: [S(_integers(r, 3, 5), _integers(r, 2, 5)), S(_integers(r, 2, 3, 4), _integers(r, 2, 2, 4)), S(_integers(r, 0, 4), _integers(r, 2, 4))],
+    samples=lambda r: [
+        S(_integers(r, 3, 5), _integers(r, 2, 5)),
+        S(_integers(r, 2, 3, 4), _integers(r, 2, 2, 4)),
+        S(_integers(r, 0, 4), _integers(r, 2, 4)),
+    ],
     errors=lambda r: [E(RuntimeError, "cannot be multiplied.*in_features", _integers(r, 3, 5), _integers(r, 2, 4))],
     reference=lambda x, weight: (x.astype(np.int64) @ weight.astype(np.int64).swapaxes(-1, -2)).astype(INT32),
 )
@@ -99,7 +103,10 @@ def linear_int8(xp, x, weight):
     ),
     formula=r"Y = X W^\top \mathrm{diag}(s)",
     derivative=r"\bar X = \bar Y\, \mathrm{diag}(s)\, W, \quad \bar s_n = \sum_m \bar Y_{mn} (X W^\top)_{mn}",
-    samples=lambda r: [S(normal(r, 3, 5), _integers(r, 2, 5), _steps(r, 2) / LEVELS), S(normal(r, 0, 4), _integers(r, 2, 4), _steps(r, 2))],
+    samples=lambda r: [
+        S(normal(r, 3, 5), _integers(r, 2, 5), _steps(r, 2) / LEVELS),
+        S(normal(r, 0, 4), _integers(r, 2, 4), _steps(r, 2)),
+    ],
     errors=lambda r: [E(RuntimeError, "cannot be multiplied.*in_features", normal(r, 3, 5), _integers(r, 2, 4), _steps(r, 2))],
     reference=lambda x, weight, scale: x @ (weight * scale[:, None]).T,
 )
@@ -121,7 +128,8 @@ def _linear_reference(x, weight, scale, bias=0.0):
     names="",
     promote=(0, 2, 3),
     vjp=(_no_gradient, None, None, None),
-    formula=r"y_{mn} = s_m s_n \sum_k q_{mk} w_{nk} + b_n, \quad q_{mk} = \mathrm{round}(x_{mk} / s_m), \quad s_m = \max_k |x_{mk}| / 127",
+    formula=r"y_{mn} = s_m s_n \sum_k q_{mk} w_{nk} + b_n, \quad q_{mk} = \mathrm{round}(x_{mk} / s_m), "
+    r"\quad s_m = \max_k |x_{mk}| / 127",
     derivative=r"\text{none: rounding is flat wherever it is continuous}",
     samples=lambda r: [
         S(normal(r, 3, 5), _integers(r, 2, 5), _steps(r, 2) / LEVELS, _steps(r, 2), grad=False),
@@ -154,7 +162,15 @@ def _conv_reference(x, weight, scale, bias=None, stride=1, dilation=1, groups=1)
     derivative=r"\text{none: rounding is flat wherever it is continuous}",
     samples=lambda r: [
         S(normal(r, 2, 2, 4, 3), _integers(r, 3, 2, 2, 2), _steps(r, 3) / LEVELS, _steps(r, 3), grad=False),
-        S(normal(r, 1, 4, 5, 3), _integers(r, 6, 2, 2, 2), _steps(r, 6) / LEVELS, stride=(2, 1), dilation=(2, 1), groups=2, grad=False),
+        S(
+            normal(r, 1, 4, 5, 3),
+            _integers(r, 6, 2, 2, 2),
+            _steps(r, 6) / LEVELS,
+            stride=(2, 1),
+            dilation=(2, 1),
+            groups=2,
+            grad=False,
+        ),
     ],
     reference=_conv_reference,
 )

@@ -19,6 +19,8 @@ from ..views import write
 
 required = object()  # the default of an option that every parameter group must give itself
 
+SMALL = 2048  # parameters of up to so many elements are updated together
+
 _HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
 
 
@@ -43,6 +45,37 @@ def update(rule, tensors, params):
     else:
         _store(arrays, getattr(xp, rule.name)(*arrays, **params))
     writes.stamp(p)
+
+
+def update_together(rule, calls):
+    """Run the update ``rule`` once for many small parameters, joined end to end.
+
+    The rules are elementwise, so the numbers are those of one call each; but on a few dozen elements a NumPy function takes
+    as long as on a few thousand. ``calls`` are (tensors, settings) of :func:`update`; whatever differs from the first in
+    dtype, device or settings is updated alone.
+    """
+    (first, settings), joined = calls[0], []
+    for tensors, params in calls:
+        same = tensors[0].array.dtype == first[0].array.dtype and tensors[0].array.__class__ is first[0].array.__class__
+        if same and params == settings and tensors[1].array.dtype == tensors[0].array.dtype:
+            joined.append(tensors)
+        else:
+            update(rule, tensors, params)
+    if len(joined) < 2:
+        for tensors in joined:
+            update(rule, tensors, settings)
+        return
+    xp = backends.of(first[0].array)
+    columns = [None if column[0] is None else [t.array for t in column] for column in zip(*joined)]
+    flat = [None if column is None else xp.concat(*[a.reshape(-1) for a in column]) for column in columns]
+    written = [column for i, column in enumerate(columns) if i != 1 and column is not None]
+    for column, result in zip(written, getattr(xp, rule.name)(*flat, **settings)):
+        start = 0
+        for a in column:
+            a[...] = result[start : start + a.size].reshape(a.shape)
+            start += a.size
+    for tensors in joined:
+        writes.stamp(tensors[0].array)
 
 
 def _store(arrays, results):
@@ -382,6 +415,7 @@ class RuleOptimizer(Optimizer):
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            small = []
             for p in group["params"]:
                 g = p.grad
                 if g is None:
@@ -392,7 +426,12 @@ class RuleOptimizer(Optimizer):
                     if state:
                         self.state[p] = state
                 tensors, settings = self.arguments(p, _as_of_now(group), state)
-                update(self.rule, (p, g, *tensors), settings)
+                if p.array.size <= SMALL and tracer.get() is None and p.array.dtype.kind != "c":
+                    small.append(((p, g, *tensors), settings))
+                else:
+                    update(self.rule, (p, g, *tensors), settings)
+            if small:
+                update_together(self.rule, small)
         return loss
 
 

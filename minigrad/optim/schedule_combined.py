@@ -80,11 +80,6 @@ class SequentialLR(_Combined):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def _initial_step(self):  # as a part of another sequence
-        first = self._schedulers[bisect_right(self._milestones, 0)]
-        first._initial_step()
-        self._last_lr = first.get_last_lr()
-
     def step(self):
         """Set the next learning rates."""
         self.last_epoch += 1
