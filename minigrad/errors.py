@@ -41,6 +41,10 @@ class InplaceError(GradError):
     """A write in place that would make a gradient wrong."""
 
 
+class LinAlgError(MinigradError, RuntimeError):
+    """A matrix that a solver or a factorization cannot take: singular, or not positive definite."""
+
+
 class TraceError(MinigradError, RuntimeError):
     """Something that a traced function cannot do."""
 

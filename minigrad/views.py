@@ -53,7 +53,7 @@ def write(t, value, since=None):
     t.array[...] = value.array
     writes.stamp(t.array)
     if recording() and (value.node is not None or t.node is not None):
-        move(t, value.node)
+        move(t, value.node, copied=since is None)
     return t
 
 
@@ -112,23 +112,40 @@ def root_of(t):
     return t
 
 
-def move(t, node):
-    """Give ``t`` a new history, its bases the matching ``put``, and every live view of the root a fresh one."""
+def move(t, node, copied=False):
+    """Give ``t`` a new history, its bases the matching ``put``, and every live view of the root a fresh one.
+
+    ``copied``: the value came from elsewhere, and is not computed from what ``t`` was.
+    """
+    if t.node is not None and (node is None or copied) and _covers_root(t):  # as in PyTorch, the past stays, with zero gradients
+        node = _put_node("slice_put", (t.node, node), (t.array, t.array), {"key": (...,)}, tuple(t.array.shape))
     child = t
     while child._base is not None and child._base[1].differentiable:
         parent, op, params = child._base
         put, make_params = op.put
-        put = registry[put]
-        put_params = make_params(params, tuple(parent.array.shape))
-        if len(put.arrays) == 1:  # a view of every element: its inverse view is the whole history
+        shape = tuple(parent.array.shape)
+        if len(registry[put].arrays) == 1:  # a view of every element: its inverse view is the whole history
             nodes, arrays = (node,), (child.array,)
         else:
             nodes, arrays = (parent.node, node), (parent.array, child.array)
-        mask = tuple(n is not None for n in nodes)
-        node = Node(put, nodes, put.save(mask, parent.array, arrays), put_params, serial(), parent.array.shape)
+        node = _put_node(put, nodes, arrays, make_params(params, shape), shape)
         child = parent
     child.node = node
     refresh(child)
+
+
+def _covers_root(t):
+    """Whether a write into ``t`` writes every element of its root."""
+    while t._base is not None and t._base[1].differentiable:
+        if len(registry[t._base[1].put[0]].arrays) > 1:
+            return False
+        t = t._base[0]
+    return True
+
+
+def _put_node(name, nodes, arrays, params, shape):
+    put = registry[name]
+    return Node(put, nodes, put.save(tuple(n is not None for n in nodes), arrays[0], arrays), params, serial(), shape)
 
 
 def refresh(parent):

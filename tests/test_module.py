@@ -47,6 +47,8 @@ def test_assignment_registers():
     net.scale = nn.Parameter(minigrad.zeros(1))
     net.steps = minigrad.tensor(5)
     assert net._buffers["steps"].item() == 5
+    net.first = None
+    assert net.first is None and "first" in net._modules
     net.plain = minigrad.zeros(1)
     assert "plain" in net.__dict__ and "plain" not in net.state_dict()
 
@@ -278,6 +280,13 @@ def test_a_scalar_takes_a_vector_of_one():
     module.register_buffer("b", minigrad.tensor(1.0))
     module.load_state_dict({"b": minigrad.tensor([4.0])})
     assert module.b.item() == 4.0 and module.b.ndim == 0
+
+
+def test_a_copy_that_fails_is_reported_too():
+    module = nn.Module()
+    module.register_buffer("b", minigrad.zeros(1).expand(3))
+    with pytest.raises(RuntimeError, match=r'While copying the parameter named "b".*an exception occurred'):
+        module.load_state_dict({"b": minigrad.ones(3)})
 
 
 def test_load_by_assignment():
@@ -797,7 +806,7 @@ def test_clip_grad_value():
     assert b.grad.tolist() == [-0.25]
 
 
-def test_parameters_as_a_vector():
+def test_parameters_as_a_vector(device):
     net = nn.Linear(2, 3)
     vector = nn.utils.parameters_to_vector(net.parameters())
     assert vector.shape == (9,) and vector.requires_grad
@@ -805,5 +814,8 @@ def test_parameters_as_a_vector():
     assert net.weight.tolist() == [[0, 1], [2, 3], [4, 5]] and net.bias.tolist() == [6, 7, 8] and net.bias.requires_grad
     with pytest.raises(TypeError, match=r"expected minigrad.Tensor, but got: 3"):
         nn.utils.vector_to_parameters(3, net.parameters())
+    if device != "cpu":
+        with pytest.raises(TypeError, match="two parameters on different devices"):
+            nn.utils.parameters_to_vector([minigrad.zeros(1), minigrad.zeros(1, device=device)])
     with pytest.raises(ValueError, match="the vector has 2 elements, the parameters have 9"):
         nn.utils.vector_to_parameters(minigrad.zeros(2), net.parameters())

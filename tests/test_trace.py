@@ -192,7 +192,7 @@ def test_arguments_are_written_and_get_gradients(device):
 
     step = trace_step(f, normal(device, 3, grad=True))
     x, z = normal(device, 3, seed=1, grad=True), normal(device, 3, seed=1, grad=True)
-    for _ in range(2):  # the second call finds a gradient there: another graph
+    for _ in range(3):  # the second call finds a gradient there: another graph
         equal(step(x), f(z))
         equal(x.grad, z.grad)
     assert step.traces == 2
@@ -272,6 +272,8 @@ def test_runtime_numbers(device):
     assert step.traces == 1
     scalar = trace_step(lambda x: x * runtime(s, "rate"), tensor(2.0, device))(tensor(3.0, device))
     assert scalar.dtype is mg.float32 and scalar.item() == 4.5  # a number does not widen a 0-d tensor
+    s.rate = np.float64(2.0)
+    equal(step(x)[0], x * 2.0 + group["lr"] * 0.9**4)
     with pytest.raises(TypeError, match="must be an int or a float"):
         s.rate = "fast"
         step(normal(device, 7))
@@ -429,6 +431,38 @@ def test_what_a_replay_would_lose_is_refused(device):
         trace(lambda x: x, 3.0)
     with pytest.raises(TypeError, match="takes Tensors"):
         step(3.0)
+
+
+def test_state_made_in_the_first_step(device):
+    def make():
+        state, settings = {}, {"rate": 2.0}
+        w = normal(device, 3, grad=True)
+
+        def f(x):
+            if not state:
+                state["sum"] = mg.zeros(2, 3, device=device)
+                state["row"] = state["sum"][0]
+                state["hidden"] = (w * 2).sum()
+            state["row"].add_(x * runtime(settings, "rate"))
+            settings["rate"] = 3.0
+            w.grad = None
+            return [state["sum"] * 1, "text", (w.detach(), state)][:2]
+
+        return f, state, w
+
+    (f, a, _), (g, b, w) = make(), make()
+    w.grad = normal(device, 3)
+    step = Step(g)
+    for k in range(3):
+        x = normal(device, 3, seed=k)
+        (out, text), (expected, _) = step(x), f(x)
+        equal(out, expected)
+        assert text == "text" and w.grad is None
+        for name in a:
+            equal(b[name], a[name])
+    assert step.traces == 2 and not b["hidden"].requires_grad
+    b["sum"].zero_()
+    assert b["row"].abs().sum().item() == 0  # still a view
 
 
 def test_other_shapes_and_nesting(device):

@@ -148,7 +148,9 @@ def _visit(n, g, grads, targets, results, create_graph):
     op = n.op
     if op is PICK:
         (p,) = n.parents
-        grads.setdefault(p, [None] * p.op.outputs)[n.params] = g
+        parts = grads.setdefault(p, [None] * p.op.outputs)
+        old = parts[n.params]  # a rule that is recorded makes nodes of its own for the outputs it reads
+        parts[n.params] = g if old is None else old + g
         return
     if n.saved is None:
         raise errors.freed(op.name)

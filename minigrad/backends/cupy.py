@@ -2,6 +2,7 @@
 
 
 import cupy
+import cupyx
 import cupyx.scipy.special as special
 import ml_dtypes
 import numpy as np
@@ -32,23 +33,61 @@ class CupyBackend(Words):
     def is_owner(self, x):
         return x.base is None
 
+    def _lapack(self, name, failed, *args):
+        with cupyx.errstate(linalg="raise"):  # as in PyTorch, this waits for the GPU to say whether the matrix was good
+            return super()._lapack(name, failed, *args)
+
     def relu(self, x):
         return cupy.maximum(x, 0)
 
     def erf(self, x):
-        return special.erf(x)
+        return special.erf(x).astype(x.dtype, copy=False)
 
     def erfc(self, x):
-        return special.erfc(x)
+        return special.erfc(x).astype(x.dtype, copy=False)
 
     def polygamma(self, x, *, n):
-        return special.polygamma(n, x).astype(x.dtype)
+        return special.polygamma(self.np.asarray(n), x).astype(x.dtype)  # it wants an array for n, too
 
     def erfinv(self, x):
-        return special.erfinv(x)
+        return special.erfinv(x).astype(x.dtype, copy=False)
 
     def lgamma(self, x):
-        return special.gammaln(x)
+        return special.gammaln(x).astype(x.dtype, copy=False)
 
     def digamma(self, x):
-        return special.digamma(x)
+        return special.digamma(x).astype(x.dtype, copy=False)
+
+    def remainder(self, a, b):
+        """As C and NumPy have it: CuPy's is NaN where ``b`` is infinite."""
+        if _are_integral(a, b):
+            return cupy.remainder(a, b)
+        left = cupy.fmod(a, b)
+        return cupy.where((left != 0) & ((left < 0) != (b < 0)), left + b, left)
+
+    def floor_divide(self, a, b):
+        """As C and NumPy have it: CuPy's is infinite where ``a`` is."""
+        if _are_integral(a, b):
+            return cupy.floor_divide(a, b)
+        left = cupy.fmod(a, b)
+        whole = cupy.rint((a - left) / b)
+        whole = cupy.where((left != 0) & ((left < 0) != (b < 0)), whole - 1, whole)
+        return cupy.where(cupy.equal(b, 0), a / b, whole) if hasattr(b, "dtype") or b else cupy.true_divide(a, 0)
+
+
+def _are_integral(a, b):
+    return all(x.dtype.kind in "bui" if hasattr(x, "dtype") else not isinstance(x, float) for x in (a, b))
+
+
+def _of_a_point(word):
+    """CuPy refuses to reduce axis 0 of a 0-d array; NumPy and PyTorch do not."""
+    general = getattr(Words, word)
+
+    def reduction(self, x, *, axis=None, keepdims=False):
+        return general(self, x, axis=None if x.ndim == 0 and axis in (0, -1) else axis, keepdims=keepdims)
+
+    return reduction
+
+
+for _word in ("sum", "prod", "max", "min", "argmax", "argmin", "any", "all"):
+    setattr(CupyBackend, _word, _of_a_point(_word))

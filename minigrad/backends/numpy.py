@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 
 import ml_dtypes
 import numpy as np
@@ -40,7 +41,7 @@ class NumpyBackend(IndexingWords):
 
     def __init__(self):
         super().__init__(np)
-        self.asarray, self.where = np.asarray, _where
+        self.asarray, self.where, self.matrix_transpose = np.asarray, _where, operator.attrgetter("mT")
 
     def host(self, x):
         """The array as a NumPy array."""
@@ -84,6 +85,11 @@ class NumpyBackend(IndexingWords):
 
     def relu(self, x):
         return np.maximum(x, _zeros[x.dtype])
+
+    def matmul(self, a, b):
+        if getattr(a, "ndim", 0) == 2 == getattr(b, "ndim", 0) and a.dtype is b.dtype and a.itemsize > 2:
+            return a.dot(b)  # two thirds of the overhead of np.matmul
+        return super().matmul(a, b)
 
     def take_along_axis(self, x, indices, *, axis):
         if _one_a_row(indices, axis):

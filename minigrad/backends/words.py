@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from .. import kernels
+from ..errors import DtypeError, LinAlgError
 
 bodies = {}  # operation name -> text; the @op decorator fills it
 
@@ -25,6 +26,13 @@ def index_key(template, indices):
     """
     arrays = iter(indices)
     return tuple(slice(*k[1:]) if k.__class__ is tuple else next(arrays) if k == "?" else k for k in template)
+
+
+def _unlike(a, b):
+    """Why two operands cannot be multiplied as matrices."""
+    if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
+        return TypeError(f"matmul(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}; use * to scale by a number")
+    return DtypeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}; convert one with .to(dtype)")
 
 
 class Words:
@@ -414,18 +422,24 @@ class Words:
 
     # --------------------------------------------------------------------------------------------------- linear algebra
     def matmul(self, a, b):
+        """The operands must have one dtype, as in PyTorch."""
+        if not (hasattr(a, "dtype") and hasattr(b, "dtype")) or a.dtype != b.dtype:
+            raise _unlike(a, b)
         if a.dtype in self.HALVES:
             return self.np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
         return self.np.matmul(a, b)
 
     def solve(self, a, b):
-        return self.np.linalg.solve(a, b)
+        """The solution of a @ x = b for matrices ``b`` (..., n, k)."""
+        return self._lapack("solve", "linalg.solve: The solver failed because the input matrix is singular", a, b)
 
     def inv(self, a):
-        return self.np.linalg.inv(a)
+        return self._lapack("inv", "linalg.inv: The inversion could not be completed because the input matrix is singular", a)
 
     def cholesky(self, a):
-        return self.np.linalg.cholesky(a)
+        """The lower factor; reads the lower triangle."""
+        failed = "linalg.cholesky: The factorization could not be completed because the input is not positive-definite"
+        return self._lapack("cholesky", failed, a)
 
     def det(self, a):
         return self.np.linalg.det(a)
@@ -433,14 +447,21 @@ class Words:
     def slogdet(self, a):
         return tuple(self.np.linalg.slogdet(a))
 
-    def qr(self, a):
-        return tuple(self.np.linalg.qr(a))
+    def qr(self, a, *, mode="reduced"):
+        return tuple(self.np.linalg.qr(a, mode))
 
-    def svd(self, a):
-        return tuple(self.np.linalg.svd(a, full_matrices=False))
+    def svd(self, a, *, full_matrices=False):
+        return tuple(self._lapack("svd", "linalg.svd: The algorithm failed to converge", a, full_matrices))
 
     def eigh(self, a):
-        return tuple(self.np.linalg.eigh(a))
+        """Reads the lower triangle."""
+        return tuple(self._lapack("eigh", "linalg.eigh: The algorithm failed to converge", a))
+
+    def _lapack(self, name, failed, *args):
+        try:
+            return getattr(self.np.linalg, name)(*args)
+        except np.linalg.LinAlgError as error:
+            raise LinAlgError(f"{failed} ({error})") from None
 
     # ------------------------------------------------------------------------------------------------- arrays and hosts
     def size(self, x):

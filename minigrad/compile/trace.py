@@ -95,10 +95,8 @@ class Trace:
         if example.node is not None:
             t.requires_grad_()
         self.shells[id(t)] = (t, t.array.instruction, position)
-        self.gradients[id(t)] = (t, None)
-        if example._grad is not None:
-            t._grad = example._grad
-            self._meet(t)
+        t._grad = example._grad
+        self._meet(t)
         return t
 
     # ------------------------------------------------------------------------------------------------ into the notebook
@@ -134,7 +132,7 @@ class Trace:
         value = get(owner, name)
         if isinstance(value, Tensor):  # assigned in this trace, or a Tensor by itself
             return self.as_number(value)
-        if value.__class__ not in (int, float):
+        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
             raise TypeError(f"runtime: {name!r} must be an int or a float, not {describe(value)}")
         key = (id(owner), name)
         if key not in self.numbers:

@@ -9,6 +9,7 @@ from .. import float32, int8, nn, zeros
 from ..errors import DtypeError, GradError, ShapeError, describe
 from ..graph import no_grad, recording
 from ..nn import functional as F
+from ..nn.shared import ntuple
 from ..ops.quantized import conv2d_dynamic, linear_dynamic, linear_w8, quantize_rows
 from ..ops.sliding import batched, out_sizes, unbatched
 from ..tensor import Tensor
@@ -23,20 +24,26 @@ class Quantized(nn.Module):
     inputs as they are ("weights only").
     """
 
-    def __init__(self, weight_shape, bias, activations, device=None):
+    def __init__(self, activations):
         super().__init__()
-        self.activations = checked_activations(activations)
+        if activations not in ACTIVATIONS:
+            raise ValueError(f"activations must be 'dynamic' (int8) or 'float' (weights only), got {activations!r}")
+        self.activations = activations
+        self.training = False
+
+    def _make_buffers(self, weight_shape, bias, device):
         self.register_buffer("weight", zeros(weight_shape, dtype=int8, device=device))
         self.register_buffer("scale", zeros(weight_shape[0], dtype=float32, device=device))
         self.register_buffer("bias", zeros(weight_shape[0], dtype=float32, device=device) if bias else None)
-        self.training = False
 
     def _take(self, weight, bias=None):
         """Quantize float weights (O, ...) into the buffers, one step for each of the O rows. Returns self."""
         with no_grad():
             weight = weight.detach().to(float32)
             if not weight.isfinite().all():
-                raise ValueError(f"quantize: a weight of shape {tuple(weight.shape)} has NaN or infinite values; int8 cannot hold them")
+                raise ValueError(
+                    f"quantize: a weight of shape {tuple(weight.shape)} has NaN or infinite values; int8 cannot hold them"
+                )
             q, step = quantize_rows(weight.reshape(len(weight), -1))
             self.weight, self.scale = q.reshape(weight.shape), step.reshape(-1)
             if bias is not None:
@@ -47,14 +54,18 @@ class Quantized(nn.Module):
         """The float weight that the layer computes with: ``weight * scale``."""
         return self.weight.to(self.scale.dtype) * self.scale.reshape(-1, *[1] * (self.weight.ndim - 1))
 
-    def _check(self, input):
+    def _check_mode(self):
         if self.training and recording():
             raise GradError(
-                f"{self._get_name()}: the layer is in training mode, but int8 weights cannot be trained. Train the float model "
-                f"and quantize it afterwards; to run this one, call model.eval() or compute under minigrad.no_grad()"
+                f"{self._get_name()} is in training mode, but int8 weights cannot be trained. Train the float model and quantize "
+                f"it afterwards; to run this one, call model.eval() or compute under minigrad.no_grad()"
             )
-        if not isinstance(input, Tensor) or input.array.dtype.kind not in "fV":  # V: bfloat16
-            raise DtypeError(f"{self._get_name()}: expected a floating point Tensor, got {describe(input)}; convert it with .float()")
+
+    def _check_float(self, input):
+        if not isinstance(input, Tensor) or not input.is_floating_point():
+            raise DtypeError(
+                f"{self._get_name()}: expected a floating point Tensor, got {describe(input)}; convert it with .float()"
+            )
 
     def _load_one(self, name, key, old, new, local_metadata, error_msgs):
         if name == "weight" and isinstance(new, Tensor) and new.dtype is not int8:
@@ -64,12 +75,6 @@ class Quantized(nn.Module):
             )
         else:
             super()._load_one(name, key, old, new, local_metadata, error_msgs)
-
-
-def checked_activations(value):
-    if value not in ACTIVATIONS:
-        raise ValueError(f"activations must be 'dynamic' (int8) or 'float' (weights only), got {value!r}")
-    return value
 
 
 class QuantizedLinear(Quantized):
@@ -97,8 +102,9 @@ class QuantizedLinear(Quantized):
     """
 
     def __init__(self, in_features, out_features, bias=True, activations="dynamic", device=None):
-        super().__init__((out_features, in_features), bias, activations, device)
+        super().__init__(activations)
         self.in_features, self.out_features = in_features, out_features
+        self._make_buffers((out_features, in_features), bias, device)
 
     @classmethod
     def from_float(cls, layer, activations="dynamic"):
@@ -107,12 +113,14 @@ class QuantizedLinear(Quantized):
         return new._take(layer.weight, layer.bias)
 
     def forward(self, input):
-        self._check(input)
+        self._check_mode()
+        self._check_float(input)
         x, lead = input, input.array.shape[:-1]
         if len(lead) != 1:
             if input.array.shape[-1:] != (self.in_features,):
                 raise ShapeError(
-                    f"{self._get_name()}: the input's last size must be in_features={self.in_features}, got shape {tuple(input.shape)}"
+                    f"{self._get_name()}: the input's last size must be in_features={self.in_features}, "
+                    f"got shape {tuple(input.shape)}"
                 )
             x = input.reshape(-1, self.in_features)
         if self.activations == "dynamic":
@@ -144,16 +152,17 @@ class QuantizedConv2d(Quantized):
     QuantizedConv2d(1, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), activations='dynamic')
     """
 
-    ndim = 2
-    output_padding = (0, 0)
+    ndim, transposed, output_padding = 2, False, (0, 0)  # what the methods borrowed from Conv2d read
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
                  padding_mode="zeros", activations="dynamic", device=None):  # fmt: skip
-        plan = nn.Conv2d(groups, groups, kernel_size, stride, padding, dilation, groups, False, padding_mode)
-        for name in ("kernel_size", "stride", "padding", "dilation"):  # checked, and as pairs
-            object.__setattr__(self, name, getattr(plan, name))
-        super().__init__((out_channels, in_channels // groups, *self.kernel_size), bias, activations, device)
-        self.in_channels, self.out_channels, self.groups, self.padding_mode = in_channels, out_channels, groups, padding_mode
+        super().__init__(activations)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.dilation = ntuple(kernel_size, 2), ntuple(stride, 2), ntuple(dilation, 2)
+        self.padding = padding if isinstance(padding, str) else ntuple(padding, 2)
+        self.groups, self.padding_mode = groups, padding_mode
+        nn.Conv2d._check(self)
+        self._make_buffers((out_channels, in_channels // groups, *self.kernel_size), bias, device)
 
     @classmethod
     def from_float(cls, layer, activations="dynamic"):
@@ -165,20 +174,19 @@ class QuantizedConv2d(Quantized):
         return new._take(layer.weight, layer.bias)
 
     def forward(self, input):
-        self._check(input)
-        if self.activations == "float":
-            weight = self.dequantized().to(input.dtype)
-            bias = None if self.bias is None else self.bias.to(input.dtype)
-            return nn.Conv2d._conv_forward(self, input, weight, bias)
+        self._check_mode()
+        self._check_float(input)
         x, was_batched = batched("conv2d", input, 2)
         widths = nn.Conv2d._widths(self)
         if any(widths):
             x = F.pad(x, widths, "constant" if self.padding_mode == "zeros" else self.padding_mode)
-        self._check_image(input, x)
-        y = conv2d_dynamic(x, self.weight, self.scale, self.bias, self.stride, self.dilation, self.groups)
+        if self.activations == "dynamic":
+            self._check_image(input, x)
+            y = conv2d_dynamic(x, self.weight, self.scale, self.bias, self.stride, self.dilation, self.groups)
+        else:
+            bias = None if self.bias is None else _as(self.bias, x)
+            y = F.conv2d(x, _as(self.dequantized(), x), bias, self.stride, 0, self.dilation, self.groups)
         return _as(unbatched(y, was_batched), input)
-
-    function = F.conv2d
 
     def _check_image(self, input, padded):
         if padded.shape[1] != self.in_channels:
@@ -188,8 +196,8 @@ class QuantizedConv2d(Quantized):
             )
         if min(out_sizes(padded.shape[2:], self.kernel_size, self.stride, (0, 0), self.dilation)) < 1:
             raise ShapeError(
-                f"{self._get_name()}: Kernel size can't be greater than actual input size: kernel {self.kernel_size} with dilation "
-                f"{self.dilation} on a padded input of {tuple(padded.shape[2:])}; use more padding or larger images"
+                f"{self._get_name()}: Kernel size can't be greater than actual input size: kernel {self.kernel_size} with "
+                f"dilation {self.dilation} on a padded input of {tuple(padded.shape[2:])}; use more padding or larger images"
             )
 
     def extra_repr(self):
@@ -216,8 +224,9 @@ class QuantizedEmbedding(Quantized):
     """
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, activations="dynamic", device=None):
-        super().__init__((num_embeddings, embedding_dim), False, activations, device)
+        super().__init__(activations)
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self._make_buffers((num_embeddings, embedding_dim), False, device)
 
     @classmethod
     def from_float(cls, layer, activations="dynamic"):
@@ -230,8 +239,7 @@ class QuantizedEmbedding(Quantized):
         return new._take(weight)
 
     def forward(self, input):
-        if self.training and recording():
-            self._check(self.scale)
+        self._check_mode()
         return F.embedding(input, self.weight).to(self.scale.dtype) * F.embedding(input, self.scale.reshape(-1, 1))
 
     def extra_repr(self):
@@ -239,6 +247,6 @@ class QuantizedEmbedding(Quantized):
         return ", ".join(parts if self.padding_idx is None else [*parts, f"padding_idx={self.padding_idx}"])
 
 
-def _as(y, input):
-    """In the dtype of the input: half precision in, half precision out."""
-    return y if y.array.dtype is input.array.dtype else y.to(input.dtype)
+def _as(y, x):
+    """``y`` in the dtype of ``x``: half precision in, half precision out."""
+    return y if y.array.dtype is x.array.dtype else y.to(x.dtype)

@@ -33,7 +33,8 @@ def digits():
         place[labels == digit] = np.arange((labels == digit).sum())
     test = place % 5 == 2
     return tuple(
-        TensorDataset(wrap((images[part] / np.float32(16))[:, None]), wrap(labels[part].astype(np.int64))) for part in (~test, test)
+        TensorDataset(wrap((images[part] / np.float32(16))[:, None]), wrap(labels[part].astype(np.int64)))
+        for part in (~test, test)
     )
 
 

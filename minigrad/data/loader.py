@@ -272,7 +272,9 @@ def _context(given, num_workers):
     if given is None:
         return None
     if num_workers == 0:
-        raise ValueError(f"multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got {num_workers=}")
+        raise ValueError(
+            f"multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got {num_workers=}"
+        )
     if isinstance(given, str):
         methods = multiprocessing.get_all_start_methods()
         if given not in methods:

@@ -65,7 +65,7 @@ def fetcher(dataset, batched, collate_fn, drop_last):
             if not batched:
                 return collate_fn(next(stream))
             found = list(itertools.islice(stream, len(index)))
-            if not found or drop_last and len(found) < len(index):
+            if not found or (drop_last and len(found) < len(index)):
                 raise StopIteration
             return collate_fn(found)
 
@@ -229,8 +229,8 @@ class Workers:
         process = self.processes[worker]
         process.join(1.0)
         return RuntimeError(
-            f"DataLoader worker (pid(s) {process.pid}) exited unexpectedly with exit code {process.exitcode}. It may have run out "
-            f"of memory or been killed; num_workers=0 shows errors in the main process"
+            f"DataLoader worker (pid(s) {process.pid}) exited unexpectedly with exit code {process.exitcode}. It may have run "
+            f"out of memory or been killed; num_workers=0 shows errors in the main process"
         )
 
 

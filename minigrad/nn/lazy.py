@@ -8,7 +8,8 @@ from .parameter import is_lazy
 class LazyModule:
     """A mixin that stands before the class it makes lazy: ``class LazyLinear(LazyModule, Linear)``.
 
-    The first call runs ``initialize_parameters(*inputs)``, then the module becomes one of the class ``becomes``.
+    The first call runs ``initialize_parameters(*inputs)``, which the class defines and which gives every parameter its shape;
+    then the module becomes one of the class ``becomes``.
     """
 
     becomes = None
@@ -21,10 +22,6 @@ class LazyModule:
         """Draw the parameters anew, as soon as there are any."""
         if not self.has_uninitialized_params():
             super().reset_parameters()
-
-    def initialize_parameters(self, *inputs):
-        """Give every lazy parameter its shape."""
-        raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
     def __call__(self, *args, **kwargs):
         if self.has_uninitialized_params():

@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 
 from .. import cat, gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell, stack, tensor, zeros
-from ..errors import ShapeError
 from ..ops.recurrent import gru, lstm, rnn, total
 from . import functional as F
 from . import init
@@ -161,8 +160,8 @@ class RNNBase(Module):
         wanted = 3 if is_batched else 2
         if any(s.dim() != wanted for s in states):
             raise RuntimeError(
-                f"For {'batched 3-D' if is_batched else 'unbatched 2-D'} input, hx {'and cx ' * (len(sizes) > 1)}should also be {wanted}-D "
-                f"but got ({', '.join(f'{s.dim()}-D' for s in states)}) tensor{'s' * (len(sizes) > 1)}"
+                f"For {'batched' if is_batched else 'unbatched'} {wanted}-D input, hx {'and cx ' * (len(sizes) > 1)}should also be "
+                f"{wanted}-D but got ({', '.join(f'{s.dim()}-D' for s in states)}) tensor{'s' * (len(sizes) > 1)}"
             )
         if not is_batched:
             states = [s.unsqueeze(1) for s in states]
@@ -192,8 +191,8 @@ def _check_sizes(input_size, hidden_size, num_layers, bias, batch_first, dropout
         )
     if dropout and num_layers == 1:
         warnings.warn(
-            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers greater than 1, "
-            f"but got dropout={dropout} and num_layers={num_layers}",
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers greater "
+            f"than 1, but got dropout={dropout} and num_layers={num_layers}",
             stacklevel=4,
         )
     if proj_size < 0:
@@ -282,7 +281,9 @@ class LSTM(RNNBase):
 
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False,
                  proj_size=0, device=None, dtype=None):  # fmt: skip
-        super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype)
+        super().__init__(
+            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
+        )
 
 
 class GRU(RNNBase):

@@ -1,38 +1,38 @@
-"""Products of matrices and what is built on them."""
+"""Products of matrices and vectors, and sums of them."""
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..op import E, S, op
+from ..errors import DtypeError, ShapeError
+from ..op import E, S, function, op
 from ..tensor import Tensor
 from .samples import normal
 
 
 def _matmul_da(xp, g, b):
     """``a`` was a vector exactly where ``g`` has one axis less than a ``b`` of two or more."""
-    n, m = len(g.shape), len(b.shape)
-    if m == 1:
+    ndim, rank = len(g.shape), len(b.shape)
+    if ndim >= rank > 1:
+        return xp.matmul(g, xp.matrix_transpose(b))
+    if rank == 1:
         return xp.reshape(g, shape=(*g.shape, 1)) * b
-    if n == m - 1:
-        d = xp.matmul(xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1])), xp.matrix_transpose(b))
-        return xp.reshape(d, shape=(*d.shape[:-2], d.shape[-1]))
-    return xp.matmul(g, xp.matrix_transpose(b))
+    d = xp.matmul(xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1])), xp.matrix_transpose(b))
+    return xp.reshape(d, shape=(*d.shape[:-2], d.shape[-1]))
 
 
-def _matmul_db(xp, g, a):
-    """``b`` was a vector exactly where ``g`` has one axis less than ``a``."""
-    n, m = len(g.shape), len(a.shape)
-    if m == 1:
-        return g * a if n == 0 else xp.reshape(a, shape=(-1, 1)) * xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
-    if n == m - 1:
+def _matmul_db(xp, g, a, b):
+    rank = len(a.shape)
+    if len(b.shape) == 1:
+        if rank == 1:
+            return g * a
         d = xp.matmul(xp.matrix_transpose(a), xp.reshape(g, shape=(*g.shape, 1)))
         return xp.reshape(d, shape=d.shape[:-1])
+    if rank == 1:
+        return xp.reshape(a, shape=(-1, 1)) * xp.reshape(g, shape=(*g.shape[:-1], 1, g.shape[-1]))
     return xp.matmul(xp.matrix_transpose(a), g)
 
 
 @op(
     kind="matmul",
-    promote=True,
     vjp=(_matmul_da, _matmul_db),
     formula=r"Y = A B",
     derivative=r"\bar A = \bar Y B^\top, \quad \bar B = A^\top \bar Y",
@@ -50,6 +50,8 @@ def _matmul_db(xp, g, a):
     errors=lambda r: [
         E(RuntimeError, "mat1 and mat2 shapes cannot be multiplied", normal(r, 3, 4), normal(r, 3, 4)),
         E(RuntimeError, "at least one dimension", normal(r, 3), normal(r)),
+        E(RuntimeError, "expected m1 and m2 to have the same dtype", normal(r, 2, 2), np.array([[1, 2], [3, 4]])),
+        E(TypeError, "must be Tensor", normal(r, 2, 2), 2.0),
     ],
     reference=np.matmul,
 )
@@ -58,13 +60,13 @@ def matmul(xp, a, b):
 
     Args:
         input: (..., n, k) or (k,).
-        other: (..., k, m) or (k,).
+        other: (..., k, m) or (k,), of the same dtype.
 
     Returns:
         (..., n, m), less the dimension that a vector does not have.
 
     Raises:
-        RuntimeError: where the inner sizes differ, with both shapes and a hint.
+        RuntimeError: where the inner sizes differ, with both shapes and a hint; where the dtypes differ.
 
     >>> import minigrad
     >>> minigrad.matmul(minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]), minigrad.tensor([1.0, 1.0]))
@@ -75,20 +77,21 @@ def matmul(xp, a, b):
 
 def _rows(xp, x):
     """(..., n) as (rows, n)."""
-    return xp.reshape(x, shape=(-1, x.shape[-1])) if x.ndim != 2 else x
+    return xp.reshape(x, shape=(-1, x.shape[-1])) if len(x.shape) != 2 else x
 
 
 def _linear_dw(xp, g, x):
+    if len(x.shape) == 1:
+        return xp.reshape(g, shape=(-1, 1)) * x
     return xp.matmul(xp.matrix_transpose(_rows(xp, g)), _rows(xp, x))
 
 
 @op(
     spaces="functional",
-    promote=True,
     vjp=(
         lambda xp, g, weight: xp.matmul(g, weight),
         _linear_dw,
-        lambda xp, g: xp.sum(g, axis=tuple(range(len(g.shape) - 1))),
+        lambda xp, g: xp.sum(g, axis=tuple(range(len(g.shape) - 1))) if len(g.shape) > 1 else g,
     ),
     formula=r"Y = X W^\top + b",
     derivative=r"\bar X = \bar Y W, \quad \bar W = \bar Y^\top X, \quad \bar b = \sum_i \bar Y_i",
@@ -99,7 +102,11 @@ def _linear_dw(xp, g, x):
         S(normal(r, 2, 3, 4), normal(r, 5, 4), normal(r, 5)),
         S(normal(r, 4), normal(r, 5, 4), normal(r, 5)),
     ],
-    errors=lambda r: [E(RuntimeError, "shapes cannot be multiplied", normal(r, 3, 4), normal(r, 4, 2))],
+    errors=lambda r: [
+        E(RuntimeError, "shapes cannot be multiplied", normal(r, 3, 4), normal(r, 4, 2)),
+        E(RuntimeError, "must have the same dtype", np.ones((3, 4), np.int64), normal(r, 2, 4)),
+        E(RuntimeError, r"a bias of shape \(3,\) does not fit", normal(r, 3, 4), normal(r, 2, 4), normal(r, 3)),
+    ],
     reference=lambda x, w, b=0.0: x @ w.T + b,
 )
 def linear(xp, x, weight, bias=None):
@@ -113,6 +120,9 @@ def linear(xp, x, weight, bias=None):
     Returns:
         (..., out_features).
 
+    Raises:
+        RuntimeError: where the last size of the input is not in_features, or the dtypes differ.
+
     >>> import minigrad
     >>> from minigrad.nn import functional as F
     >>> F.linear(minigrad.tensor([1.0, 2.0]), minigrad.tensor([[3.0, 4.0]]), minigrad.tensor([0.5]))
@@ -123,8 +133,17 @@ def linear(xp, x, weight, bias=None):
             f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and {weight.shape[-1]}x{weight.shape[0]}): "
             f"the input's last size is {x.shape[-1] if x.shape else None}, the layer wants in_features={weight.shape[-1]}"
         )
+    if x.dtype != weight.dtype:
+        raise DtypeError(
+            f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}: convert the input with .to(weight.dtype), "
+            f"for instance with .float()"
+        )
     y = xp.matmul(x, xp.matrix_transpose(weight))
-    return y if bias is None else y + bias
+    if bias is None:
+        return y
+    if bias.shape != weight.shape[:1]:
+        raise ShapeError(f"a bias of shape {tuple(bias.shape)} does not fit a weight of shape {tuple(weight.shape)}: it needs out_features elements")
+    return y + bias
 
 
 def _matmul_operator(self, other):
@@ -132,3 +151,174 @@ def _matmul_operator(self, other):
 
 
 Tensor.__matmul__ = _matmul_operator
+
+
+# ------------------------------------------------------------------------------------------- products with given dimensions
+def _expect(name, *wanted):
+    """``wanted``: (argument name, tensor, dimensions). ShapeError where a tensor has other dimensions."""
+    for what, t, ndim in wanted:
+        if t.array.ndim != ndim:
+            kind = {1: "vector", 2: "matrix", 3: "batch of matrices"}[ndim]
+            raise ShapeError(f"{name}: {what} must be a {kind}, that is a {ndim}D tensor, but it has shape {tuple(t.shape)}")
+
+
+@function("mm", formula=r"Y = A B", derivative=r"\bar A = \bar Y B^\top, \quad \bar B = A^\top \bar Y", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4, 2))],
+          errors=lambda r: [E(RuntimeError, "must be a matrix", normal(r, 3), normal(r, 3, 2)), E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3, 4))],
+          reference=np.matmul)  # fmt: skip
+def mm(input, mat2):
+    """The product of two matrices (n, k) and (k, m); it does not broadcast. See :func:`matmul`.
+
+    >>> import minigrad
+    >>> minigrad.mm(minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    _expect("mm", ("self", input, 2), ("mat2", mat2, 2))
+    return matmul(input, mat2)
+
+
+@function("bmm", formula=r"Y_i = A_i B_i", derivative=r"\bar A_i = \bar Y_i B_i^\top, \quad \bar B_i = A_i^\top \bar Y_i",
+          samples=lambda r: [S(normal(r, 2, 3, 4), normal(r, 2, 4, 2))],
+          errors=lambda r: [E(RuntimeError, "batch1 must be a batch of matrices", normal(r, 3, 4), normal(r, 2, 4, 2)),
+                            E(RuntimeError, r"Expected size for first two dimensions of batch2 tensor to be: \[2, 4\] but got: \[1, 4\]", normal(r, 2, 3, 4), normal(r, 1, 4, 2))],
+          reference=np.matmul)  # fmt: skip
+def bmm(input, mat2):
+    """The products of the matrices of two batches (b, n, k) and (b, k, m).
+
+    >>> import minigrad
+    >>> minigrad.bmm(minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1)).flatten()
+    tensor([3., 3.])
+    """
+    _expect("bmm", ("batch1", input, 3), ("batch2", mat2, 3))
+    wanted, got = [input.array.shape[0], input.array.shape[2]], list(mat2.array.shape[:2])
+    if wanted != got:
+        raise ShapeError(f"bmm: Expected size for first two dimensions of batch2 tensor to be: {wanted} but got: {got}.")
+    return matmul(input, mat2)
+
+
+@function("mv", formula=r"y = A x", derivative=r"\bar A = \bar y x^\top, \quad \bar x = A^\top \bar y", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4))],
+          errors=lambda r: [E(RuntimeError, "vec must be a vector", normal(r, 3, 4), normal(r, 4, 1)), E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3))],
+          reference=np.matmul)  # fmt: skip
+def mv(input, vec):
+    """The product of a matrix (n, k) and a vector (k,).
+
+    >>> import minigrad
+    >>> minigrad.mv(minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([3.0, 4.0]))
+    tensor([11.])
+    """
+    _expect("mv", ("input", input, 2), ("vec", vec, 1))
+    return matmul(input, vec)
+
+
+@function("dot vdot", formula=r"y = \sum_i a_i b_i", derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a", samples=lambda r: [S(normal(r, 4), normal(r, 4)), S(normal(r, 0), normal(r, 0))],
+          errors=lambda r: [E(RuntimeError, "1D tensors expected, but got 2D and 1D tensors", normal(r, 2, 2), normal(r, 2)),
+                            E(RuntimeError, "inconsistent tensor size", normal(r, 3), normal(r, 2))],
+          reference=np.dot)  # fmt: skip
+def dot(input, tensor):
+    """The sum of the products of two vectors (n,).
+
+    Raises:
+        RuntimeError: for anything but two vectors of one size.
+
+    >>> import minigrad
+    >>> minigrad.dot(minigrad.tensor([1.0, 2.0]), minigrad.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    a, b = input.array, tensor.array
+    if a.ndim != 1 or b.ndim != 1:
+        raise ShapeError(f"dot: 1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors; use matmul, or (a * b).sum()")
+    if a.shape != b.shape:
+        raise ShapeError(f"dot: inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number of elements")
+    return matmul(input, tensor)
+
+
+@function("inner", formula=r"y_{ij} = \sum_k a_{ik} b_{jk}", derivative=r"\bar a_{ik} = \sum_j \bar y_{ij} b_{jk}, \quad \bar b_{jk} = \sum_i \bar y_{ij} a_{ik}",
+          samples=lambda r: [S(normal(r, 4), normal(r, 4)), S(normal(r, 2, 3), normal(r, 4, 3)), S(normal(r, 2, 1, 3), normal(r, 3)), S(normal(r), normal(r, 3))],
+          errors=lambda r: [E(RuntimeError, "inner.*the last dimension must match", normal(r, 2, 3), normal(r, 2))], reference=np.inner)  # fmt: skip
+def inner(input, other):
+    """The sums of products over the last dimension of both, for every pair of the other places.
+
+    >>> import minigrad
+    >>> minigrad.inner(minigrad.tensor([1.0, 2.0]), minigrad.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([11.,  2.])
+    """
+    a, b = input.array.shape, other.array.shape
+    if not a or not b:
+        return input * other
+    if a[-1] != b[-1]:
+        raise ShapeError(f"inner() the last dimension must match on both input tensors but got shapes {list(a)} and {list(b)}")
+    rows = matmul(input.reshape(-1, a[-1]), other.reshape(-1, b[-1]).mT)
+    return rows.reshape(*a[:-1], *b[:-1])
+
+
+@function("outer ger", formula=r"y_{ij} = a_i b_j", derivative=r"\bar a_i = \sum_j \bar y_{ij} b_j, \quad \bar b_j = \sum_i \bar y_{ij} a_i",
+          samples=lambda r: [S(normal(r, 3), normal(r, 4))], errors=lambda r: [E(RuntimeError, "outer: self must be a vector", normal(r, 2, 2), normal(r, 2))],
+          reference=np.outer)  # fmt: skip
+def outer(input, vec2):
+    """The products of every element of a vector (n,) with every element of another (m,): (n, m).
+
+    >>> import minigrad
+    >>> minigrad.outer(minigrad.tensor([1.0, 2.0]), minigrad.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    _expect("outer", ("self", input, 1), ("vec2", vec2, 1))
+    return input.reshape(-1, 1) * vec2
+
+
+# -------------------------------------------------------------------------------------------------------- sums of products
+def _sum_of_products(name, symbol, draw, product, doc, example):
+    """Publish ``name``: beta * input + alpha * (a product of two others)."""
+
+    def public(input, first, second, *, beta=1, alpha=1):
+        p = product(first, second)
+        p = p if alpha == 1 else p * alpha
+        if beta == 0:  # the input does not count at all, NaN or not
+            return p
+        return (input if beta == 1 else input * beta) + p
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = f"""{doc}
+
+    Args:
+        input: broadcasts to the shape of the product.
+        beta, alpha: numbers; with beta 0 the input is not read.
+
+    {example}
+    """
+
+    def samples(r):
+        return [S(*draw(r)), S(*draw(r), beta=0.5, alpha=2.0), S(*draw(r), beta=0), S(draw(r)[0] * 0 + 1.5, *draw(r)[1:], alpha=3)]
+
+    def reference(input, first, second, beta=1, alpha=1):
+        p = {"addr": np.outer, "addbmm": lambda a, b: np.einsum("bij,bjk->ik", a, b)}.get(name, np.matmul)(first, second)
+        return beta * input + alpha * p
+
+    def errors(r):
+        input, first, second = draw(r)
+        return [E(RuntimeError, "must be a|cannot be multiplied|Expected size|must match", input, first, second[..., None])]
+
+    wide = r"Y = \beta X + \alpha\," + symbol
+    function(name, formula=wide, derivative=r"\bar X = \beta \bar Y", samples=samples, errors=errors, reference=reference, inplace=True)(public)
+    return public
+
+
+addmm = _sum_of_products("addmm", "A B", lambda r: (normal(r, 2), normal(r, 3, 4), normal(r, 4, 2)), mm,
+    "``beta * input + alpha * (mat1 @ mat2)`` for matrices (n, k) and (k, m).", """>>> import minigrad
+    >>> minigrad.addmm(minigrad.tensor([1.0]), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([[3.0], [4.0]]), alpha=2)
+    tensor([[23.]])""")  # fmt: skip
+addmv = _sum_of_products("addmv", "A x", lambda r: (normal(r, 3), normal(r, 3, 4), normal(r, 4)), mv,
+    "``beta * input + alpha * (mat @ vec)`` for a matrix (n, k) and a vector (k,).", """>>> import minigrad
+    >>> minigrad.addmv(minigrad.tensor([1.0]), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([3.0, 4.0]))
+    tensor([12.])""")  # fmt: skip
+addr = _sum_of_products("addr", "a b^\\top", lambda r: (normal(r, 3, 4), normal(r, 3), normal(r, 4)), outer,
+    "``beta * input + alpha * outer(vec1, vec2)`` for vectors (n,) and (m,).", """>>> import minigrad
+    >>> minigrad.addr(minigrad.zeros(1, 2), minigrad.tensor([2.0]), minigrad.tensor([3.0, 4.0]))
+    tensor([[6., 8.]])""")  # fmt: skip
+baddbmm = _sum_of_products("baddbmm", "A_i B_i", lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)), bmm,
+    "``beta * input + alpha * (batch1 @ batch2)`` for batches (b, n, k) and (b, k, m).", """>>> import minigrad
+    >>> minigrad.baddbmm(minigrad.ones(1), minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1)).flatten()
+    tensor([4., 4.])""")  # fmt: skip
+addbmm = _sum_of_products("addbmm", r"\sum_i A_i B_i", lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)), lambda a, b: bmm(a, b).sum(0),
+    "``beta * input + alpha * (batch1 @ batch2).sum(0)`` for batches (b, n, k) and (b, k, m).", """>>> import minigrad
+    >>> minigrad.addbmm(minigrad.ones(1), minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1))
+    tensor([[7.]])""")  # fmt: skip

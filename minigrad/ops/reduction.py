@@ -85,7 +85,7 @@ def empty_dim(name, dim=None):
         S(normal(r, 0)),
         S(np.array([True, True])),
         S(np.array([[1, 2]]), dim=0),
-        S(normal(r, 3), dtype=np.dtype("float32"), grad=False),
+        S(normal(r, 3), dtype=np.dtype("float64")),
         S(normal(r, 2, 3), axis=1, keepdims=True),
     ],
     errors=lambda r: [*dim_errors(r), E(RuntimeError, "appears multiple times", normal(r, 2, 3), dim=(0, 0))],

@@ -50,7 +50,7 @@ def _sums(r):
         *_scan_samples(r),
         S(np.array([[1, 2], [3, 4]]), 0),
         S(np.array([True, True]), 0),
-        S(normal(r, 3), 0, dtype=np.dtype("float32"), grad=False),
+        S(normal(r, 3), 0, dtype=np.dtype("float64")),
     ]
 
 

@@ -310,7 +310,7 @@ def _norm_samples(r):
         S(zeros, 2, dim=1, grad=False),
         S(zeros, 1.5, dim=1, grad=False),
         S(zeros, 0.5, dim=1, grad=False),
-        S(x, dtype=np.dtype("float32"), grad=False),
+        S(x, dtype=np.dtype("float64")),
         S(normal(r)),
         S(normal(r, 0)),
     ]

@@ -7,7 +7,9 @@ from .optimizer import RuleOptimizer, advance, check, check_betas, check_hints, 
 def _samples(r):
     p, g, m = (r.standard_normal((3, 4)) for _ in range(3))
     v, high = r.random((3, 4)) + 0.1, r.random((3, 4)) + 0.1
-    settings = dict(lr=0.1, beta1=0.9, beta2=0.95, eps=1e-3, weight_decay=0.0, decoupled=False, maximize=False, bias1=0.19, bias2=0.3)
+    settings = dict(
+        lr=0.1, beta1=0.9, beta2=0.95, eps=1e-3, weight_decay=0.0, decoupled=False, maximize=False, bias1=0.19, bias2=0.3
+    )
     return [
         S(p, g, m, v, **settings),
         S(p, g, m, v, high, **{**settings, "maximize": True}),
@@ -123,7 +125,8 @@ class Adam(RuleOptimizer):
 class AdamW(Adam):
     r"""Adam whose weight decay shrinks the weights themselves and stays out of the running means.
 
-    .. math:: \theta_t = (1 - \gamma \lambda) \theta_{t-1} - \gamma \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
+    .. math:: \theta_t = (1 - \gamma \lambda) \theta_{t-1}
+        - \gamma \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
 
     Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019. The arguments are those of :class:`Adam`.
 

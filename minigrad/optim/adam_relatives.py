@@ -157,7 +157,8 @@ class NAdam(RuleOptimizer):
     rule = registry["nadam"]
 
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
-                 decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False, differentiable=False):  # fmt: skip
+                 decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False,
+                 differentiable=False):  # fmt: skip
         _check_all(lr, betas, eps, weight_decay, foreach, differentiable)
         check(0.0 <= momentum_decay, "momentum_decay value", momentum_decay)
         super().__init__(params, dict(
@@ -251,8 +252,8 @@ class RAdam(RuleOptimizer):
 
     rule = registry["radam"]
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *, foreach=None,
-                 maximize=False, capturable=False, differentiable=False):  # fmt: skip
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *,
+                 foreach=None, maximize=False, capturable=False, differentiable=False):  # fmt: skip
         _check_all(lr, betas, eps, weight_decay, foreach, differentiable)
         super().__init__(params, dict(
             lr=lr, betas=tuple(map(number, betas)), eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,

@@ -43,7 +43,8 @@ def adagrad(xp, p, g, total, *, lr, eps, weight_decay, maximize):
 class Adagrad(RuleOptimizer):
     r"""Steps divided by the root of the sum of all squared gradients: rare features keep a large step.
 
-    .. math:: s_t = s_{t-1} + g_t^2, \quad \theta_t = \theta_{t-1} - \frac{\gamma}{1 + (t - 1) \eta} \frac{g_t}{\sqrt{s_t} + \epsilon}
+    .. math:: s_t = s_{t-1} + g_t^2, \quad
+        \theta_t = \theta_{t-1} - \frac{\gamma}{1 + (t - 1) \eta} \frac{g_t}{\sqrt{s_t} + \epsilon}
 
     Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 12 (2011).
 
@@ -92,7 +93,12 @@ class Adagrad(RuleOptimizer):
 
     def arguments(self, p, group, state):
         lr = number(group["lr"]) / (1 + (advance(state) - 1) * group["lr_decay"])
-        return (state["sum"],), {"lr": lr, "eps": group["eps"], "weight_decay": group["weight_decay"], "maximize": group["maximize"]}
+        return (state["sum"],), {
+            "lr": lr,
+            "eps": group["eps"],
+            "weight_decay": group["weight_decay"],
+            "maximize": group["maximize"],
+        }
 
 
 # -------------------------------------------------------------------------------------------------------------- Adadelta
@@ -132,7 +138,8 @@ def adadelta(xp, p, g, square, moved, *, lr, rho, eps, weight_decay, maximize):
 class Adadelta(RuleOptimizer):
     r"""Steps whose size is a running mean of the steps before: no learning rate has to be found.
 
-    .. math:: s_t = \rho s_{t-1} + (1 - \rho) g_t^2, \quad \delta_t = \sqrt{\frac{d_{t-1} + \epsilon}{s_t + \epsilon}}\, g_t, \quad
+    .. math:: s_t = \rho s_{t-1} + (1 - \rho) g_t^2, \quad
+        \delta_t = \sqrt{\frac{d_{t-1} + \epsilon}{s_t + \epsilon}}\, g_t, \quad
         d_t = \rho d_{t-1} + (1 - \rho) \delta_t^2, \quad \theta_t = \theta_{t-1} - \gamma \delta_t
 
     Zeiler, "ADADELTA: an adaptive learning rate method", arXiv:1212.5701 (2012).

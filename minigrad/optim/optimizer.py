@@ -52,13 +52,14 @@ def update_together(rule, calls):
 
     The rules are elementwise, so the numbers are those of one call each; but on a few dozen elements a NumPy function takes
     as long as on a few thousand. ``calls`` are (tensors, settings) of :func:`update`; whatever differs from the first in
-    dtype, device or settings is updated alone.
+    dtype, device or settings is updated alone, as is a parameter that stands in the group twice.
     """
-    (first, settings), joined = calls[0], []
+    (first, settings), joined, seen = calls[0], [], set()
     for tensors, params in calls:
         same = tensors[0].array.dtype == first[0].array.dtype and tensors[0].array.__class__ is first[0].array.__class__
-        if same and params == settings and tensors[1].array.dtype == tensors[0].array.dtype:
+        if same and params == settings and tensors[1].array.dtype == tensors[0].array.dtype and tensors[0] not in seen:
             joined.append(tensors)
+            seen.add(tensors[0])
         else:
             update(rule, tensors, params)
     if len(joined) < 2:
@@ -263,7 +264,9 @@ class Optimizer:
             param_group.setdefault(name, default)
         ids = [id(p) for p in param_group["params"]]
         if len(ids) != len(set(ids)):
-            warnings.warn("optimizer contains a parameter group with duplicate parameters: each is updated that many times", stacklevel=3)
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters: each is updated that many times", stacklevel=3
+            )
         for group in self.param_groups:
             if ("param_names" in param_group) != ("param_names" in group):
                 raise ValueError(
@@ -478,7 +481,9 @@ def _check_parameter(p):
             f"or make a leaf of it with x.detach().requires_grad_()"
         )
     if not p.requires_grad and not (p.is_floating_point() or p.is_complex()):
-        raise ValueError(f"can't optimize a Tensor of dtype {p.dtype}: only floating point tensors have gradients; convert it with .float()")
+        raise ValueError(
+            f"can't optimize a Tensor of dtype {p.dtype}: only floating point tensors have gradients; convert it with .float()"
+        )
 
 
 def _flat(groups):

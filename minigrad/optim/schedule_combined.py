@@ -21,8 +21,8 @@ def _check_schedulers(name, schedulers, optimizer):
             )
         if s.optimizer is not optimizer:
             raise ValueError(
-                f"{name} expects all schedulers to belong to the same optimizer, but got scheduler {type(s).__name__} at index {i} "
-                f"with another one."
+                f"{name} expects all schedulers to belong to the same optimizer, but got scheduler {type(s).__name__} "
+                f"at index {i} with another one."
             )
     return optimizer
 

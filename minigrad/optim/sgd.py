@@ -126,7 +126,8 @@ def _asgd_reference(p, g, mean, *, lambd, eta, mu, weight_decay, maximize):
     kind="update",
     names="",
     outputs=2,
-    formula=r"\theta \leftarrow (1 - \lambda \eta) \theta - \eta g, \quad \bar\theta \leftarrow \bar\theta + \mu (\theta - \bar\theta)",
+    formula=r"\theta \leftarrow (1 - \lambda \eta) \theta - \eta g, \quad "
+    r"\bar\theta \leftarrow \bar\theta + \mu (\theta - \bar\theta)",
     samples=_asgd_samples,
     reference=_asgd_reference,
 )
@@ -144,7 +145,8 @@ class ASGD(RuleOptimizer):
     r"""Averaged stochastic gradient descent. The average is ``optimizer.state[p]["ax"]``.
 
     .. math:: \theta_t = (1 - \lambda \eta_t) \theta_{t-1} - \eta_t g_t, \quad
-        \eta_{t+1} = \frac{\gamma}{(1 + \lambda \gamma t)^\alpha}, \quad \bar\theta_t = \bar\theta_{t-1} + \mu_t (\theta_t - \bar\theta_{t-1})
+        \eta_{t+1} = \frac{\gamma}{(1 + \lambda \gamma t)^\alpha}, \quad
+        \bar\theta_t = \bar\theta_{t-1} + \mu_t (\theta_t - \bar\theta_{t-1})
 
     Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 30 (1992).
 

@@ -57,7 +57,9 @@ def load_checkpoint(path, *, map_location=None, random_state=True, **parts):
     states = saved["parts"]
     missing = [name for name in parts if name not in states]
     if missing:
-        raise FileError(f"load_checkpoint: {path} has no part {', '.join(map(repr, missing))}; it has {', '.join(map(repr, states))}")
+        raise FileError(
+            f"load_checkpoint: {path} has no part {', '.join(map(repr, missing))}; it has {', '.join(map(repr, states))}"
+        )
     for name, part in parts.items():
         if isinstance(part, Generator):
             part.set_state(states[name].cpu())
@@ -75,5 +77,7 @@ def _state(name, part):
     if isinstance(part, Generator):
         return part.get_state()
     if not hasattr(part, "state_dict"):
-        raise TypeError(f"save_checkpoint: {name} is {describe(part)}, which has no state_dict(); pass other things in extra={{...}}")
+        raise TypeError(
+            f"save_checkpoint: {name} is {describe(part)}, which has no state_dict(); pass other things in extra={{...}}"
+        )
     return part.state_dict()

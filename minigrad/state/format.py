@@ -104,7 +104,10 @@ def _read(file, size, name, header_only):
     length = int.from_bytes(start[:8], "little")
     file.seek(8)
     if length > LONGEST_HEADER or length > size - 8:
-        raise wrong(f"its first eight bytes announce a header of {length:,} bytes, and {size - 8:,} follow (at most {LONGEST_HEADER:,} are read)")
+        raise wrong(
+            f"its first eight bytes announce a header of {length:,} bytes, and {size - 8:,} follow "
+            f"(at most {LONGEST_HEADER:,} are read)"
+        )
     entries, metadata = _header(file.read(length), wrong)
     _check_places(entries, size - 8 - length, wrong)
     arrays = {}
@@ -131,8 +134,8 @@ def _refuse_foreign(start, wrong):
         if start.startswith(magic):
             raise wrong(
                 f"this is {kind}",
-                "minigrad.load reads .safetensors files, and executes nothing of what it loads: where the file comes from, write it "
-                "with safetensors.torch.save_file(model.state_dict(), path)",
+                "minigrad.load reads .safetensors files, and executes nothing of what it loads: where the file comes from, write "
+                "it with safetensors.torch.save_file(model.state_dict(), path)",
             )
 
 
@@ -162,13 +165,17 @@ def _entry(key, entry, wrong):
         raise wrong(f"the entry of tensor {key!r} should have dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise wrong(f"tensor {key!r} has dtype {dtype!r}", f"minigrad reads {', '.join(DTYPES)}: convert it where the file comes from")
+        raise wrong(
+            f"tensor {key!r} has dtype {dtype!r}", f"minigrad reads {', '.join(DTYPES)}: convert it where the file comes from"
+        )
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2:
         raise wrong(f"tensor {key!r} has shape {shape!r} and offsets {offsets!r}, which should be lists of natural numbers")
     begin, end = offsets
     itemsize = np.dtype(DTYPES[dtype]).itemsize
     if end - begin != math.prod(shape) * itemsize:
-        raise wrong(f"tensor {key!r} of shape {shape} and dtype {dtype} takes {math.prod(shape) * itemsize:,} bytes, not {end - begin:,}")
+        raise wrong(
+            f"tensor {key!r} of shape {shape} and dtype {dtype} takes {math.prod(shape) * itemsize:,} bytes, not {end - begin:,}"
+        )
     return DTYPES[dtype], tuple(shape), begin, end
 
 
@@ -181,10 +188,12 @@ def _check_places(entries, available, wrong):
     position = 0
     for key, (_, _, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
         if begin != position:
-            raise wrong(f"tensor {key!r} begins at byte {begin:,} of the data, where {'the one before it ends' if begin else 'none'} at {position:,}")
+            raise wrong(f"tensor {key!r} begins at byte {begin:,} of the data, and the one before it ends at {position:,}")
         position = end
     if position > available:
-        raise wrong(f"it is cut off: its arrays take {position:,} bytes and {available:,} are there", "Get it again, or save it again")
+        raise wrong(
+            f"it is cut off: its arrays take {position:,} bytes and {available:,} are there", "Get it again, or save it again"
+        )
     if position < available:
         raise wrong(f"{available - position:,} bytes behind its last array belong to nothing")
 

@@ -125,8 +125,8 @@ class _Packer:
         place = "".join(f"[{k!r}]" for k in path) or "the object itself"
         hint = "save its state_dict()" if hasattr(v, "state_dict") else "leave it out, or save what it is made of"
         raise TypeError(
-            f"save: {place} is {describe(v)}; a file holds tensors, arrays, numbers, strings, None, and dicts, lists and tuples of "
-            f"these, so that loading it executes nothing: {hint}"
+            f"save: {place} is {describe(v)}; a file holds tensors, arrays, numbers, strings, None, and dicts, lists and tuples "
+            f"of these, so that loading it executes nothing: {hint}"
         )
 
     def name(self, array, path):
@@ -202,8 +202,8 @@ def _own_entry(metadata, unpacker):
         raise unpacker.wrong("its structure is not as minigrad.save writes it")
     if own.get("version") != VERSION:
         raise FileError(
-            f"load: {unpacker.file}: the structure in it has version {own.get('version')!r}, and this minigrad reads version {VERSION}; "
-            f"update minigrad, or read the tensors alone with another safetensors reader"
+            f"load: {unpacker.file}: the structure in it has version {own.get('version')!r}, and this minigrad reads version "
+            f"{VERSION}; update minigrad, or read the tensors alone with another safetensors reader"
         )
     return own
 
@@ -224,8 +224,8 @@ class _Unpacker:
             array = self.array(name)
             if array.dtype not in of_numpy:
                 raise FileError(
-                    f"load: {self.file}: tensor {name!r} has dtype {array.dtype}, which minigrad has not; convert it where the file "
-                    f"comes from (to float32, or to int64)"
+                    f"load: {self.file}: tensor {name!r} has dtype {array.dtype}, which minigrad has not; convert it where the "
+                    f"file comes from (to float32, or to int64)"
                 )
             self.tensors[name] = self.place(wrap(array))
         return self.tensors[name]

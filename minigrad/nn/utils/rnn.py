@@ -116,8 +116,9 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     >>> import minigrad
     >>> from minigrad.nn.utils.rnn import pack_padded_sequence
     >>> batch = minigrad.tensor([[1, 2, 0], [3, 0, 0], [4, 5, 6]])
-    >>> pack_padded_sequence(batch, [2, 1, 3], batch_first=True, enforce_sorted=False)
-    PackedSequence(data=tensor([4, 1, 3, 5, 2, 6]), batch_sizes=tensor([3, 2, 1]), sorted_indices=tensor([2, 0, 1]), unsorted_indices=tensor([1, 2, 0]))
+    >>> packed = pack_padded_sequence(batch, [2, 1, 3], batch_first=True, enforce_sorted=False)
+    >>> packed.data, packed.batch_sizes
+    (tensor([4, 1, 3, 5, 2, 6]), tensor([3, 2, 1]))
     """
     lengths = np.array(lengths.tolist() if isinstance(lengths, Tensor) else [int(n) for n in lengths], np.int64)
     if batch_first:
@@ -141,8 +142,8 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         input = input.index_select(1, order)
     elif (np.diff(lengths) > 0).any():
         raise RuntimeError(
-            f"`lengths` array must be sorted in decreasing order when `enforce_sorted` is True, got {lengths.tolist()}. You can pass "
-            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you do not need ONNX exportability"
+            "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True, "
+            f"got {lengths.tolist()}; pass `enforce_sorted=False` to have them sorted"
         )
     mask = running(lengths, lengths[0])
     data = input[: int(lengths[0])][tensor(mask, device=input.device)]
