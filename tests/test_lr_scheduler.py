@@ -221,7 +221,7 @@ def test_schedule_errors():
         scheduler.get_lr()
     with pytest.raises(TypeError, match="str is not an Optimizer"):
         lr_scheduler.StepLR("optimizer", 2)
-    with pytest.raises(KeyError, match="'initial_lr' is not specified in param_groups"):
+    with pytest.raises(KeyError, match=r"'initial_lr' is not specified in param_groups"):
         lr_scheduler.StepLR(optimizer_of(minigrad), 2, last_epoch=3)
     with pytest.raises(ValueError, match="Expected 2 lr_lambdas, but got 1"):
         lr_scheduler.LambdaLR(optimizer, [lambda e: 1])

@@ -160,8 +160,14 @@ def rosenbrock(w):
     return ((1 - w[:-1]) ** 2).sum() + 10 * ((w[1:] - w[:-1] ** 2) ** 2).sum()
 
 
-LBFGS_OPTIONS = [{}, {"lr": 0.1}, {"line_search_fn": "strong_wolfe"},
-                 {"line_search_fn": "strong_wolfe", "history_size": 2, "max_iter": 5}, {"lr": 0.5, "history_size": 3, "max_eval": 4}]  # fmt: skip
+WOLFE = {"line_search_fn": "strong_wolfe"}
+LBFGS_OPTIONS = [
+    {},
+    {"lr": 0.1},
+    WOLFE,
+    {**WOLFE, "history_size": 2, "max_iter": 5},
+    {"lr": 0.5, "history_size": 3, "max_eval": 4},
+]
 
 
 @pytest.mark.parity
@@ -194,14 +200,42 @@ def test_lbfgs_equals_pytorch(options):
 # ------------------------------------------------------------------------------------------------------------- the rules
 @configurations
 def test_kernel_and_text_agree(name, options):
+    """On a parameter that is large enough for a kernel, beside small ones that are updated together."""
     results = []
     for flag in (True, False):
         with kernels.use_kernels(flag):
-            params = parameters()
-            run(getattr(optim, name)(params, lr=0.05, **options), params, 5)
+            r = np.random.default_rng(0)
+            params = [wrap(r.standard_normal(s).astype("float32")).requires_grad_() for s in ((70, 40), (3, 4), (4,), ())]
+            optimizer = getattr(optim, name)(params, lr=0.05, **options)
+            for _ in range(4):
+                for p in params:
+                    p.grad = wrap(np.asarray(r.standard_normal(p.shape), "float32"))
+                optimizer.step()
             results.append([p.array.copy() for p in params])
     for a, b in zip(*results):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_together_or_alone_is_the_same(name):
+    """Small parameters are joined for one update: not a bit may depend on which others there are."""
+    params, alone = parameters(), parameters()
+    run(getattr(optim, name)(params), params, 4)
+    for i, p in enumerate(alone):
+        optimizer = getattr(optim, name)([p])
+        for step in range(4):
+            p.grad = wrap(gradients(step)[i])
+            optimizer.step()
+        assert p.array.tobytes() == params[i].array.tobytes()
+
+
+def test_a_parameter_twice_in_a_group_is_updated_twice():
+    p = minigrad.ones(2, requires_grad=True)
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        optimizer = optim.SGD([p, p], lr=0.25)
+    p.grad = minigrad.ones(2)
+    optimizer.step()
+    assert p.array.tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -493,7 +527,7 @@ def test_parameters_that_cannot_be_optimized():
         optim.SGD(p)
     with pytest.raises(TypeError, match="can only optimize Tensors, but one of the params is"):
         optim.SGD([1.0])
-    with pytest.raises(ValueError, match="can't optimize a non-leaf Tensor.*MulBackward0"):
+    with pytest.raises(ValueError, match=r"can't optimize a non-leaf Tensor.*MulBackward0"):
         optim.SGD([p * 2])
     with pytest.raises(ValueError, match=r"can't optimize a Tensor of dtype minigrad.int64.*\.float\(\)"):
         optim.SGD([minigrad.tensor([1, 2])])

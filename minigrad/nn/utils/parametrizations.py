@@ -1,0 +1,121 @@
+"""Ready parametrizations: a weight as length times direction, and a weight divided by its largest singular value."""
+
+from ... import nn
+from ...errors import dim_error
+from ...graph import no_grad
+from .parametrize import register_parametrization
+
+
+def norm_except_dim(v, dim):
+    """The norm over all dimensions but ``dim``, which all keep their place; over all of them where ``dim`` is -1."""
+    if dim == -1:
+        return v.norm()
+    return (v * v).sum([d for d in range(v.ndim) if d != dim % v.ndim], keepdim=True).sqrt()
+
+
+class _WeightNorm(nn.Module):
+    def __init__(self, dim=0):
+        super().__init__()
+        self.dim = -1 if dim is None else dim
+
+    def forward(self, weight_g, weight_v):
+        return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
+
+    def right_inverse(self, weight):
+        return norm_except_dim(weight, self.dim), weight
+
+
+def weight_norm(module, name="weight", dim=0):
+    r"""Write a weight as :math:`w = g\, v / \|v\|`: its length g and its direction v are trained apart. Returns the module.
+
+    Salimans and Kingma, "Weight normalization", NeurIPS 2016.
+
+    Args:
+        module: the layer.
+        name: of its weight.
+        dim: the dimension along which each slice has a length of its own; None: one length for all.
+
+    >>> from minigrad import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(20, 40))
+    >>> {name: tuple(p.shape) for name, p in layer.named_parameters()}
+    {'bias': (40,), 'parametrizations.weight.original0': (40, 1), 'parametrizations.weight.original1': (40, 20)}
+    """
+    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+
+    def from_older_names(module, state_dict, prefix, *_):
+        for i, suffix in enumerate(("_g", "_v")):
+            if prefix + name + suffix in state_dict:
+                state_dict[f"{prefix}parametrizations.{name}.original{i}"] = state_dict.pop(prefix + name + suffix)
+
+    module.register_load_state_dict_pre_hook(from_older_names)
+    return module
+
+
+class _SpectralNorm(nn.Module):
+    """Divides a weight by u . W v, where u and v approach its first singular vectors by the power method."""
+
+    def __init__(self, weight, n_power_iterations=1, dim=0, eps=1e-12):
+        super().__init__()
+        if not -weight.ndim <= dim < weight.ndim:
+            raise dim_error("spectral_norm", dim, weight.ndim)
+        if n_power_iterations <= 0:
+            raise ValueError(
+                f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
+            )
+        self.dim = dim % weight.ndim
+        self.eps = eps
+        if weight.ndim > 1:
+            self.n_power_iterations = n_power_iterations
+            with no_grad():
+                matrix = self._matrix(weight)
+                for name, size in zip(("_u", "_v"), matrix.shape):
+                    self.register_buffer(name, nn.functional.normalize(matrix.new_empty(size).normal_(), dim=0, eps=eps))
+                self._power_method(matrix, 15)
+
+    def _matrix(self, weight):
+        return weight.transpose(0, self.dim).flatten(1) if self.dim == 0 else weight.movedim(self.dim, 0).flatten(1)
+
+    def _power_method(self, matrix, n):
+        normalize = nn.functional.normalize
+        with no_grad():
+            for _ in range(n):
+                self._u.copy_(normalize(matrix @ self._v, dim=0, eps=self.eps))
+                self._v.copy_(normalize(matrix.T @ self._u, dim=0, eps=self.eps))
+
+    def forward(self, weight):
+        if weight.ndim == 1:
+            return nn.functional.normalize(weight, dim=0, eps=self.eps)
+        matrix = self._matrix(weight)
+        if self.training:
+            self._power_method(matrix, self.n_power_iterations)
+        u, v = self._u.clone(), self._v.clone()  # the next call writes into the buffers; backward needs what they were
+        return weight / (u @ (matrix @ v))
+
+    def right_inverse(self, value):
+        return value
+
+
+def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
+    r"""Divide a weight by its largest singular value: :math:`w / \sigma(w)`. Returns the module.
+
+    Miyato et al., "Spectral normalization for generative adversarial networks", ICLR 2018.
+
+    Args:
+        module: the layer.
+        name: of its weight.
+        n_power_iterations: steps of the power method in each call while training.
+        eps: keeps quotients finite.
+        dim: the dimension of the outputs; None: 1 for transposed convolutions, else 0.
+
+    >>> import minigrad
+    >>> from minigrad import nn
+    >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(20, 40))
+    >>> abs(minigrad.linalg.svdvals(layer.weight.detach()).max().item() - 1) < 0.1
+    True
+    """
+    if dim is None:
+        dim = 1 if isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)) else 0
+    weight = getattr(module, name, None)
+    if weight is None:
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    return register_parametrization(module, name, _SpectralNorm(weight.detach(), n_power_iterations, dim, eps))
