@@ -1,21 +1,17 @@
-"""How an operation is called.
+"""How an operation is called: the general way.
 
-``apply`` is the general way: it promotes dtypes, traces, takes kernels with a backward of their own, many arrays and
-several outputs, and builds the error messages. In front of it stand quick paths for the shapes of call that training is
-made of, one ordinary closure each: one array (``unary``), two arrays or an array and a number (``binary``), a reduction.
-They do as little as Python can, and hand to ``apply`` whatever they do not understand. A raw implementation reaches an
-op's ``table`` only through ``apply``; while a trace or anomaly detection is on, the tables are empty, so that every call
-takes the general way and the quick paths pay nothing for either.
+``apply`` promotes dtypes, traces, takes kernels with a backward of their own, many arrays and several outputs, and builds
+the error messages. In front of it stand the quick paths of ``quick.py`` for the shapes of call that training is made of;
+they hand to ``apply`` whatever they do not understand. A raw implementation reaches an op's ``table`` only here; while a
+trace or anomaly detection is on, the tables are empty, so that every call takes the general way and the quick paths pay
+nothing for either.
 """
 
 import contextvars
-import inspect
-import linecache
 
 import numpy as np
 
 from . import backends, graph, kernels
-from .autograd.engine import unbroadcast
 from .dtype import common_dtype, of_numpy
 from .errors import explain, not_a_tensor
 from .graph import Node, recording, serial, tracer
@@ -62,7 +58,7 @@ def apply(op, args, params):
             nodes.append(None)
         else:
             ordinary = False
-    if not ordinary or dtype is None or dtype.itemsize == 2 or op.promote == "float" and dtype.kind != "f":
+    if not ordinary or dtype is None or dtype.itemsize == 2 or (op.promote == "float" and dtype.kind != "f"):
         return _apply(op, args, params)
     f = op.table.get(array_type)
     if f is None:
@@ -175,12 +171,18 @@ def _checked(op, args):
             seen = True
         elif a.__class__ not in _SCALARS and not (a is None and _is_optional(op, position)):
             if isinstance(a, (np.generic, *_SCALARS)):
-                plain = tuple(x.item() if isinstance(x, np.generic) else x for x in args)
-                return _checked(op, tuple(next(k(x) for k in _SCALARS if isinstance(x, k)) if isinstance(x, _SCALARS) else x for x in plain))
+                return _checked(op, tuple(_plain(x) for x in args))
             raise not_a_tensor(op.public_name or op.name, a, position + 1)
     if not seen:
         raise not_a_tensor(op.public_name or op.name, args[0] if args else None, 1)
     return args
+
+
+def _plain(value):
+    """A NumPy scalar, or an instance of a subclass of a number type, as the number itself."""
+    value = value.item() if isinstance(value, np.generic) else value
+    kind = next((k for k in _SCALARS if isinstance(value, k)), None)
+    return value if kind is None else kind(value)
 
 
 def _is_optional(op, position):
@@ -228,309 +230,3 @@ def make_view(t, parent, op, params):
     if graph.is_inference_mode_enabled():
         t._inference = True
     return t
-
-
-# -------------------------------------------------------------------------------------------------------- quick paths
-def _quick_dtypes(op):
-    """The dtypes, by NumPy's letters, that need neither promotion nor another precision: no float16, no bfloat16."""
-    return "fd" if op.promote == "float" else "fd?bhilqBHILQFD"
-
-
-def unary(op):
-    """The quick path of ``y = f(x)``."""
-    get = op.table.get
-    rule = op.rules[0] if op.rules else None
-    layout, quick = op.layout, _quick_dtypes(op)
-    keep_y, keep_x = layout == ("y",), layout == ("x",)
-    save = op.save
-
-    def call(input):
-        try:
-            a = input.array
-            f = get(a.__class__)
-        except AttributeError:
-            f = None
-        if f is None or a.dtype.char not in quick:
-            return apply(op, (input,), {})
-        try:
-            out = f(a)
-        except Exception as error:
-            raise explain(op, error, (input,), {}) from error
-        if out.__class__ is not a.__class__:
-            out = backends.of(a).asarray(out)
-        t = new(Tensor)
-        t.array = out
-        m = input.node
-        if m is not None and rule is not None and recording():
-            saved = (out,) if keep_y else (a,) if keep_x else save((True,), out, (a,))
-            t.node = Node(op, (m,), saved, None, serial(), out.shape)
-        else:
-            t.node = None
-        return t
-
-    return call
-
-
-def unary_backward(op):
-    rule = op.rules[0].bound()
-
-    def backward(xp, n, g, grads):
-        (p,) = n.parents
-        d = rule(xp, g, n.saved, n.params)
-        old = grads.get(p)
-        grads[p] = d if old is None else old + d
-
-    return backward
-
-
-def binary(op):
-    """The quick path of ``y = f(a, b)`` on two tensors of one dtype, or a float tensor and a Python number."""
-    get = op.table.get
-    quick, save, differentiable = _quick_dtypes(op), op.save, op.differentiable
-    fixed = op.layout[:1] == ("y",) and len(op.layout) == 3
-    flags = [op.keep(mask) if fixed else (False,) * 3 for mask in ((True, True), (True, False), (False, True))]
-    (both_y, both_a, both_b), (left_y, left_a, left_b), (right_y, right_a, right_b) = flags
-
-    def call(input, other):
-        try:
-            a = input.array
-            f = get(a.__class__)
-        except AttributeError:
-            f = None
-        if f is None:
-            return apply(op, (input, other), {})
-        if isinstance(other, Tensor):
-            b, k = other.array, other.node
-            if a.dtype is not b.dtype or a.dtype.char not in quick:
-                return apply(op, (input, other), {})
-        elif (other.__class__ is float or other.__class__ is int) and a.dtype.char in "fd":
-            b, k = other, None
-        else:
-            return apply(op, (input, other), {})
-        try:
-            out = f(a, b)
-        except Exception as error:
-            raise explain(op, error, (input, other), {}) from error
-        if out.__class__ is not a.__class__:
-            out = backends.of(a).asarray(out)
-        t = new(Tensor)
-        t.array = out
-        m = input.node
-        if (m is not None or k is not None) and differentiable and recording():
-            if not fixed:
-                saved = save((m is not None, k is not None), out, (a, b))
-            elif k is None:
-                saved = (out if left_y else None, a if left_a else None, b if left_b else None)
-            elif m is None:
-                saved = (out if right_y else None, a if right_a else None, b if right_b else None)
-            else:
-                saved = (out if both_y else None, a if both_a else None, b if both_b else None)
-            t.node = Node(op, (m, k), saved, None, serial(), out.shape)
-        else:
-            t.node = None
-        return t
-
-    return call
-
-
-def binary_backward(op):
-    rule_a, rule_b = (None if r is None else r.bound() for r in op.rules)
-
-    def backward(xp, n, g, grads):
-        p, q = n.parents
-        saved = n.saved
-        if p is not None and rule_a is not None:
-            d = rule_a(xp, g, saved, None)
-            if d.shape != p.shape:
-                d = unbroadcast(d, p.shape)
-            old = grads.get(p)
-            grads[p] = d if old is None else old + d
-        if q is not None and rule_b is not None:
-            d = rule_b(xp, g, saved, None)
-            if d.shape != q.shape:
-                d = unbroadcast(d, q.shape)
-            old = grads.get(q)
-            grads[q] = d if old is None else old + d
-
-    return backward
-
-
-def several_backward(op):
-    """The raw backward of an operation with any fixed number of inputs."""
-    if any(r is not None and r.joint for r in op.rules):
-        return None
-    rules = tuple(None if r is None else r.bound() for r in op.rules)
-    broadcasts = op.broadcasts
-
-    def backward(xp, n, g, grads):
-        saved, params = n.saved, n.params
-        for p, rule in zip(n.parents, rules):
-            if p is not None and rule is not None:
-                d = rule(xp, g, saved, params)
-                if broadcasts and d.shape != p.shape:
-                    d = unbroadcast(d, p.shape)
-                old = grads.get(p)
-                grads[p] = d if old is None else old + d
-
-    return backward
-
-
-def reduction(op):
-    """The quick path of a reduction over ``dim`` (None: all dimensions)."""
-    get = op.table.get
-    quick, save = _quick_dtypes(op), op.save
-    differentiable, shape_only = op.differentiable, op.layout == ("x_shape",)
-    everything = {"axis": None, "keepdims": False}
-
-    def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
-        params = everything
-        if dim is not None or keepdim or axis is not None or keepdims is not None or dtype is not None:
-            input, params = _reduction_params(input, dim, keepdim, dtype, axis, keepdims)
-            dim, keepdim = params["axis"], params["keepdims"]
-        try:
-            a = input.array
-            f = get(a.__class__)
-        except AttributeError:
-            f = None
-        if f is None or a.dtype.char not in quick:
-            return apply(op, (input,), params)
-        try:
-            out = f(a, axis=dim, keepdims=keepdim)
-        except Exception as error:
-            raise explain(op, error, (input,), params) from error
-        if out.__class__ is not a.__class__:
-            out = backends.of(a).asarray(out)
-        t = new(Tensor)
-        t.array = out
-        m = input.node
-        if m is not None and differentiable and recording():
-            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
-        else:
-            t.node = None
-        return t
-
-    return call
-
-
-def _reduction_params(input, dim, keepdim, dtype, axis, keepdims):
-    """PyTorch's arguments of a reduction, and NumPy's aliases for them, as the text's."""
-    if dtype is not None:
-        input = input.to(dtype)
-    dim = dim if axis is None else axis
-    if dim.__class__ is list or isinstance(dim, tuple):
-        dim = tuple(dim) or None  # no dimension at all means all of them
-    return input, {"axis": dim, "keepdims": bool(keepdim if keepdims is None else keepdims)}
-
-
-def view(op):
-    """The quick path of a view: ``call(input, static parameters)``."""
-    get, save = op.table.get, op.save
-    owner_of, differentiable, shape_only = graph.owner_of, op.differentiable, op.layout == ("x_shape",)
-
-    def call(input, params):
-        try:
-            a = input.array
-            f = get(a.__class__)
-        except AttributeError:
-            f = None
-        if f is None:
-            return apply(op, (input,), params)
-        try:
-            out = f(a, **params)
-        except Exception as error:
-            raise explain(op, error, (input,), params) from error
-        t = new(Tensor)
-        t.array = out
-        m = input.node
-        if m is not None and differentiable and recording():
-            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
-        else:
-            t.node = None
-        if owner_of(out) is owner_of(a):
-            make_view(t, input, op, params)
-        return t
-
-    return call
-
-
-# -------------------------------------------------------------------------------------------------- public functions
-def public(op, body, names):
-    """The public function of an op, under PyTorch's argument names, with its quick path where it has one."""
-    plain = op.outputs == 1 and not op.variadic and not op.optional
-    if plain and op.kind == "elementwise" and op.promote in (True, "float") and not op.params and len(op.arrays) <= 2:
-        call = unary(op) if len(op.arrays) == 1 else binary(op)
-    elif plain and op.kind == "matmul" and not op.params:
-        call = binary(op)
-    elif plain and op.kind == "reduction" and set(op.params) == {"axis", "keepdims"}:
-        call = reduction(op)
-    else:
-        call = _printed(op, body, names)
-    if plain and op.differentiable and not op.params:
-        if len(op.arrays) == 1:
-            op.backward = unary_backward(op)
-        elif len(op.arrays) == 2 and op.kind in ("elementwise", "matmul"):
-            op.backward = binary_backward(op)
-    elif plain and op.differentiable and len(op.arrays) == 1:
-        op.backward = unary_backward(op)
-    if op.backward is None and op.differentiable and op.outputs == 1 and not op.variadic:
-        op.backward = several_backward(op)
-    call.__name__ = call.__qualname__ = op.public_name or op.name
-    call.__doc__ = body.__doc__
-    call.__module__ = "minigrad"
-    return call
-
-
-def _printed(op, body, names):
-    """A function with PyTorch's signature that hands over to ``apply``: the one place where code is printed.
-
-    Binding arguments by ``inspect.Signature`` costs 2 us a call; a real signature costs nothing and shows in help().
-    """
-    space = {"apply": apply, "op": op}
-    defaults = dict(zip(reversed(op.arrays[:-1] if op.variadic else op.arrays), reversed(body.__defaults__ or ())))
-    defaults.update({name: value for name, value in op.params.items() if value is not inspect.Parameter.empty})
-    required, optional, arrays = [], [], []
-    for i, name in enumerate((*op.arrays, *op.params)):
-        argument = names.get(name, name)
-        if op.variadic and i == len(op.arrays) - 1:
-            argument = f"*{argument}"
-        if i < len(op.arrays):
-            arrays.append(argument)
-        if name in defaults:
-            space[f"default_{name}"] = defaults[name]
-            optional.append(f"{argument}=default_{name}")
-        else:
-            required.append(argument)
-    statics = ", ".join(f"{name!r}: {names.get(name, name)}" for name in op.params)
-    name = op.public_name or op.name
-    source = f"def {name}({', '.join(required + optional)}):\n    return apply(op, ({', '.join(arrays)},), {{{statics}}})\n"
-    file = f"<minigrad operation {op.name}>"
-    exec(compile(source, file, "exec"), space)
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    return space[name]
-
-
-def word(op):
-    """The op as a word of the vocabulary on Tensors, for rules that are recorded: array API keywords, no other names."""
-    defaults = {k: v for k, v in op.params.items() if v is not inspect.Parameter.empty}
-
-    def call(*args, **params):
-        if defaults and len(params) < len(op.params):
-            params = {**defaults, **params}
-        return apply(op, args, params)
-
-    call.__name__ = op.name
-    return call
-
-
-def in_place(call, name):
-    """``x.name_(...)``: the pure function, whose result is written into x."""
-
-    def method(self, *args, **kwargs):
-        from .views import write
-
-        since = serial()
-        return write(self, call(self, *args, **kwargs), since)
-
-    method.__name__ = method.__qualname__ = name + "_"
-    method.__doc__ = f"In-place version of :func:`{name}`: the result is written into this tensor, which is returned."
-    return method

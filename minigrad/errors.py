@@ -84,7 +84,7 @@ def explain(op, error, args, params):
         dims = [d % len(shapes[0]) for d in params["axis"]]
         twice = next(d for d in dims if dims.count(d) > 1)
         new = ShapeError(f"dim {twice} appears multiple times in the list of dims {params['axis']}")
-    elif isinstance(error, TypeError) and tensors and "not supported" in str(error):
+    elif isinstance(error, TypeError) and tensors and ("not supported" in str(error) or "Wrong type" in str(error)):
         kinds = " and ".join(dict.fromkeys(str(a.array.dtype) for a in tensors))
         new = UnsupportedError(f'"{op.public_name or op.name}" not implemented for {kinds}; convert the tensor with .to(dtype)')
     elif op.name == "matmul" and len(shapes) == 2:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from . import backends, dispatch, kernels
+from . import backends, kernels
 from .autograd.engine import recorded
 from .backends.words import bodies
+from .calls import in_place, public_function, word
 from .graph import pick
 from .tensor import Tensor, wrap
 
@@ -25,9 +26,11 @@ faces: dict[str, "Face"] = {}  # public name, for instance "mul" or "nn.function
 # Inside the array API's words, outside PyTorch's.
 PUBLIC = {"x": "input", "a": "input", "b": "other", "xs": "tensors", "axis": "dim", "keepdims": "keepdim", "axes": "dims"}
 # What PyTorch's ``grad_fn`` says where our word is another.
-GRAD_FN = {"subtract": "Sub", "divide": "Div", "power": "Pow", "max": "Max", "min": "Min", "reshape": "View", "permute_dims": "Permute",
-           "matrix_transpose": "T", "broadcast_to": "Expand", "concat": "Cat", "getitem": "Index", "index_put": "IndexPut",
-           "take_along_axis": "Gather", "astype": "ToCopy", "matmul": "Mm", "linear": "Addmm", "p_norm": "LinalgVectorNorm"}  # fmt: skip
+GRAD_FN = {
+    "subtract": "Sub", "divide": "Div", "power": "Pow", "max": "Max", "min": "Min", "reshape": "View", "permute_dims": "Permute",
+    "matrix_transpose": "T", "broadcast_to": "Expand", "concat": "Cat", "getitem": "Index", "index_put": "IndexPut",
+    "take_along_axis": "Gather", "astype": "ToCopy", "matmul": "Mm", "linear": "Addmm", "p_norm": "LinalgVectorNorm",
+}  # fmt: skip
 SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
 
 
@@ -67,15 +70,18 @@ class Face:
     names: tuple  # PyTorch's names for it, the first is the main one
     spaces: tuple
     call: Callable
-    doc: str
-    samples: Callable | None
-    errors: Callable | None
-    reference: Callable | None
-    formula: str
-    derivative: str
+    samples: Callable | None = None
+    errors: Callable | None = None
+    reference: Callable | None = None
+    formula: str = ""
+    derivative: str = ""
     op: Any = None  # the Op, or None for an ordinary function
     parity: Any = True  # False, or a reason, where there is nothing in PyTorch to compare with
     half: bool = True  # whether float16 and bfloat16 work
+
+    @property
+    def doc(self):
+        return self.call.__doc__ or ""
 
     @property
     def qualified(self):
@@ -294,6 +300,8 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch.
     """
 
+    tests = dict(samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half)
+
     def decorate(body):
         name = body.__name__.rstrip("_")
         positional, params, variadic, optional = _signature(body)
@@ -317,15 +325,13 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         _check_names(made)
         registry[name] = made
         bodies[name] = body
-        setattr(recorded, name, dispatch.word(made))
-        call = dispatch.public(made, body, PUBLIC if public else {})  # inner operations keep the text's own names
+        setattr(recorded, name, word(made))
+        call = public_function(made, body, PUBLIC if public else {})  # inner operations keep the text's own names
         made.face = call
         if public:
-            where = tuple(spaces.split())
-            face = Face(public[0], public, where, call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, parity, half)
-            _publish(face, kind == "elementwise" if inplace is None else inplace)
+            _publish(Face(public[0], public, tuple(spaces.split()), call, op=made, **tests), kind == "elementwise" if inplace is None else inplace)
         else:
-            faces[f"ops.{name}"] = Face(name, (), (), call, body.__doc__ or "", samples, errors, reference, formula, derivative, made, False, half)
+            faces[f"ops.{name}"] = Face(name, (), (), call, op=made, **{**tests, "parity": False})
         return call
 
     return decorate
@@ -346,10 +352,11 @@ def function(names=None, *, spaces="torch Tensor", formula="", derivative="", sa
              inplace=False, parity=True, half=True):  # fmt: skip
     """Publish an ordinary function of operations under PyTorch's names, with the samples that its tests use."""
 
+    tests = dict(samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half)
+
     def decorate(f):
         public = tuple((f.__name__.rstrip("_") if names is None else names).split())
-        face = Face(public[0], public, tuple(spaces.split()), f, f.__doc__ or "", samples, errors, reference, formula, derivative, None, parity, half)
-        _publish(face, inplace)
+        _publish(Face(public[0], public, tuple(spaces.split()), f, **tests), inplace)
         return f
 
     return decorate
@@ -364,7 +371,7 @@ def _publish(face, inplace):
         if space == "Tensor":
             setattr(Tensor, name, face.call)
             if inplace and not hasattr(Tensor, name + "_"):
-                setattr(Tensor, name + "_", dispatch.in_place(face.call, name))
+                setattr(Tensor, name + "_", in_place(face.call, name))
 
 
 def members(space):
@@ -404,7 +411,9 @@ def _check_names(made):
         if name not in made.where:
             raise TypeError(f"@op {made.name}: a rule names {name!r}, which is no input, parameter, 'y' or '<input>_shape'")
     if made.rules and len(made.rules) != len(made.arrays):
-        raise TypeError(f"@op {made.name}: {len(made.rules)} rules for {len(made.arrays)} array inputs; write None where there is no gradient")
+        raise TypeError(
+            f"@op {made.name}: {len(made.rules)} rules for {len(made.arrays)} array inputs; write None where there is no gradient"
+        )
 
 
 def _constant(name):

@@ -49,6 +49,10 @@ def lists(loader):
     return [batch.tolist() for batch in loader]
 
 
+def flat(batches):
+    return sorted(i for batch in batches for i in batch)
+
+
 # -------------------------------------------------------------------------------------------------------------- datasets
 def test_tensor_dataset():
     dataset = TensorDataset(minigrad.arange(6).reshape(3, 2), minigrad.tensor([1.0, 2.0, 3.0]))
@@ -105,7 +109,7 @@ def test_random_split():
     assert [len(p) for p in data.random_split(Range(11), [0.5, 0.3, 0.2])] == [6, 3, 2]
     with pytest.raises(ValueError, match="Sum of input lengths does not equal the length of the input dataset! 9 is not 10"):
         data.random_split(Range(10), [7, 2])
-    with pytest.raises(ValueError, match="Fraction at index 1 is not between 0 and 1"):
+    with pytest.raises(ValueError, match="Fraction at index 0 is not between 0 and 1"):
         data.random_split(Range(10), [1.5, -0.5])
     with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
         data.random_split(Range(1), [0.5, 0.5])
@@ -157,7 +161,8 @@ BATCHES = [
     ["a", "b"], [b"a", b"b"], [np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)], [np.array(1.0), np.array(2.0)],
     [(1, "a"), (2, "b")], [[1, 2.0], [3, 4.0]], [{"x": 1, "y": [1, 2]}, {"x": 2, "y": [3, 4]}],
     [Pair(1, "a"), Pair(2, "b")], [types.MappingProxyType({"x": 1}), types.MappingProxyType({"x": 2})],
-    [collections.OrderedDict(a=1, b=2.0), collections.OrderedDict(a=3, b=4.0)], [collections.UserList([1, 2]), collections.UserList([3, 4])],
+    [collections.OrderedDict(a=1, b=2.0), collections.OrderedDict(a=3, b=4.0)],
+    [collections.UserList([1, 2]), collections.UserList([3, 4])],
     [range(2), range(2)], [((1, 2), {"k": np.uint8(3)}), ((4, 5), {"k": np.uint8(6)})],
 ]  # fmt: skip
 
@@ -242,7 +247,7 @@ def test_lengths():
 def test_shuffle_is_repeatable_and_differs_between_epochs():
     loader = DataLoader(Range(20), batch_size=6, shuffle=True, generator=generator(5))
     first, second = lists(loader), lists(loader)
-    assert first != second and sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(20))
+    assert first != second and flat(first) == flat(second) == list(range(20))
     assert lists(DataLoader(Range(20), batch_size=6, shuffle=True, generator=generator(5))) == first
     runs = []
     for _ in range(2):
@@ -411,10 +416,6 @@ def test_workers_out_of_order():
     assert sorted(got) == list(range(6)) and got[0] != 0
 
 
-def samples_of(dataset):
-    return [dataset[i] for i in range(len(dataset))]
-
-
 def test_spawned_workers():
     dataset = TensorDataset(minigrad.arange(6), minigrad.arange(6.0))
     loader = DataLoader(dataset, batch_size=2, num_workers=1, multiprocessing_context="spawn")
@@ -440,7 +441,7 @@ def test_results_of_every_kind_come_back():
 
 @needs_fork
 def test_streams_with_workers():
-    assert sorted(sum(lists(DataLoader(Stream(11), batch_size=2, num_workers=2)), [])) == list(range(11))
+    assert flat(lists(DataLoader(Stream(11), batch_size=2, num_workers=2))) == list(range(11))
     loader = DataLoader(Stream(11), batch_size=2, num_workers=2, persistent_workers=True)
     assert lists(loader) == lists(loader) == [[0, 2], [1, 3], [4, 6], [5, 7], [8, 10], [9]]
 
@@ -543,11 +544,8 @@ def test_a_worker_that_dies_is_noticed():
                 os.kill(os.getpid(), signal.SIGKILL)
             return i
 
-    loader = iter(DataLoader(Deadly(8), num_workers=2))
-    assert [next(loader).item(), next(loader).item()] == [0, 1]
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid\(s\) \d+\) exited unexpectedly with exit code -9"):
-        for _ in range(6):
-            next(loader)
+        list(DataLoader(Deadly(8), num_workers=2))
 
 
 @needs_fork

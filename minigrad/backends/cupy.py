@@ -1,6 +1,5 @@
 """The vocabulary on CuPy 14: only what differs from NumPy."""
 
-
 import cupy
 import cupyx
 import cupyx.scipy.special as special

@@ -160,8 +160,8 @@ class RNNBase(Module):
         wanted = 3 if is_batched else 2
         if any(s.dim() != wanted for s in states):
             raise RuntimeError(
-                f"For {'batched' if is_batched else 'unbatched'} {wanted}-D input, hx {'and cx ' * (len(sizes) > 1)}should also be "
-                f"{wanted}-D but got ({', '.join(f'{s.dim()}-D' for s in states)}) tensor{'s' * (len(sizes) > 1)}"
+                f"For {'batched' if is_batched else 'unbatched'} {wanted}-D input, hx {'and cx ' * (len(sizes) > 1)}"
+                f"should also be {wanted}-D but got ({', '.join(f'{s.dim()}-D' for s in states)}) tensor{'s' * (len(sizes) > 1)}"
             )
         if not is_batched:
             states = [s.unsqueeze(1) for s in states]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import dispatch
+from .. import quick
 from ..dispatch import make_view
 from ..errors import GradError, ShapeError, leaf_written
 from ..graph import LEAF, recording
@@ -12,7 +12,7 @@ from ..views import root_of
 from .samples import normal
 from .shape import SAME, positive_dim, positive_dims, reshaped, squeeze, unsqueeze
 
-_permute_view, _alias_view, _matrix_view = (dispatch.view(registry[name]) for name in ("permute_dims", "alias", "matrix_transpose"))
+_permute_view, _alias_view, _matrix_view = (quick.view(registry[name]) for name in ("permute_dims", "alias", "matrix_transpose"))
 
 
 # ------------------------------------------------------------------------------------------------------ order of dimensions

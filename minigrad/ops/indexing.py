@@ -6,7 +6,7 @@ the index tensors then read from it. Each reader comes with its adjoint, so grad
 
 import numpy as np
 
-from .. import backends, dispatch
+from .. import backends, quick
 from ..dispatch import apply, make_view
 from ..errors import BoundsError, DimError, ShapeError, describe
 from ..backends.words import index_key
@@ -114,7 +114,7 @@ def index_put(xp, x, v, *indices, key):
     return xp.index_put(x, v, *indices, key=key)
 
 
-part_view = dispatch.view(registry["slice"])
+part_view = quick.view(registry["slice"])
 
 
 def part(t, key):

@@ -179,15 +179,16 @@ def conv2d_dynamic(xp, x, weight, scale, bias=None, *, stride=(1, 1), dilation=(
 
     One step for each sample of x, ``scale`` (O,) for the filters; the windows of x are the rows of :func:`linear_int8`.
     """
-    n, outputs, kernel = x.shape[0], weight.shape[0], tuple(weight.shape[2:])
-    rows_size, positions = math.prod(weight.shape[1:]), out_sizes(x.shape[2:], kernel, stride, (0, 0), dilation)
-    q, step = xp.quantize_rows(xp.reshape(x, shape=(n, math.prod(x.shape[1:]))))
-    columns = xp.im2col(xp.reshape(q, shape=tuple(x.shape)), kernel=kernel, stride=stride, padding=(0, 0), dilation=dilation)
-    columns = xp.reshape(columns, shape=(n, groups, rows_size, math.prod(positions)))
-    lead = (groups,) if groups > 1 else ()  # without groups two matrices, which the kernel takes
-    rows = xp.reshape(xp.permute_dims(columns, axes=(1, 0, 3, 2)), shape=(*lead, n * math.prod(positions), rows_size))
-    y = xp.linear_int8(rows, xp.reshape(weight, shape=(*lead, outputs // groups, rows_size)))
-    y = xp.reshape(y, shape=(groups, n, math.prod(positions), outputs // groups))
-    y = xp.reshape(xp.permute_dims(y, axes=(1, 0, 3, 2)), shape=(n, outputs, *positions))
-    y = xp.astype(y, dtype=scale.dtype) * xp.reshape(step, shape=(n, 1, 1, 1)) * xp.reshape(scale, shape=(-1, 1, 1))
-    return y if bias is None else y + xp.reshape(bias, shape=(-1, 1, 1))
+    (n, channels, *size), (outputs, depth, *kernel) = x.shape, weight.shape
+    positions, taps = out_sizes(size, kernel, stride, (0, 0), dilation), math.prod(kernel)
+    many, lead = math.prod(positions), (groups,) if groups > 1 else ()  # without groups two matrices, which the kernel takes
+    q, step = xp.quantize_rows(xp.reshape(x, shape=(n, channels * math.prod(size))))
+    images = xp.reshape(q, shape=(n, groups, depth, *size))
+    windows = xp.windows(images, kernel=tuple(kernel), stride=stride, dilation=dilation)  # (N, groups, depth, OH, OW, KH, KW)
+    rows = xp.reshape(xp.permute_dims(windows, axes=(1, 0, 3, 4, 5, 6, 2)), shape=(*lead, n * many, taps * depth))
+    filters = xp.reshape(xp.permute_dims(weight, axes=(0, 2, 3, 1)), shape=(*lead, outputs // groups, taps * depth))
+    y = xp.reshape(xp.linear_int8(rows, filters), shape=(groups, n, many, outputs // groups))
+    y = xp.reshape(xp.permute_dims(y, axes=(1, 2, 0, 3)), shape=(n, many, outputs))
+    y = xp.astype(y, dtype=scale.dtype) * xp.reshape(step, shape=(n, 1, 1)) * scale
+    y = y if bias is None else y + bias
+    return xp.reshape(xp.permute_dims(y, axes=(0, 2, 1)), shape=(n, outputs, *positions))

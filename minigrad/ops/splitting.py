@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import dispatch
+from .. import quick
 from ..errors import DimError, InplaceError, ShapeError
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
@@ -226,7 +226,7 @@ def diagonal_put(xp, x, v, *, offset=0):
     return xp.diagonal_put(x, v, offset=offset)
 
 
-_diagonal_view = dispatch.view(registry["diagonal"])
+_diagonal_view = quick.view(registry["diagonal"])
 
 
 def _last_two(input, dim1, dim2):
@@ -391,7 +391,7 @@ def _numpy_unfold(x, dimension, size, step):
     return np.lib.stride_tricks.sliding_window_view(x, size, d)[(slice(None),) * d + (slice(None, None, step),)]
 
 
-_sliding_view = dispatch.view(registry["sliding"])
+_sliding_view = quick.view(registry["sliding"])
 
 
 @function("unfold", spaces="Tensor", samples=lambda r: [S(normal(r, 5), 0, 3, 1), S(normal(r, 2, 7), -1, 2, 3), S(normal(r, 6, 2), dimension=0, size=2, step=2)],

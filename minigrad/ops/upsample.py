@@ -278,7 +278,7 @@ def interpolate(
     kind = ("antialias " if antialias else "") + _SMOOTH.get(mode, mode)
     y = input
     for axis, (m, o, f) in enumerate(zip(sizes, out, factors), start=2):
-        if m == o and (f is None or kind == "linear"):
+        if m == o and (f is None or kind == "linear" or antialias):
             continue
         if align_corners:
             scale = (m - 1) / (o - 1) if o > 1 else 0.0

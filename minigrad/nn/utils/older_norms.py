@@ -17,7 +17,7 @@ class _Recomputed:
         self.name, self.computation = name, computation
 
     def __call__(self, module, args):
-        object.__setattr__(module, self.name, self.compute(module))
+        setattr(module, self.name, self.compute(module))
 
 
 def _apply(hook, module):
@@ -32,7 +32,7 @@ def _apply(hook, module):
         )
     del module._parameters[hook.name]
     hook.split(module, weight)
-    object.__setattr__(module, hook.name, weight.detach())
+    setattr(module, hook.name, weight.detach())
     module.register_forward_pre_hook(hook)
     return module
 
@@ -63,6 +63,14 @@ class _WeightNormHook(_Recomputed):
 
     def compute(self, module):
         return self.computation(getattr(module, self.name + "_g"), getattr(module, self.name + "_v"))
+
+
+class _OlderSpectralNorm(_SpectralNorm):
+    def _power_method(self, matrix, n):
+        with no_grad():
+            for _ in range(n):  # the other vector first
+                self._step(self._v, matrix.T, self._u)
+                self._step(self._u, matrix, self._v)
 
 
 class _SpectralNormHook(_Recomputed):
@@ -110,7 +118,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
         dim = 1 if getattr(module, "transposed", False) else 0
     if module._parameters.get(name) is None:
         raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
-    computation = _SpectralNorm(getattr(module, name).detach(), n_power_iterations, dim, eps)
+    computation = _OlderSpectralNorm(getattr(module, name).detach(), n_power_iterations, dim, eps)
     return _apply(_SpectralNormHook(name, computation), module)
 
 

@@ -29,10 +29,11 @@ class ParametrizationList(ModuleList):
     A parametrization with a method ``right_inverse(value)`` says which original gives a value; that makes the tensor
     assignable.
 
-    >>> from minigrad.nn.utils import parametrizations
-    >>> layer = parametrizations.weight_norm(parametrizations.nn.Linear(2, 3))
-    >>> type(layer.parametrizations.weight).__name__, len(layer.parametrizations.weight)
-    ('ParametrizationList', 1)
+    >>> from minigrad import nn
+    >>> nn.utils.parametrizations.weight_norm(nn.Linear(2, 3)).parametrizations.weight
+    ParametrizationList(
+      (0): _WeightNorm()
+    )
     """
 
     def __init__(self, modules, original, unsafe=False):
@@ -204,7 +205,8 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
             original = Parameter(value, original.requires_grad) if isinstance(original, Parameter) else value
     elif not known.is_tensor:
         raise ValueError(
-            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence of tensors."
+            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence "
+            "of tensors."
         )
     del module.parametrizations[tensor_name]
     delattr(type(module), tensor_name)

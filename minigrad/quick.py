@@ -1,0 +1,234 @@
+"""The quick paths: one ordinary closure for each shape of call that training is made of.
+
+One array (``unary``), two arrays or an array and a number (``binary``), a reduction, a view; and the raw backward of one
+node for each. They do as little as Python can: two look-ups, the library's function, a Tensor, a node.
+"""
+
+from . import backends, graph
+from .autograd.engine import unbroadcast
+from .dispatch import apply, make_view
+from .errors import explain
+from .graph import Node, recording, serial
+from .tensor import Tensor, new
+
+
+def _quick_dtypes(op):
+    """The dtypes, by NumPy's letters, that need neither promotion nor another precision: no float16, no bfloat16."""
+    return "fd" if op.promote == "float" else "fd?bhilqBHILQFD"
+
+
+def unary(op):
+    """The quick path of ``y = f(x)``."""
+    get = op.table.get
+    rule = op.rules[0] if op.rules else None
+    layout, quick = op.layout, _quick_dtypes(op)
+    keep_y, keep_x = layout == ("y",), layout == ("x",)
+    save = op.save
+
+    def call(input):
+        try:
+            a = input.array
+            f = get(a.__class__)
+        except AttributeError:
+            f = None
+        if f is None or a.dtype.char not in quick:
+            return apply(op, (input,), {})
+        try:
+            out = f(a)
+        except Exception as error:
+            raise explain(op, error, (input,), {}) from error
+        if out.__class__ is not a.__class__:
+            out = backends.of(a).asarray(out)
+        t = new(Tensor)
+        t.array = out
+        m = input.node
+        if m is not None and rule is not None and recording():
+            saved = (out,) if keep_y else (a,) if keep_x else save((True,), out, (a,))
+            t.node = Node(op, (m,), saved, None, serial(), out.shape)
+        else:
+            t.node = None
+        return t
+
+    return call
+
+
+def unary_backward(op):
+    rule = op.rules[0].bound()
+
+    def backward(xp, n, g, grads):
+        (p,) = n.parents
+        d = rule(xp, g, n.saved, n.params)
+        old = grads.get(p)
+        grads[p] = d if old is None else old + d
+
+    return backward
+
+
+def binary(op):
+    """The quick path of ``y = f(a, b)`` on two tensors of one dtype, or a float tensor and a Python number."""
+    get = op.table.get
+    quick, save, differentiable = _quick_dtypes(op), op.save, op.differentiable
+    fixed = op.layout[:1] == ("y",) and len(op.layout) == 3
+    flags = [op.keep(mask) if fixed else (False,) * 3 for mask in ((True, True), (True, False), (False, True))]
+    (both_y, both_a, both_b), (left_y, left_a, left_b), (right_y, right_a, right_b) = flags
+
+    def call(input, other):
+        try:
+            a = input.array
+            f = get(a.__class__)
+        except AttributeError:
+            f = None
+        if f is None:
+            return apply(op, (input, other), {})
+        if isinstance(other, Tensor):
+            b, k = other.array, other.node
+            if a.dtype is not b.dtype or a.dtype.char not in quick:
+                return apply(op, (input, other), {})
+        elif (other.__class__ is float or other.__class__ is int) and a.dtype.char in "fd":
+            b, k = other, None
+        else:
+            return apply(op, (input, other), {})
+        try:
+            out = f(a, b)
+        except Exception as error:
+            raise explain(op, error, (input, other), {}) from error
+        if out.__class__ is not a.__class__:
+            out = backends.of(a).asarray(out)
+        t = new(Tensor)
+        t.array = out
+        m = input.node
+        if (m is not None or k is not None) and differentiable and recording():
+            if not fixed:
+                saved = save((m is not None, k is not None), out, (a, b))
+            elif k is None:
+                saved = (out if left_y else None, a if left_a else None, b if left_b else None)
+            elif m is None:
+                saved = (out if right_y else None, a if right_a else None, b if right_b else None)
+            else:
+                saved = (out if both_y else None, a if both_a else None, b if both_b else None)
+            t.node = Node(op, (m, k), saved, None, serial(), out.shape)
+        else:
+            t.node = None
+        return t
+
+    return call
+
+
+def binary_backward(op):
+    rule_a, rule_b = (None if r is None else r.bound() for r in op.rules)
+
+    def backward(xp, n, g, grads):
+        p, q = n.parents
+        saved = n.saved
+        if p is not None and rule_a is not None:
+            d = rule_a(xp, g, saved, None)
+            if d.shape != p.shape:
+                d = unbroadcast(d, p.shape)
+            old = grads.get(p)
+            grads[p] = d if old is None else old + d
+        if q is not None and rule_b is not None:
+            d = rule_b(xp, g, saved, None)
+            if d.shape != q.shape:
+                d = unbroadcast(d, q.shape)
+            old = grads.get(q)
+            grads[q] = d if old is None else old + d
+
+    return backward
+
+
+def several_backward(op):
+    """The raw backward of an operation with any fixed number of inputs."""
+    if any(r is not None and r.joint for r in op.rules):
+        return None
+    rules = tuple(None if r is None else r.bound() for r in op.rules)
+    broadcasts = op.broadcasts
+
+    def backward(xp, n, g, grads):
+        saved, params = n.saved, n.params
+        for p, rule in zip(n.parents, rules):
+            if p is not None and rule is not None:
+                d = rule(xp, g, saved, params)
+                if broadcasts and d.shape != p.shape:
+                    d = unbroadcast(d, p.shape)
+                old = grads.get(p)
+                grads[p] = d if old is None else old + d
+
+    return backward
+
+
+def reduction(op):
+    """The quick path of a reduction over ``dim`` (None: all dimensions)."""
+    get = op.table.get
+    quick, save = _quick_dtypes(op), op.save
+    differentiable, shape_only = op.differentiable, op.layout == ("x_shape",)
+    everything = {"axis": None, "keepdims": False}
+
+    def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
+        params = everything
+        if dim is not None or keepdim or axis is not None or keepdims is not None or dtype is not None:
+            input, params = _reduction_params(input, dim, keepdim, dtype, axis, keepdims)
+            dim, keepdim = params["axis"], params["keepdims"]
+        try:
+            a = input.array
+            f = get(a.__class__)
+        except AttributeError:
+            f = None
+        if f is None or a.dtype.char not in quick:
+            return apply(op, (input,), params)
+        try:
+            out = f(a, axis=dim, keepdims=keepdim)
+        except Exception as error:
+            raise explain(op, error, (input,), params) from error
+        if out.__class__ is not a.__class__:
+            out = backends.of(a).asarray(out)
+        t = new(Tensor)
+        t.array = out
+        m = input.node
+        if m is not None and differentiable and recording():
+            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
+        else:
+            t.node = None
+        return t
+
+    return call
+
+
+def _reduction_params(input, dim, keepdim, dtype, axis, keepdims):
+    """PyTorch's arguments of a reduction, and NumPy's aliases for them, as the text's."""
+    if dtype is not None:
+        input = input.to(dtype)
+    dim = dim if axis is None else axis
+    if dim.__class__ is list or isinstance(dim, tuple):
+        dim = tuple(dim) or None  # no dimension at all means all of them
+    return input, {"axis": dim, "keepdims": bool(keepdim if keepdims is None else keepdims)}
+
+
+def view(op):
+    """The quick path of a view: ``call(input, static parameters)``."""
+    get, save = op.table.get, op.save
+    owner_of, differentiable, shape_only = graph.owner_of, op.differentiable, op.layout == ("x_shape",)
+
+    def call(input, params):
+        try:
+            a = input.array
+            f = get(a.__class__)
+        except AttributeError:
+            f = None
+        if f is None:
+            return apply(op, (input,), params)
+        try:
+            out = f(a, **params)
+        except Exception as error:
+            raise explain(op, error, (input,), params) from error
+        t = new(Tensor)
+        t.array = out
+        m = input.node
+        if m is not None and differentiable and recording():
+            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
+        else:
+            t.node = None
+        if owner_of(out) is owner_of(a):
+            make_view(t, input, op, params)
+        return t
+
+    return call
