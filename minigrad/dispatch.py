@@ -224,7 +224,7 @@ def make_view(t, parent, op, params):
     views = parent._views
     if views is None:
         parent._views = views = []
-    elif len(views) > 16:
+    elif len(views) >= 16 and not len(views) & (len(views) - 1):  # at 16, 32, 64 ...: many live views cost no time each
         views[:] = [v for v in views if v() is not None]
     views.append(graph.weakref.ref(t))
     if graph.is_inference_mode_enabled():

@@ -300,7 +300,9 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch.
     """
 
-    tests = dict(samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half)
+    tests = dict(
+        samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half
+    )
 
     def decorate(body):
         name = body.__name__.rstrip("_")
@@ -329,7 +331,8 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         call = public_function(made, body, PUBLIC if public else {})  # inner operations keep the text's own names
         made.face = call
         if public:
-            _publish(Face(public[0], public, tuple(spaces.split()), call, op=made, **tests), kind == "elementwise" if inplace is None else inplace)
+            written = kind == "elementwise" if inplace is None else inplace
+            _publish(Face(public[0], public, tuple(spaces.split()), call, op=made, **tests), written)
         else:
             faces[f"ops.{name}"] = Face(name, (), (), call, op=made, **{**tests, "parity": False})
         return call
@@ -352,7 +355,9 @@ def function(names=None, *, spaces="torch Tensor", formula="", derivative="", sa
              inplace=False, parity=True, half=True):  # fmt: skip
     """Publish an ordinary function of operations under PyTorch's names, with the samples that its tests use."""
 
-    tests = dict(samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half)
+    tests = dict(
+        samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half
+    )
 
     def decorate(f):
         public = tuple((f.__name__.rstrip("_") if names is None else names).split())

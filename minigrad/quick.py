@@ -227,7 +227,8 @@ def view(op):
             t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
         else:
             t.node = None
-        if owner_of(out) is owner_of(a):
+        base = out.base
+        if base is not None and (base is a or base is a.base or owner_of(out) is owner_of(a)):
             make_view(t, input, op, params)
         return t
 

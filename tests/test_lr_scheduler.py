@@ -243,7 +243,7 @@ def test_schedule_errors():
         lr_scheduler.SequentialLR(optimizer_of(minigrad), [scheduler], [])
     with pytest.raises(TypeError, match="should have `optimizer`"):
         lr_scheduler.ChainedScheduler([scheduler, object()])
-    with pytest.raises(ValueError, match="Factor should be < 1.0"):
+    with pytest.raises(ValueError, match=r"Factor should be < 1\.0"):
         lr_scheduler.ReduceLROnPlateau(optimizer, factor=1.0)
     with pytest.raises(ValueError, match="mode up is unknown"):
         lr_scheduler.ReduceLROnPlateau(optimizer, mode="up")

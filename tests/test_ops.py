@@ -15,12 +15,11 @@ from checks import (
 
 FACES = unique_faces()
 named = pytest.mark.parametrize("face", FACES, ids=lambda f: f.qualified)
-ran = {"samples": 0}
 
 
 @named
 def test_has_samples_and_docstring(face):
-    assert samples_of(face), f"{face.qualified} has no samples"
+    assert samples_of(face) or isinstance(face.call, type), f"{face.qualified} has no samples"
     assert face.doc.strip(), f"{face.qualified} has no docstring"
     if face.names:
         assert ">>>" in face.doc, f"the docstring of {face.qualified} has no example"

@@ -166,7 +166,7 @@ def test_more_mistakes():
         parametrize.register_parametrization(nn.Linear(1, 1), "weight", BadInverse())
     normed = parametrizations.weight_norm(nn.Linear(2, 2))
     normed.parametrizations.weight[0].right_inverse = lambda value: (value,)
-    with pytest.raises(ValueError, match="sequence of tensors of length 2. Got length 1"):
+    with pytest.raises(ValueError, match=r"sequence of tensors of length 2. Got length 1"):
         normed.weight = minigrad.zeros(2, 2)
     with pytest.raises(IndexError, match="Dimension out of range"):
         parametrizations.spectral_norm(nn.Linear(2, 2), dim=2)
@@ -204,7 +204,7 @@ def test_spectral_norm(norm):
         layer.eval()
         before = layer(x).tolist()
         assert layer(x).tolist() == before  # no more power steps
-    assert list(layer.state_dict())[0] == "bias"
+    assert next(iter(layer.state_dict())) == "bias"
 
 
 def test_spectral_norm_of_a_vector_and_removal():

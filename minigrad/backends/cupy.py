@@ -57,26 +57,6 @@ class CupyBackend(Words):
     def digamma(self, x):
         return special.digamma(x).astype(x.dtype, copy=False)
 
-    def remainder(self, a, b):
-        """As C and NumPy have it: CuPy's is NaN where ``b`` is infinite."""
-        if _are_integral(a, b):
-            return cupy.remainder(a, b)
-        left = cupy.fmod(a, b)
-        return cupy.where((left != 0) & ((left < 0) != (b < 0)), left + b, left)
-
-    def floor_divide(self, a, b):
-        """As C and NumPy have it: CuPy's is infinite where ``a`` is."""
-        if _are_integral(a, b):
-            return cupy.floor_divide(a, b)
-        left = cupy.fmod(a, b)
-        whole = cupy.rint((a - left) / b)
-        whole = cupy.where((left != 0) & ((left < 0) != (b < 0)), whole - 1, whole)
-        return cupy.where(cupy.equal(b, 0), a / b, whole) if hasattr(b, "dtype") or b else cupy.true_divide(a, 0)
-
-
-def _are_integral(a, b):
-    return all(x.dtype.kind in "bui" if hasattr(x, "dtype") else not isinstance(x, float) for x in (a, b))
-
 
 def _of_a_point(word):
     """CuPy refuses to reduce axis 0 of a 0-d array; NumPy and PyTorch do not."""

@@ -8,6 +8,7 @@ from ..errors import BoundsError
 from .words import Words
 
 _FULL = ("slice", None, None, None)
+_UNSIGNED = {n: np.dtype(f"uint{8 * n}") for n in (1, 2, 4, 8)}
 
 
 class IndexingWords(Words):
@@ -30,7 +31,13 @@ class IndexingWords(Words):
         return np.lib.stride_tricks.as_strided(x, shape, strides)
 
     def check_bounds(self, index, *, low, high, name):
-        if index.size and (index.min() < low or index.max() >= high):
+        if not index.size:
+            return
+        if low == 0:  # seen as unsigned numbers, negative ones are large: one look at the values instead of two
+            inside = np.maximum.reduce(index.view(_UNSIGNED[index.dtype.itemsize]), None) < high
+        else:
+            inside = index.min() >= low and index.max() < high
+        if not inside:
             worst = index.min() if index.min() < low else index.max()
             raise BoundsError(f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])")
 

@@ -31,8 +31,14 @@ def index_key(template, indices):
 def _unlike(a, b):
     """Why two operands cannot be multiplied as matrices."""
     if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
-        return TypeError(f"matmul(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}; use * to scale by a number")
+        return TypeError(
+            f"matmul(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}; use * to scale by a number"
+        )
     return DtypeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}; convert one with .to(dtype)")
+
+
+def _are_integral(a, b):
+    return all(x.dtype.kind in "bui" if hasattr(x, "dtype") else not isinstance(x, float) for x in (a, b))
 
 
 class Words:
@@ -116,13 +122,24 @@ class Words:
         """-1, 0 or 1; of NaN 0, as in PyTorch."""
         if x.dtype == bool:
             return x.copy()
-        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
-
-    def floor_divide(self, a, b):
-        return self.np.floor_divide(a, b)
+        return ((x > 0).view(np.int8) - (x < 0).view(np.int8)).astype(x.dtype)
 
     def remainder(self, a, b):
-        return self.np.remainder(a, b)
+        """With the sign of ``b``, built on fmod: the remainder of floats is exact."""
+        if _are_integral(a, b):
+            return self.np.remainder(a, b)
+        left = self.np.fmod(a, b)
+        return self.np.where((left != 0) & ((left < 0) != (b < 0)), left + b, left)
+
+    def floor_divide(self, a, b):
+        if _are_integral(a, b):
+            return self.np.floor_divide(a, b)
+        if not hasattr(b, "dtype"):
+            b = self.np.full_like(a, b)
+        left = self.np.fmod(a, b)
+        whole = self.np.rint((a - left) / b)
+        whole = self.np.where((left != 0) & ((left < 0) != (b < 0)), whole - 1, whole)
+        return self.np.where(b == 0, a / b, whole)
 
     def fmod(self, a, b):
         return self.np.fmod(a, b)
@@ -284,7 +301,9 @@ class Words:
 
     def pad(self, x, *, widths, value=0):
         """Constant padding; ``widths`` is one (before, after) pair per axis, none of them negative."""
-        return self.np.pad(x, widths, constant_values=value)
+        out = self.np.full([a + n + b for (a, b), n in zip(widths, x.shape)], value, x.dtype)  # np.pad takes 15 us
+        out[tuple([slice(a, a + n) for (a, _), n in zip(widths, x.shape)])] = x
+        return out
 
     def diagonal(self, x, *, offset=0):
         """The diagonals of the last two axes, as a view."""

@@ -303,32 +303,3 @@ class GaussianNLLLoss(Loss):
 
     def forward(self, input, target, var):
         return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
-
-
-class CTCLoss(Loss):
-    r"""Minus the log-probability that an unaligned sequence of outputs spells the target, over all ways to align the two.
-
-    Graves et al., "Connectionist temporal classification", ICML 2006.
-
-    Args:
-        blank: the class that stands for no letter.
-        reduction: "mean" (each loss divided by its target's length), "sum" or "none".
-        zero_infinity: an impossible target counts 0.
-
-    Shape:
-        log_probs (T, N, C) or (T, C), targets (N, S) or all after one another, lengths (N,) and (N,) -> (), or (N,).
-
-    >>> import minigrad
-    >>> outputs = minigrad.zeros(4, 1, 3).log_softmax(2)
-    >>> loss = minigrad.nn.CTCLoss()(outputs, minigrad.tensor([[1, 2]]), minigrad.tensor([4]), minigrad.tensor([2]))
-    >>> loss.ndim
-    0
-    """
-
-    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
-        super().__init__(reduction=reduction)
-        self.blank = blank
-        self.zero_infinity = zero_infinity
-
-    def forward(self, log_probs, targets, input_lengths, target_lengths):
-        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)

@@ -50,8 +50,12 @@ def place(device):
 
 def make(word, *args, dtype, device, requires_grad, out=None):
     """A tensor made by the array library itself (``zeros``, ``full``, ``eye`` ...), where it is to lie."""
-    backend, index = place(device)
-    return finish(backend.make(word, *args, dtype=dtype, device_index=index), requires_grad, out)
+    if device is None:
+        array = getattr(np, word)(*args, dtype=dtype)
+    else:
+        backend, index = place(device)
+        array = backend.make(word, *args, dtype=dtype, device_index=index)
+    return finish(array, requires_grad, out)
 
 
 def finish(array, requires_grad=False, out=None):

@@ -113,7 +113,9 @@ def _prepared(name, input, dim, index, source=None):
         source = source.reshape(1) if not source.array.ndim else source
         if source.array.shape != sizes:
             source = read(source, tuple(slice(0, n) for n in sizes))
-    return input.reshape(shape), d, index.reshape(sizes), source
+    if not input.array.ndim or not index.array.ndim:
+        input, index = input.reshape(shape), index.reshape(sizes)
+    return input, d, index, source
 
 
 _INDEX_ERRORS = [
@@ -163,7 +165,8 @@ def gather(input, dim, index, *, sparse_grad=False):
             [4, 3]])
     """
     flat, d, places, _ = _prepared("gather", input, dim, index)
-    return apply(registry["take_along_axis"], (flat, places), {"axis": d}).reshape(index.array.shape)
+    out = apply(registry["take_along_axis"], (flat, places), {"axis": d})
+    return out if places is index else out.reshape(index.array.shape)
 
 
 @function("take_along_dim", samples=lambda r: [S(normal(r, 3, 4), np.array([[1], [0], [2]]), 1), S(normal(r, 3, 4), np.array([5, 0])), S(normal(r, 3, 4), np.array([[2, 0]]), dim=-1)],
@@ -247,7 +250,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     if reduce == "multiply":
         return scatter_reduce(input, dim, index, src, "prod")
     flat, d, places, src = _prepared("scatter", input, dim, index, src)
-    return apply(registry["put_along_axis"], (flat, places, src), {"axis": d}).reshape(input.array.shape)
+    out = apply(registry["put_along_axis"], (flat, places, src), {"axis": d})
+    return out if flat is input else out.reshape(input.array.shape)
 
 
 @function("scatter_add", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 1], [0, 3], [2, 2]]), normal(r, 3, 3)), S(normal(r), 0, np.array(0), normal(r))],
@@ -265,7 +269,7 @@ def scatter_add(input, dim, index, src):
         raise TypeError(f"scatter_add(): argument 'src' must be Tensor, not {describe(src)}")
     flat, d, places, src = _prepared("scatter_add", input, dim, index, src)
     added = apply(registry["scatter_along_axis"], (src, places), {"axis": d, "shape": flat.array.shape})
-    return input + added.reshape(input.array.shape)
+    return input + (added if flat is input else added.reshape(input.array.shape))
 
 
 def _numpy_reduce(x, dim, index, src, reduce, include_self=True):

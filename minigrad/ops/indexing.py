@@ -114,12 +114,29 @@ def index_put(xp, x, v, *indices, key):
     return xp.index_put(x, v, *indices, key=key)
 
 
-part_view = quick.view(registry["slice"])
+_slice_op, _slice_view = registry["slice"], quick.view(registry["slice"])
+_raw = _slice_op.table.get  # what is there was put there by `apply`: nothing while a trace runs
 
 
 def part(t, key):
     """A view of ``t`` for a static key of ints and slices that is known to fit."""
-    return part_view(t, {"key": key})
+    a = t.array
+    if _raw(a.__class__) is None:
+        return _slice_view(t, {"key": key})
+    return _sliced(t, a[(*index_key(key, ()), ...)] if ... not in key else a[index_key(key, ())], key)
+
+
+def _sliced(t, array, key):
+    """The view ``array`` of the memory of ``t`` as a Tensor."""
+    out = new(Tensor)
+    out.array = array
+    node = t.node
+    params = {"key": key}
+    if node is not None and recording():
+        out.node = Node(_slice_op, (node,), (t.array.shape,), params, serial(), array.shape)
+    else:
+        out.node = None
+    return make_view(out, t, _slice_op, params)
 
 
 # ---------------------------------------------------------------------------------------------------------- reading a key
@@ -280,27 +297,21 @@ def read(t, key):
         raise _translated(error) from error.__cause__
 
 
-def _quick_slices(key):
-    """The static key of a tuple of ints and plain slices, or None where something else is in it."""
+def _quick_key(key):
+    """The static key of ints, slices, None and ``...`` with plain numbers; None where something else is in it."""
     template = []
-    for k in key:
+    for k in key if key.__class__ is tuple else (key,):
         kind = k.__class__
-        if kind is int:
+        if kind is int or k is None or k is ...:
             template.append(k)
         elif kind is slice:
             a, b, step = k.start, k.stop, k.step
-            if (a is not None and a.__class__ is not int) or (b is not None and b.__class__ is not int) or step is not None:
+            if not ((a is None or a.__class__ is int) and (b is None or b.__class__ is int) and (step is None or step.__class__ is int and step > 0)):
                 return None
-            template.append(("slice", a, b, None))
-        elif k is None or k is ...:
-            template.append(k)
+            template.append(("slice", a, b, step))
         else:
             return None
     return tuple(template)
-
-
-_slice_op = registry["slice"]
-_raw = _slice_op.table.get
 
 
 def _getitem(self, key):
@@ -313,24 +324,15 @@ def _getitem(self, key):
     >>> x[x > 2]
     tensor([3, 4, 5, 6])
     """
-    kind = key.__class__
-    template = (key,) if kind is int else _quick_slices(key if kind is tuple else (key,)) if kind is tuple or kind is slice else None
     a = self.array
+    template = (key,) if key.__class__ is int else _quick_key(key)
     if template is None or _raw(a.__class__) is None:
         return read(self, key)
     try:
-        out = a[key] if ... in template else a[(*key, ...) if kind is tuple else (key, ...)]
+        out = a[key] if ... in template else a[(*key, ...) if key.__class__ is tuple else (key, ...)]
     except IndexError:
         return read(self, key)  # which says what is wrong
-    t = new(Tensor)
-    t.array = out
-    m = self.node
-    params = {"key": template}
-    if m is not None and recording():
-        t.node = Node(_slice_op, (m,), (a.shape,), params, serial(), out.shape)
-    else:
-        t.node = None
-    return make_view(t, self, _slice_op, params)
+    return _sliced(self, out, template)
 
 
 # ---------------------------------------------------------------------------------------------------------- x[key] = value
@@ -366,6 +368,8 @@ def _setitem(self, key, value):
     tensor([[0., 5., 0.],
             [0., 5., 0.]])
     """
+    if _set_at_once(self, key, value):
+        return
     if isinstance(value, Tensor) and value._base is not None and value._base[0] is self and value._base[1] is _slice_op:
         if split_key(self, key)[:2] == (value._base[2]["key"], []):
             return  # x[k] += v: the view has been written already
@@ -387,6 +391,25 @@ def _setitem(self, key, value):
         write(view, apply(registry["index_put"], (view, value, *indices), {"key": template}), since)
     except IndexError as error:
         raise _translated(error) from error.__cause__
+
+
+def _set_at_once(t, key, value):
+    """Write numbers and tensors without history straight into a part of ``t``, where no history and no trace asks for more."""
+    a = t.array
+    if t.node is not None or t._base is not None or _raw(a.__class__) is None or _quick_key(key) is None or 0 in a.strides:
+        return False
+    if isinstance(value, Tensor):
+        if value.node is not None or value.array.dtype != a.dtype or value.array.__class__ is not a.__class__:
+            return False
+        value = value.array
+    elif value.__class__ is not float and value.__class__ is not int or a.dtype.kind != "f":
+        return False
+    try:
+        a[key] = value
+    except (IndexError, ValueError):
+        return False  # what does not fit is explained elsewhere
+    writes.stamp(a)
+    return True
 
 
 def _put_at_once(view, value, indices, template):

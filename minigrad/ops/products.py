@@ -21,19 +21,19 @@ def _parse(equation, operands):
     equation = equation.replace(" ", "").replace("...", ELLIPSIS)
     for i, c in enumerate(equation):
         if c not in string.ascii_letters and c not in ",->" + ELLIPSIS:
-            raise ValueError(f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], got {c!r}")
+            raise ShapeError(f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], got {c!r}")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
         more = "more" if len(operands) > len(terms) else "fewer"
-        raise ValueError(f"einsum(): {more} operands were provided than specified in the equation: {len(operands)} for {equation!r}")
+        raise ShapeError(f"einsum(): {more} operands were provided than specified in the equation: {len(operands)} for {equation!r}")
     spare = [c for c in map(chr, range(0x3B1, 0x3B1 + 64))]  # letters for "...": the last dimension it covers is the first of them
     widest, named = 0, []
     for i, (term, t) in enumerate(zip(terms, operands)):
         ndim, count = t.array.ndim, len(term.replace(ELLIPSIS, ""))
         if term.count(ELLIPSIS) > 1 or count > ndim or (ELLIPSIS not in term and count != ndim):
             tail = "" if ELLIPSIS in term else " and no ellipsis was given"
-            raise ValueError(
+            raise ShapeError(
                 f"einsum(): the number of subscripts in the equation ({count}) does not match the number of dimensions ({ndim}) "
                 f"for operand {i}{tail}"
             )
@@ -48,9 +48,9 @@ def _parse(equation, operands):
         result = everything + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1 and c not in everything)
     for c in result:
         if result.count(c) > 1:
-            raise ValueError(f"einsum(): output subscript {c} appears more than once in the output")
+            raise ShapeError(f"einsum(): output subscript {c} appears more than once in the output")
         if not any(c in term for term in named) and c not in everything:
-            raise ValueError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
+            raise ShapeError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
     return named, result
 
 
@@ -144,10 +144,10 @@ def _einsum_reference(equation, *operands):
 @function("einsum", spaces="torch", samples=lambda r: [*_einsum_samples(r), S("ij,j->i", [normal(r, 2, 3), normal(r, 3)])],
           formula=r"y_{out} = \sum_{\text{others}} \prod_n x^{(n)}_{in_n}", derivative=r"\bar x^{(n)} = \text{einsum of } \bar y \text{ and the other operands}",
           errors=lambda r: [E(RuntimeError, "subscript j has size 3 for operand 1 which does not broadcast with previously seen size 4", "ij,jk->ik", normal(r, 3, 4), normal(r, 3, 4)),
-                            E(ValueError, r"the number of subscripts in the equation \(2\) does not match the number of dimensions \(3\) for operand 0", "ij->i", normal(r, 2, 3, 4)),
-                            E(ValueError, "more operands were provided", "i->i", normal(r, 2), normal(r, 2)), E(ValueError, "fewer operands were provided", "i,i->i", normal(r, 2)),
-                            E(ValueError, "output subscript k does not appear", "ij->k", normal(r, 2, 2)), E(ValueError, "appears more than once in the output", "ij->ii", normal(r, 2, 2)),
-                            E(ValueError, "invalid subscript given at index 1", "i1->i", normal(r, 2, 2)), E(RuntimeError, "is repeated, but the sizes", "ii->i", normal(r, 2, 3))],
+                            E(RuntimeError, r"the number of subscripts in the equation \(2\) does not match the number of dimensions \(3\) for operand 0", "ij->i", normal(r, 2, 3, 4)),
+                            E(RuntimeError, "more operands were provided", "i->i", normal(r, 2), normal(r, 2)), E(RuntimeError, "fewer operands were provided", "i,i->i", normal(r, 2)),
+                            E(RuntimeError, "output subscript k does not appear", "ij->k", normal(r, 2, 2)), E(RuntimeError, "appears more than once in the output", "ij->ii", normal(r, 2, 2)),
+                            E(RuntimeError, "invalid subscript given at index 1", "i1->i", normal(r, 2, 2)), E(RuntimeError, "is repeated, but the sizes", "ii->i", normal(r, 2, 3))],
           reference=_einsum_reference)  # fmt: skip
 def einsum(equation, *operands):
     """Sums of products, written with one letter for each dimension (Einstein's notation).
@@ -159,7 +159,7 @@ def einsum(equation, *operands):
         operands: one tensor for each comma-separated part, separate or in a list.
 
     Raises:
-        ValueError or RuntimeError: where equation and operands do not fit, saying which letter or operand.
+        RuntimeError: where equation and operands do not fit, saying which letter or operand.
 
     >>> import minigrad
     >>> x = minigrad.tensor([[1.0, 2.0], [3.0, 4.0]])

@@ -17,7 +17,7 @@ from ..op import E, S, op
 from .samples import normal
 from .sliding import convolution_loops, out_sizes
 
-INT8, INT32, FLOAT64 = np.dtype(np.int8), np.dtype(np.int32), np.dtype(np.float64)
+INT8, INT32, FLOAT32, FLOAT64 = map(np.dtype, ("int8", "int32", "float32", "float64"))
 LEVELS = 127  # int8 from -127 to 127; -128 is not used, so that -r is kept as well as r
 SMALLEST = 2.0**-126  # the least normal float32: where a row is smaller than LEVELS times this, it counts as zeros
 
@@ -86,10 +86,12 @@ def _check_sizes(x, weight):
 def linear_int8(xp, x, weight):
     """int8 (..., M, K) times int8 (..., N, K): exact sums, int32 (..., M, N).
 
-    float64 holds every such sum exactly, and array libraries multiply float matrices far quicker than integers.
+    Array libraries multiply float matrices far quicker than integers. Whole numbers up to 2**24 are exact in float32, and up to
+    2**53 in float64; a sum of K products is at most K * 2**14.
     """
     _check_sizes(x, weight)
-    product = xp.matmul(xp.astype(x, dtype=FLOAT64), xp.matrix_transpose(xp.astype(weight, dtype=FLOAT64)))
+    exact = (FLOAT32, FLOAT64)[x.shape[-1] > 2**10]
+    product = xp.matmul(xp.astype(x, dtype=exact), xp.matrix_transpose(xp.astype(weight, dtype=exact)))
     return xp.astype(product, dtype=INT32)
 
 
@@ -183,6 +185,8 @@ def conv2d_dynamic(xp, x, weight, scale, bias=None, *, stride=(1, 1), dilation=(
     positions, taps = out_sizes(size, kernel, stride, (0, 0), dilation), math.prod(kernel)
     many, lead = math.prod(positions), (groups,) if groups > 1 else ()  # without groups two matrices, which the kernel takes
     q, step = xp.quantize_rows(xp.reshape(x, shape=(n, channels * math.prod(size))))
+    q = xp.permute_dims(xp.reshape(q, shape=tuple(x.shape)), axes=(0, 2, 3, 1))
+    q = xp.permute_dims(xp.contiguous(q), axes=(0, 3, 1, 2))  # channels last in memory: long runs to copy below
     images = xp.reshape(q, shape=(n, groups, depth, *size))
     windows = xp.windows(images, kernel=tuple(kernel), stride=stride, dilation=dilation)  # (N, groups, depth, OH, OW, KH, KW)
     rows = xp.reshape(xp.permute_dims(windows, axes=(1, 0, 3, 4, 5, 6, 2)), shape=(*lead, n * many, taps * depth))

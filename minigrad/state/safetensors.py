@@ -13,7 +13,7 @@ import numpy as np
 from .. import backends
 from ..device import device as Device
 from ..dtype import DType, as_dtype, of_numpy
-from ..errors import FileError, describe
+from ..errors import DeviceError, FileError, describe
 from ..tensor import Size, Tensor, wrap
 from . import format
 
@@ -220,8 +220,8 @@ class _Unpacker:
         return FileError(f"load: {self.file}: {what}. It is damaged, or was not written by minigrad.save: save it again")
 
     def tensor(self, name):
+        array = self.array(name)
         if name not in self.tensors:
-            array = self.array(name)
             if array.dtype not in of_numpy:
                 raise FileError(
                     f"load: {self.file}: tensor {name!r} has dtype {array.dtype}, which minigrad has not; convert it where the "
@@ -246,7 +246,7 @@ class _Unpacker:
             if make is not None:
                 try:
                     return make(value)
-                except (TypeError, ValueError, AttributeError, KeyError) as error:
+                except (TypeError, ValueError, AttributeError, KeyError, DeviceError) as error:
                     raise self.wrong(f"its structure has a {kind} that cannot be: {error!s:.80}") from None
         raise self.wrong(f"its structure has an unknown part {str(node)[:80]}")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .jit import jit
 
-FEW_ROWS = 24  # from here on unpacking the weights once for a BLAS product is quicker
+FEW_ROWS = 40  # from here on unpacking the weights once for a BLAS product is quicker
 EXACT = 1024  # products of int8 that float32 sums exactly: 1024 * 128 * 128 = 2**24
 
 
