@@ -52,11 +52,15 @@ class Sample:
 
 
 class Failure(Sample):
-    """A call that must raise ``error`` with ``match`` (a regular expression) in its message. ``E`` in the op files."""
+    """A call that must raise ``error`` with ``match`` (a regular expression) in its message. ``E`` in the op files.
 
-    def __init__(self, error, match, *args, **kwargs):
+    ``by_value=True`` marks an error that depends on the values in a tensor: looking at them would stop a GPU, so it is
+    raised on the CPU only.
+    """
+
+    def __init__(self, error, match, *args, by_value=False, **kwargs):
         super().__init__(*args, **kwargs)
-        self.error, self.match = error, match
+        self.error, self.match, self.by_value = error, match, by_value
 
 
 S, E = Sample, Failure

@@ -78,7 +78,9 @@ class Generator:
         """Continue from where :meth:`get_state` was called."""
         array = state.array if isinstance(state, Tensor) else None
         if array is None or array.dtype != np.uint8 or array.shape != (16,):
-            raise TypeError(f"set_state: RNG state must be a torch.ByteTensor of 16 elements from get_state(), got {describe(state)}")
+            raise TypeError(
+                f"set_state: RNG state must be a torch.ByteTensor of 16 elements from get_state(), got {describe(state)}"
+            )
         number, offset = np.ascontiguousarray(array).view("<u8").tolist()
         with self._lock:
             self._seed, self._offset = number, offset

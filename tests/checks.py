@@ -217,6 +217,8 @@ def check_layout(face, sample, device="cpu"):
 def check_error(face, failure: Failure, device="cpu"):
     import pytest
 
+    if failure.by_value and device != "cpu":
+        return
     with pytest.raises(failure.error, match=failure.match):
         call(face, failure, device=device)
 

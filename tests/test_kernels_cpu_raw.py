@@ -543,6 +543,24 @@ def test_quantized_linear(batch, inputs):
         np.testing.assert_allclose(y, exact, rtol=1e-5, atol=1e-5 * 128 * math.sqrt(inputs))
 
 
+@pytest.mark.parametrize("inputs", [1, 37])
+def test_quantized_linear_dynamic(inputs):
+    r = np.random.default_rng(inputs)
+    weight, scale, bias = r.integers(-127, 128, (3, inputs)).astype(np.int8), np.abs(normal(3)) + 0.5, normal(3)
+    x = normal(6, inputs)
+    x[1] = 0
+    x[2] *= 1e-42
+    x[3, 0], x[4, inputs // 2] = np.nan, -np.inf
+    step = np.maximum(np.abs(x).max(1, keepdims=True) / np.float32(127), np.float32(2.0**-126))
+    with np.errstate(invalid="ignore"):
+        exact = np.rint(x / step) * step.astype(float) @ weight.astype(float).T * scale
+    for order in (np.copy, turned):
+        y = quantized.linear_dynamic(order(x), order(weight), scale, bias)
+        assert y.dtype == np.float32 and np.isnan(y[3:5]).all()
+        np.testing.assert_allclose(np.delete(y, [3, 4], 0), np.delete(exact + bias, [3, 4], 0), rtol=1e-5, atol=1e-3)
+        np.testing.assert_allclose(quantized.linear_dynamic(x[:1], weight, scale), exact[:1], rtol=1e-5, atol=1e-3)
+
+
 # ------------------------------------------------------------------------------------------------- what is accepted
 X4, W4 = np.zeros((4, 8, 32, 32), np.float32), np.zeros((16, 8, 3, 3), np.float32)
 G4 = np.zeros((4, 16, 32, 32), np.float32)
@@ -573,6 +591,7 @@ ACCEPTED = {
     "philox": ((np.array([0, 0]),), {"count": 10_000}),
     "linear_int8": ((MATRIX.astype(np.int8), MATRIX.astype(np.int8)), {}),
     "linear_w8": ((MATRIX, MATRIX.astype(np.int8), ROW), {}),
+    "linear_dynamic": ((MATRIX[:3], MATRIX.astype(np.int8), ROW, ROW), {}),
 }
 
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from checks import check_dtype, check_layout, check_reference, samples_of, unique_faces
 
 import minigrad
 from minigrad import kernels, optim
@@ -198,6 +199,20 @@ def test_lbfgs_equals_pytorch(options):
 
 
 # ------------------------------------------------------------------------------------------------------------- the rules
+UPDATES = [face for face in unique_faces() if face.op is not None and face.op.kind == "update"]
+
+
+@pytest.mark.parametrize("face", UPDATES, ids=lambda f: f.name)
+def test_rules_from_their_samples(face, device):
+    """As tests/test_ops.py does for what is loaded with minigrad itself."""
+    assert face.doc.strip() and len(UPDATES) == 10
+    for s in samples_of(face):
+        assert check_reference(face, s, device)
+        check_layout(face, s, device)
+        for dtype in ("float32", "float16"):  # bfloat16 is computed in float32 and rounded when it is written
+            check_dtype(face, s, dtype, device)
+
+
 @configurations
 def test_kernel_and_text_agree(name, options):
     """On a parameter that is large enough for a kernel, beside small ones that are updated together."""

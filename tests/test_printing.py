@@ -162,8 +162,13 @@ def test_hundreds_of_tensors_print_as_in_pytorch(dtype):
                 a = np.nan_to_num(np.clip(a, 0, 200)).astype(dtype)
             options = {"profile": "default"}
             if i % 4 == 3:
-                options = {"precision": int(r.integers(0, 7)), "threshold": int(r.integers(1, 50)), "edgeitems": int(r.integers(1, 4)),
-                           "linewidth": int(r.integers(30, 130)), "sci_mode": [None, True, False][r.integers(0, 3)]}  # fmt: skip
+                options = {
+                    "precision": int(r.integers(0, 7)),
+                    "threshold": int(r.integers(1, 50)),
+                    "edgeitems": int(r.integers(1, 4)),
+                    "linewidth": int(r.integers(30, 130)),
+                    "sci_mode": [None, True, False][r.integers(0, 3)],
+                }
             torch.set_printoptions(**options)
             minigrad.set_printoptions(**options)
             theirs = repr(torch.tensor(a).to(getattr(torch, dtype))).replace("torch.", "minigrad.")

@@ -157,9 +157,9 @@ def test_state_dict_of_a_module(tmp_path):
     model.eval(), other.eval()
     x = minigrad.tensor([3, 4])
     assert bool((model(x) == other(x)).all()) and list(other.state_dict()) == list(model.state_dict())
-    with pytest.raises(TypeError, match=r"the object itself is .*save its state_dict\(\)"):
+    with pytest.raises(TypeError, match=r"(?s)the object itself is .*save its state_dict\(\)"):
         minigrad.save(model, tmp_path / "m")
-    with pytest.raises(TypeError, match=r"save: \['net'\]\[1\] is .*save its state_dict\(\)"):
+    with pytest.raises(TypeError, match=r"(?s)save: \['net'\]\[1\] is .*save its state_dict\(\)"):
         minigrad.save({"net": [1, model]}, tmp_path / "m")
 
 
@@ -262,7 +262,7 @@ def test_an_object_that_cannot_be_saved_writes_nothing(tmp_path):
     endless.append(endless)
     with pytest.raises(ValueError, match="contains itself"):
         minigrad.save(endless, tmp_path / "f")
-    with pytest.raises(FileError, match="Parent directory .*nowhere does not exist.*os.makedirs"):
+    with pytest.raises(FileError, match=r"Parent directory .*nowhere does not exist.*os.makedirs"):
         minigrad.save({}, tmp_path / "nowhere" / "f")
     assert os.listdir(tmp_path) == []
 
@@ -310,10 +310,8 @@ def zipped():
 
 
 def own(entry, arrays=None):
-    return made(
-        {"__metadata__": {"minigrad": entry if isinstance(entry, str) else json.dumps(entry)}, **(arrays or {})},
-        b"\0" * 4 * bool(arrays),
-    )
+    text = entry if isinstance(entry, str) else json.dumps(entry)
+    return made({"__metadata__": {"minigrad": text}, **(arrays or {})}, b"\0" * 4 * bool(arrays))
 
 
 def tree(node, **arrays):
@@ -342,7 +340,7 @@ DAMAGED = {
     "overflow": (made({"a": entry(shape=(2**62, 4))}, b"\0" * 4), "takes 73,786,976,294,838,206,464 bytes, not 4"),
     "three offsets": (made({"a": entry(offsets=(0, 4, 8))}, b"\0" * 4), "natural numbers"),
     "size": (made({"a": entry(shape=(2,))}, b"\0" * 4), "takes 8 bytes, not 4"),
-    "overlap": (made({"a": entry(), "b": entry(offsets=(2, 6))}, b"\0" * 6), "'b' begins at byte 2 of the data, and the one before it ends at 4"),
+    "overlap": (made({"a": entry(), "b": entry(offsets=(2, 6))}, b"\0" * 6), "'b' begins at byte 2.*one before it ends at 4"),
     "hole": (made({"a": entry(offsets=(4, 8))}, b"\0" * 8), "begins at byte 4"),
     "twice the same": (made({"a": entry(), "b": entry()}, b"\0" * 4), "begins at byte 0"),
     "cut off": (made({"a": entry()}, b"\0" * 3), "cut off: its arrays take 4 bytes and 3 are there"),
@@ -350,7 +348,7 @@ DAMAGED = {
     "empty and impossible": (made({"a": entry(shape=(0, 2**62, 2**62), offsets=(0, 0))}), "cannot be made here"),
     "too many dimensions": (made({"a": entry(shape=[1] * 99)}, b"\0" * 4), "cannot be made here"),
     "bool of 7": (made({"a": entry("BOOL", offsets=(0, 1))}, b"\7"), "bool and has bytes other than 0 and 1"),
-    "no dtype of ours": (made({"a": entry("U32")}, b"\0" * 4), "'a' has dtype uint32, which minigrad has not"),
+    "no dtype of ours": (made({"a": entry("F8_E5M2", (4,))}, b"\0" * 4), "'a' has dtype float8_e5m2, which minigrad has not"),
     "zip": (zipped(), r"a ZIP archive, as torch.save writes it.*executes nothing.*save_file"),
     **{f"pickle {p}": (pickle.dumps(Bomb(), protocol=p), "pickle") for p in (2, 3, 4, 5)},
     "pickle 0": (pickle.dumps(Bomb(), protocol=0), "announce a header"),

@@ -66,13 +66,10 @@ class NumpyBackend(IndexingWords):
         return super().sum(x, axis=axis, keepdims=keepdims)
 
     def matmul(self, a, b):
-        dtype = a.dtype
-        if (dtype is _FLOAT32 or dtype is _FLOAT64) and a.ndim == 2 == b.ndim:
+        dtype = getattr(b, "dtype", None)
+        if (dtype is _FLOAT32 or dtype is _FLOAT64) and a.dtype is dtype and a.ndim == 2 == b.ndim:
             return _dot(a, b)  # the same product, with less ado than np.matmul
         return super().matmul(a, b)
-
-    def matrix_transpose(self, x):
-        return x.T if x.ndim == 2 else x.swapaxes(-1, -2)
 
     def max(self, x, *, axis=None, keepdims=False):
         return _max_reduce(x, axis, None, None, keepdims)
@@ -99,11 +96,6 @@ class NumpyBackend(IndexingWords):
             return super().sign(x)
         s = np.sign(x)
         return np.where(s == s, s, 0.0)  # PyTorch: of NaN 0
-
-    def matmul(self, a, b):
-        if getattr(a, "ndim", 0) == 2 == getattr(b, "ndim", 0) and a.dtype is b.dtype and a.itemsize > 2:
-            return a.dot(b)  # two thirds of the overhead of np.matmul
-        return super().matmul(a, b)
 
     def take_along_axis(self, x, indices, *, axis):
         if _one_a_row(indices, axis):

@@ -12,6 +12,10 @@ from .dataset import TensorDataset as TensorDataset
 from .dataset import random_split as random_split
 from .digits import DIGITS_SOURCE as DIGITS_SOURCE
 from .digits import digits as digits
+from .fashion_mnist import FASHION_MNIST_CLASSES as FASHION_MNIST_CLASSES
+from .fashion_mnist import FASHION_MNIST_SOURCE as FASHION_MNIST_SOURCE
+from .fashion_mnist import fashion_mnist as fashion_mnist
+from .idx import read_idx as read_idx
 from .loader import DataLoader as DataLoader
 from .sampler import BatchSampler as BatchSampler
 from .sampler import RandomSampler as RandomSampler

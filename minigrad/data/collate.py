@@ -49,7 +49,7 @@ def default_collate(batch):
             raise RuntimeError(
                 f"each element in list of batch should be of equal size: their lengths are {[len(sample) for sample in batch]}"
             )
-        return _sequence(first, [default_collate(list(column)) for column in zip(*batch)])
+        return _sequence(first, [default_collate(column) for column in zip(*batch)])
     raise TypeError(MESSAGE.format(type(first)))
 
 

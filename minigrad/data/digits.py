@@ -25,7 +25,7 @@ def digits():
     >>> import minigrad
     >>> train, test = minigrad.data.digits()
     >>> len(train), len(test), train[0][0].shape
-    (1433, 364, minigrad.Size([1, 8, 8]))
+    (1438, 359, minigrad.Size([1, 8, 8]))
     """
     images, labels = _arrays()
     place = np.zeros(len(labels), np.int64)  # the how-many-th image of its digit

@@ -8,44 +8,7 @@ from .parameter import Parameter
 from .shared import new_parameter
 
 
-class _Table(Module):
-    """A weight of ``num_embeddings`` rows, drawn from N(0, 1) or given, with a row of zeros at ``padding_idx``."""
-
-    def __init__(self, num_embeddings, embedding_dim, padding_idx, weight, freeze, device, dtype):
-        super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError(f"Padding_idx must be within num_embeddings, got {padding_idx} for {num_embeddings} rows")
-            padding_idx %= num_embeddings
-        self.padding_idx = padding_idx
-        if weight is None:
-            self.weight = new_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
-            self.reset_parameters()
-            self.weight.requires_grad_(not freeze)
-        elif tuple(weight.shape) != (num_embeddings, embedding_dim):
-            raise AssertionError(
-                f"Shape of weight does not match num_embeddings and embedding_dim: {tuple(weight.shape)}, "
-                f"expected {(num_embeddings, embedding_dim)}"
-            )
-        else:
-            self.weight = Parameter(weight, requires_grad=not freeze)
-
-    def reset_parameters(self):
-        """Draw the parameters anew."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].fill_(0)
-
-
-def _check_table(embeddings):
-    if embeddings.ndim != 2:
-        raise AssertionError(f"Embeddings parameter is expected to be 2-dimensional, got shape {tuple(embeddings.shape)}")
-
-
-class Embedding(_Table):
+class Embedding(Module):
     r"""Looks up one row of a table for each index: :math:`y_{\dots,:} = W_{x_{\dots},:}`.
 
     Args:
@@ -68,11 +31,35 @@ class Embedding(_Table):
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
                  sparse=False, _weight=None, _freeze=False, device=None, dtype=None):  # fmt: skip
-        super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, device, dtype)
+        super().__init__()
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError(f"Padding_idx must be within num_embeddings, got {padding_idx} for {num_embeddings} rows")
+            padding_idx %= num_embeddings
+        self.padding_idx = padding_idx
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
+        if _weight is not None and tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            raise AssertionError(
+                f"Shape of weight does not match num_embeddings and embedding_dim: {tuple(_weight.shape)}, "
+                f"expected {(num_embeddings, embedding_dim)}"
+            )
+        if _weight is None:
+            self.weight = new_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype).requires_grad_(not _freeze)
+            self.reset_parameters()
+        else:
+            self.weight = Parameter(_weight, requires_grad=not _freeze)
+
+    def reset_parameters(self):
+        """Draw the parameters anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
 
     @classmethod
     def from_pretrained(cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
@@ -84,7 +71,8 @@ class Embedding(_Table):
         >>> table(minigrad.tensor([1])), table.weight.requires_grad
         (tensor([[3., 4.]]), False)
         """
-        _check_table(embeddings)
+        if embeddings.ndim != 2:
+            raise AssertionError(f"Embeddings parameter is expected to be 2-dimensional, got shape {tuple(embeddings.shape)}")
         return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
 
     def forward(self, input):

@@ -1,18 +1,13 @@
 """Activation functions, element by element. Those of one formula in several pieces take their gradient 0 where PyTorch does."""
 
 import inspect
-import math
 
 import numpy as np
 
-from ..dispatch import apply
 from ..errors import ShapeError
-from ..op import E, S, function, op, registry
-from ..tensor import Tensor
+from ..op import E, S, faces, function, op
 from ..views import write
 from .samples import normal, unary
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def activation(names=None, spaces="functional", *, numbers=False, **about):
@@ -24,7 +19,12 @@ def activation(names=None, spaces="functional", *, numbers=False, **about):
 
     def decorate(body):
         name = (names or body.__name__).split()[0]
-        call = op(kind="elementwise", names="", promote=numbers or "float", **{**about, "samples": _inner_samples(about["samples"], body), "errors": None})(body)
+        call = op(
+            kind="elementwise",
+            names="",
+            promote=numbers or "float",
+            **{**about, "samples": _inner_samples(about["samples"], body), "errors": None},
+        )(body)
         statics = list(inspect.signature(body).parameters.values())[2:]
         order = [p.name for p in statics] + ["inplace"]
 
@@ -106,8 +106,14 @@ def relu(xp, x):
     return xp.relu(x)
 
 
-@function("relu", spaces="functional", formula=r"y = \max(x, 0)", derivative=r"\bar x = \bar y\,[x > 0]",
-          samples=lambda r: [*_pieces()(r), S(normal(r, 3), inplace=False)], reference=lambda x, inplace=False: np.where(x < 0, 0.0, x))  # fmt: skip
+@function(
+    "relu",
+    spaces="functional",
+    formula=r"y = \max(x, 0)",
+    derivative=r"\bar x = \bar y\,[x > 0]",
+    samples=lambda r: [*_pieces()(r), S(normal(r, 3), inplace=False)],
+    reference=lambda x, inplace=False: np.where(x < 0, 0.0, x),
+)
 def _relu(input, inplace=False):
     """The larger of each element and 0; with ``inplace`` written into ``input``. See :func:`minigrad.relu`.
 
@@ -120,7 +126,11 @@ def _relu(input, inplace=False):
 
 
 @activation(
-    vjp=(lambda xp, g, x, min_val, max_val: xp.where(xp.logical_or(xp.less_equal(x, min_val), xp.greater_equal(x, max_val)), 0.0, g),),
+    vjp=(
+        lambda xp, g, x, min_val, max_val: xp.where(
+            xp.logical_or(xp.less_equal(x, min_val), xp.greater_equal(x, max_val)), 0.0, g
+        ),
+    ),
     formula=r"y = \min(\max(x, a), b)",
     derivative=r"\bar x = \bar y\,[a < x < b]",
     onnx="Clip",
@@ -142,9 +152,14 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     return xp.minimum(xp.maximum(x, min_val), max_val)
 
 
-@function("relu6", spaces="functional", formula=r"y = \min(\max(x, 0), 6)", derivative=r"\bar x = \bar y\,[0 < x < 6]",
-          samples=lambda r: [*_pieces(6.0, low=-3.0, high=9.0)(r), S(normal(r, 3), inplace=False)],
-          reference=lambda x, inplace=False: np.clip(x, 0.0, 6.0))  # fmt: skip
+@function(
+    "relu6",
+    spaces="functional",
+    formula=r"y = \min(\max(x, 0), 6)",
+    derivative=r"\bar x = \bar y\,[0 < x < 6]",
+    samples=lambda r: [*_pieces(6.0, low=-3.0, high=9.0)(r), S(normal(r, 3), inplace=False)],
+    reference=lambda x, inplace=False: np.clip(x, 0.0, 6.0),
+)
 def relu6(input, inplace=False):
     """Each element kept in [0, 6].
 
@@ -161,7 +176,12 @@ def relu6(input, inplace=False):
     formula=r"y = x \text{ for } x > 0, \text{ else } a x",
     derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } a \bar y",
     onnx="LeakyRelu",
-    samples=lambda r: [*_pieces()(r), S(normal(r, 5), 0.2), S(normal(r, 5), negative_slope=-0.5), S(normal(r, 5), 1.5, inplace=False)],
+    samples=lambda r: [
+        *_pieces()(r),
+        S(normal(r, 5), 0.2),
+        S(normal(r, 5), negative_slope=-0.5),
+        S(normal(r, 5), 1.5, inplace=False),
+    ],
     errors=_refuses_integers,
     reference=lambda x, negative_slope=0.01, inplace=False: np.where(x > 0, x, x * negative_slope),
 )
@@ -200,12 +220,23 @@ def _prelu_reference(x, weight):
     return np.where(x > 0, x, x * w)
 
 
-@function("prelu", spaces="torch Tensor functional", formula=r"y = x \text{ for } x > 0, \text{ else } w_c x",
-          derivative=r"\bar x = \bar y \text{ or } w_c \bar y, \quad \bar w_c = \sum_{x \le 0} x \bar y",
-          samples=lambda r: [S(normal(r, 2, 3, 4), normal(r, 3)), S(normal(r, 2, 3), normal(r, 1)), S(normal(r, 4), normal(r, 1)), S(normal(r, 2, 3), normal(r))],
-          errors=lambda r: [E(RuntimeError, "Mismatch of parameter numbers and input channel size", normal(r, 2, 3, 4), normal(r, 4)),
-                            E(RuntimeError, "Expected `weight` to be a scalar or 1D", normal(r, 2, 3), normal(r, 3, 1))],
-          reference=_prelu_reference)  # fmt: skip
+@function(
+    "prelu",
+    spaces="torch Tensor functional",
+    formula=r"y = x \text{ for } x > 0, \text{ else } w_c x",
+    derivative=r"\bar x = \bar y \text{ or } w_c \bar y, \quad \bar w_c = \sum_{x \le 0} x \bar y",
+    samples=lambda r: [
+        S(normal(r, 2, 3, 4), normal(r, 3)),
+        S(normal(r, 2, 3), normal(r, 1)),
+        S(normal(r, 4), normal(r, 1)),
+        S(normal(r, 2, 3), normal(r)),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "Mismatch of parameter numbers and input channel size", normal(r, 2, 3, 4), normal(r, 4)),
+        E(RuntimeError, "Expected `weight` to be a scalar or 1D", normal(r, 2, 3), normal(r, 3, 1)),
+    ],
+    reference=_prelu_reference,
+)
 def prelu(input, weight):
     """Leaky relu whose slope is learned: one for all channels, or one for each.
 
@@ -234,10 +265,19 @@ def prelu(input, weight):
     return leaky(input, weight.reshape(shape))
 
 
-@function("rrelu", spaces="torch functional", formula=r"y = x \text{ for } x \ge 0, \text{ else } a x, \quad a \sim U[l, u)",
-          samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 5), 0.1, 0.6), S(normal(r, 5), 0.25, 0.25, training=True), S(normal(r, 3, 4), training=True)],
-          errors=lambda r: [E(RuntimeError, "Lower bound should be less than or equal to the upper bound", normal(r, 3), 0.5, 0.1)],
-          parity="PyTorch's generator has other bits")  # fmt: skip
+@function(
+    "rrelu",
+    spaces="torch functional",
+    formula=r"y = x \text{ for } x \ge 0, \text{ else } a x, \quad a \sim U[l, u)",
+    samples=lambda r: [
+        S(normal(r, 3, 4)),
+        S(normal(r, 5), 0.1, 0.6),
+        S(normal(r, 5), 0.25, 0.25, training=True),
+        S(normal(r, 3, 4), training=True),
+    ],
+    errors=lambda r: [E(RuntimeError, "Lower bound should be less than or equal to the upper bound", normal(r, 3), 0.5, 0.1)],
+    parity="PyTorch's generator has other bits",
+)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """Leaky relu with a random slope for each negative element in training, and their mean otherwise.
 
@@ -265,7 +305,11 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     vjp=(lambda xp, g, x, threshold: xp.where(xp.less_equal(x, threshold), 0.0, g),),
     formula=r"y = x \text{ for } x > t, \text{ else } v",
     derivative=r"\bar x = \bar y\,[x > t]",
-    samples=lambda r: [S(normal(r, 3, 4), 0.1, 20.0), S(normal(r, 3), threshold=-0.5, value=1.5), S(np.array([0.5, np.nan]), 0.5, 2.0, grad=False)],
+    samples=lambda r: [
+        S(normal(r, 3, 4), 0.1, 20.0),
+        S(normal(r, 3), threshold=-0.5, value=1.5),
+        S(np.array([0.5, np.nan]), 0.5, 2.0, grad=False),
+    ],
     reference=lambda x, threshold, value: np.where(x <= threshold, value, x),
     numbers=True,
 )
@@ -309,7 +353,10 @@ def _softshrink_reference(x, lambd=0.5):
     derivative=r"\bar x = \bar y\,[|x| > \lambda]",
     onnx="Shrink",
     samples=lambda r: [*_pieces(0.5, -0.5)(r), S(normal(r, 5), 1.0), S(normal(r, 5), lambd=0.1)],
-    errors=lambda r: [E(RuntimeError, "lambda must be greater or equal to 0, but found to be -1", normal(r, 3), -1.0), *_refuses_integers(r)],
+    errors=lambda r: [
+        E(RuntimeError, "lambda must be greater or equal to 0, but found to be -1", normal(r, 3), -1.0),
+        *_refuses_integers(r),
+    ],
     reference=_softshrink_reference,
 )
 def softshrink(xp, x, *, lambd=0.5):
@@ -369,308 +416,41 @@ def hardswish(xp, x):
     return x * xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0
 
 
-# ------------------------------------------------------------------------------------------------------------------- exponential
-def _exp_of_negative(xp, x):
-    """exp(x) where x < 0, and 1 elsewhere: it never overflows."""
-    return xp.exp(xp.where(xp.greater(x, 0), 0.0, x))
+# ------------------------------------------------------------------------------------------------------------------ in place
+def _publish_in_place(name, spaces, example):
+    """``F.name_``: the result is written into the input."""
+    face = faces[f"nn.functional.{name}"]
 
+    def call(input, *args, **kwargs):
+        return write(input, face.call(input, *args, **kwargs))
 
-@activation(
-    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * (alpha * _exp_of_negative(xp, x)), g),),
-    formula=r"y = x \text{ for } x > 0, \text{ else } \alpha (e^x - 1)",
-    derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } \bar y\,\alpha e^x",
-    onnx="Elu",
-    samples=lambda r: [*_pieces()(r), S(normal(r, 5), 2.0), S(normal(r, 5), alpha=0.5, inplace=False)],
-    errors=_refuses_integers,
-    reference=lambda x, alpha=1.0, inplace=False: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-)
-def elu(xp, x, *, alpha=1.0):
-    """Positive elements as they are, ``alpha * (exp(x) - 1)`` for the others.
-
-    Clevert et al., "Fast and accurate deep network learning by exponential linear units", ICLR 2016.
+    call.__name__ = call.__qualname__ = name + "_"
+    call.__doc__ = f"""In-place version of :func:`{name}`: the result is written into ``input``, which is returned.
 
     >>> import minigrad
     >>> from minigrad.nn import functional as F
-    >>> F.elu(minigrad.tensor([-1.0, 2.0]))
-    tensor([-0.6321,  2.0000])
+    >>> x = minigrad.tensor([-1.0, 2.0])
+    >>> F.{name}_(x{example[0]}); x
+    tensor({example[1]})
+    tensor({example[1]})
     """
-    return xp.where(xp.greater(x, 0), x, alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def samples(r):
+        return [S(*s.args, grad=False, **{k: v for k, v in s.kwargs.items() if k != "inplace"}) for s in face.samples(r)]
+
+    function(
+        name + "_",
+        spaces=spaces,
+        samples=samples,
+        formula=face.formula,
+        derivative=face.derivative,
+        reference=face.reference,
+        parity=face.parity,
+    )(call)
 
 
-@activation(
-    spaces="torch functional",
-    vjp=(lambda xp, g, x: xp.where(xp.less_equal(x, 0), g * (SELU_SCALE * SELU_ALPHA * _exp_of_negative(xp, x)), g * SELU_SCALE),),
-    formula=r"y = s x \text{ for } x > 0, \text{ else } s \alpha (e^x - 1)",
-    derivative=r"\bar x = s \bar y \text{ for } x > 0, \text{ else } s \alpha e^x \bar y",
-    onnx="Selu",
-    samples=_pieces(),
-    errors=_refuses_integers,
-    reference=lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
-)
-def selu(xp, x):
-    """A scaled elu that keeps mean 0 and variance 1 from layer to layer.
-
-    Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017.
-
-    >>> import minigrad
-    >>> minigrad.selu(minigrad.tensor([-1.0, 2.0]))
-    tensor([-1.1113,  2.1014])
-    """
-    return xp.where(xp.greater(x, 0), SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * xp.expm1(xp.minimum(x, 0)))
-
-
-@activation(
-    spaces="torch functional",
-    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * xp.exp(xp.where(xp.greater(x, 0), 0.0, x) / alpha), g),),
-    formula=r"y = x \text{ for } x > 0, \text{ else } \alpha (e^{x / \alpha} - 1)",
-    derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } \bar y\,e^{x / \alpha}",
-    onnx="Celu",
-    samples=lambda r: [*_pieces()(r), S(normal(r, 5), 2.0), S(normal(r, 5), alpha=0.5)],
-    errors=lambda r: [*_refuses_integers(r), E(RuntimeError, "alpha cannot be 0", normal(r, 3), alpha=0.0)],
-    reference=lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
-)
-def celu(xp, x, *, alpha=1.0):
-    """Like elu, with a continuous derivative for every ``alpha``.
-
-    Barron, "Continuously differentiable exponential linear units", 2017.
-
-    >>> import minigrad
-    >>> minigrad.celu(minigrad.tensor([-1.0, 2.0]), alpha=2.0)
-    tensor([-0.7869,  2.0000])
-    """
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return xp.where(xp.greater(x, 0), x, alpha * xp.expm1(xp.minimum(x, 0) / alpha))
-
-
-@activation(
-    vjp=(lambda xp, g, x, beta, threshold: xp.where(xp.greater(x * beta, threshold), g, g * xp.sigmoid(x * beta)),),
-    formula=r"y = \frac{1}{\beta} \ln(1 + e^{\beta x})",
-    derivative=r"\bar x = \bar y\,\sigma(\beta x)",
-    onnx="Softplus",
-    samples=lambda r: [*unary(-4.0, 4.0)(r), S(normal(r, 5), 2.0), S(normal(r, 5), beta=3.0, threshold=0.5), S(np.array([100.0, -100.0, np.nan]), grad=False)],
-    errors=_refuses_integers,
-    reference=lambda x, beta=1.0, threshold=20.0: np.where(x * beta > threshold, x, np.logaddexp(0, x * beta) / beta),
-)
-def softplus(xp, x, *, beta=1.0, threshold=20.0):
-    """A smooth relu; the identity where ``beta * x > threshold``.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.softplus(minigrad.tensor([-1.0, 0.0, 30.0]))
-    tensor([ 0.3133,  0.6931, 30.0000])
-    """
-    b = x * beta
-    return xp.where(xp.greater(b, threshold), x, (xp.maximum(b, 0.0) + xp.log1p(xp.exp(-xp.abs(b)))) / beta)
-
-
-@activation(
-    vjp=(lambda xp, g, x: g * xp.sigmoid(-x),),
-    formula=r"y = \ln \sigma(x)",
-    derivative=r"\bar x = \bar y\,\sigma(-x)",
-    samples=lambda r: [*unary(-4.0, 4.0)(r), S(np.array([100.0, -100.0, np.nan]), grad=False)],
-    errors=_refuses_integers,
-    reference=lambda x: -np.logaddexp(0, -x),
-)
-def logsigmoid(xp, x):
-    """The logarithm of the sigmoid, exact for very negative elements.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.logsigmoid(minigrad.tensor([-100.0, 0.0]))
-    tensor([-100.0000,   -0.6931])
-    """
-    return xp.minimum(x, 0.0) - xp.log1p(xp.exp(-xp.abs(x)))
-
-
-# ------------------------------------------------------------------------------------------------------------------------ smooth
-def _normal_cdf(x):
-    return 0.5 * np.vectorize(math.erfc, otypes=[float])(-x / math.sqrt(2.0))
-
-
-@op(
-    kind="elementwise",
-    names="",
-    promote="float",
-    vjp=(
-        lambda xp, g, x: g * (0.5 * (1.0 + xp.erf(x * math.sqrt(0.5))) + x * (xp.exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi)))),
-    ),
-    formula=r"y = x \Phi(x) = \frac{x}{2} \left(1 + \mathrm{erf}(x / \sqrt 2)\right)",
-    derivative=r"\bar x = \bar y\,(\Phi(x) + x \varphi(x))",
-    onnx="Gelu",
-    samples=unary(-4.0, 4.0),
-    reference=lambda x: x * _normal_cdf(x),
-)
-def gelu(xp, x):
-    """x times the probability that a standard normal number is below x."""
-    return 0.5 * x * (1.0 + xp.erf(x * math.sqrt(0.5)))
-
-
-ROOT, CUBE = math.sqrt(2.0 / math.pi), 0.044715
-
-
-def _gelu_tanh_rule(xp, g, x):
-    t = xp.tanh(ROOT * (x + CUBE * x * x * x))
-    return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * (ROOT * (1.0 + 3.0 * CUBE * x * x)))
-
-
-@op(
-    kind="elementwise",
-    names="",
-    promote="float",
-    vjp=(_gelu_tanh_rule,),
-    formula=r"y = \frac{x}{2} (1 + t), \quad t = \tanh(\sqrt{2 / \pi}\,(x + 0.044715 x^3))",
-    derivative=r"\bar x = \bar y\,\left(\frac{1 + t}{2} + \frac{x}{2} (1 - t^2) \sqrt{2 / \pi}\,(1 + 3 \cdot 0.044715 x^2)\right)",
-    onnx="Gelu",
-    samples=unary(-4.0, 4.0),
-    reference=lambda x: x / (1 + np.exp(-2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
-)
-def gelu_tanh(xp, x):
-    """The approximation of gelu by tanh."""
-    return 0.5 * x * (1.0 + xp.tanh(ROOT * (x + CUBE * x * x * x)))
-
-
-@function("gelu", spaces="functional", formula=r"y = x \Phi(x)", derivative=r"\bar x = \bar y\,(\Phi(x) + x \varphi(x))",
-          samples=lambda r: [*unary(-4.0, 4.0)(r), S(normal(r, 5), approximate="none"), S(normal(r, 5), approximate="tanh")],
-          errors=lambda r: [E(RuntimeError, "approximate argument must be either none or tanh", normal(r, 3), approximate="sigmoid"), *_refuses_integers(r)],
-          reference=lambda x, approximate="none": x * _normal_cdf(x) if approximate == "none" else 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))  # fmt: skip
-def _gelu(input, approximate="none"):
-    """x times the probability that a standard normal number is below x.
-
-    Args:
-        input: float tensor of any shape.
-        approximate: "none", or "tanh" for the approximation that GPT-2 used.
-
-    Hendrycks and Gimpel, "Gaussian error linear units", 2016.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.gelu(minigrad.tensor([-1.0, 0.0, 1.0]))
-    tensor([-0.1587,  0.0000,  0.8413])
-    """
-    _require_float("gelu", input)
-    if approximate == "none":
-        return gelu(input)
-    if approximate == "tanh":
-        return gelu_tanh(input)
-    raise RuntimeError(f"gelu: approximate argument must be either none or tanh, got {approximate!r}")
-
-
-def _require_float(name, input):
-    if not input.is_floating_point():
-        raise RuntimeError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
-
-
-def _silu_rule(xp, g, x):
-    s = xp.sigmoid(x)
-    return g * (s * (1.0 + x * (1.0 - s)))
-
-
-@activation(
-    vjp=(_silu_rule,),
-    formula=r"y = x\,\sigma(x)",
-    derivative=r"\bar x = \bar y\,\sigma(x) (1 + x (1 - \sigma(x)))",
-    samples=lambda r: [*unary(-4.0, 4.0)(r), S(normal(r, 3), inplace=False)],
-    errors=_refuses_integers,
-    reference=lambda x, inplace=False: x / (1 + np.exp(-x)),
-)
-def silu(xp, x):
-    """``x * sigmoid(x)``, also called swish.
-
-    Elfwing et al., "Sigmoid-weighted linear units for neural network function approximation", 2017.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.silu(minigrad.tensor([-1.0, 0.0, 1.0]))
-    tensor([-0.2689,  0.0000,  0.7311])
-    """
-    return x * xp.sigmoid(x)
-
-
-def _mish_rule(xp, g, x):
-    t = xp.tanh(xp.softplus(x, beta=1.0, threshold=20.0))
-    return g * (t + x * xp.sigmoid(x) * (1.0 - t * t))
-
-
-@activation(
-    vjp=(_mish_rule,),
-    formula=r"y = x \tanh(\ln(1 + e^x))",
-    derivative=r"\bar x = \bar y\,(t + x \sigma(x) (1 - t^2)), \quad t = \tanh(\ln(1 + e^x))",
-    onnx="Mish",
-    samples=unary(-4.0, 4.0),
-    errors=_refuses_integers,
-    reference=lambda x: x * np.tanh(np.log1p(np.exp(x))),
-)
-def mish(xp, x):
-    """``x * tanh(softplus(x))``.
-
-    Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.mish(minigrad.tensor([-1.0, 0.0, 1.0]))
-    tensor([-0.3034,  0.0000,  0.8651])
-    """
-    return x * xp.tanh(xp.softplus(x, beta=1.0, threshold=20.0))
-
-
-@function("softsign", spaces="functional", formula=r"y = x / (1 + |x|)", derivative=r"\bar x = \bar y / (1 + |x|)^2",
-          samples=unary(), reference=lambda x: x / (1 + np.abs(x)))  # fmt: skip
-def softsign(input):
-    """``x / (1 + |x|)``.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.softsign(minigrad.tensor([-1.0, 0.0, 1.0]))
-    tensor([-0.5000,  0.0000,  0.5000])
-    """
-    return input / (input.abs() + 1)
-
-
-@function("tanhshrink", spaces="functional", formula=r"y = x - \tanh x", derivative=r"\bar x = \bar y \tanh^2 x",
-          samples=unary(), reference=lambda x: x - np.tanh(x))  # fmt: skip
-def tanhshrink(input):
-    """``x - tanh(x)``.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.tanhshrink(minigrad.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.2384])
-    """
-    return input - input.tanh()
-
-
-def _glu_reference(x, dim=-1):
-    a, b = np.split(x, 2, axis=dim)
-    return a / (1 + np.exp(-b))
-
-
-@function("glu", spaces="functional", formula=r"y = a\,\sigma(b), \quad x = [a; b]",
-          derivative=r"\bar a = \bar y\,\sigma(b), \quad \bar b = \bar y\,a\,\sigma(b) (1 - \sigma(b))",
-          samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 4, 3), 0), S(normal(r, 2, 4, 3), dim=-2)],
-          errors=lambda r: [E(RuntimeError, "Halving dimension must be even, but dimension 1 is size 3", normal(r, 2, 3)), E(IndexError, "out of range", normal(r, 4), 1),
-                            E(RuntimeError, "glu does not support 0-dimensional tensors", normal(r))],
-          reference=_glu_reference)  # fmt: skip
-def glu(input, dim=-1):
-    """The first half of ``input`` along ``dim`` times the sigmoid of the second.
-
-    Raises:
-        RuntimeError: where the size along ``dim`` is odd.
-
-    Dauphin et al., "Language modeling with gated convolutional networks", ICML 2017.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.glu(minigrad.tensor([1.0, 2.0, 0.0, 0.0]))
-    tensor([0.5000, 1.0000])
-    """
-    from .shape import positive_dim
-
-    shape = input.array.shape
-    if not shape:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
-    d = positive_dim("glu", dim, len(shape))
-    if shape[d] % 2:
-        raise ShapeError(f"glu: Halving dimension must be even, but dimension {d} is size {shape[d]}")
-    lead, half = (slice(None),) * d, shape[d] // 2
-    return input[(*lead, slice(0, half))] * input[(*lead, slice(half, None))].sigmoid()
+_publish_in_place("relu", "functional", ("", "[0., 2.]"))
+_publish_in_place("hardtanh", "functional", (", 0.0, 1.0", "[0., 1.]"))
+_publish_in_place("leaky_relu", "functional", (", 0.5", "[-0.5000,  2.0000]"))
+_publish_in_place("threshold", "torch functional", (", 0.0, 9.0", "[9., 2.]"))
+_publish_in_place("rrelu", "torch functional", (", 0.5, 0.5", "[-0.5000,  2.0000]"))

@@ -27,8 +27,11 @@ def _masked_reference(x, axis):
     vjp=(lambda xp, g, y, axis: y * (g - xp.sum(g * y, axis=axis, keepdims=True)),),
     formula=r"y_i = e^{x_i} / \sum_j e^{x_j}, \quad y = 0 \text{ where all } x_j = -\infty",
     derivative=r"\bar x_i = y_i \left(\bar y_i - \sum_j \bar y_j y_j\right)",
-    samples=lambda r: [S(normal(r, 3, 4), axis=-1), S(normal(r, 2, 3), axis=0),
-                       S(np.array([[1.0, -np.inf, 2.0], [-np.inf, -np.inf, -np.inf]]), axis=1, grad=False)],  # fmt: skip
+    samples=lambda r: [
+        S(normal(r, 3, 4), axis=-1),
+        S(normal(r, 2, 3), axis=0),
+        S(np.array([[1.0, -np.inf, 2.0], [-np.inf, -np.inf, -np.inf]]), axis=1, grad=False),
+    ],
     reference=_masked_reference,
 )
 def masked_softmax(xp, x, *, axis):
@@ -68,14 +71,35 @@ def _triples(r):
     ]
 
 
-@function("scaled_dot_product_attention", spaces="functional", samples=_triples, reference=_attention_reference,
-          formula=r"Y = \mathrm{softmax}(s Q K^\top + M)\,V, \quad s = 1 / \sqrt{D}",
-          derivative=r"\bar V = P^\top \bar Y, \quad \bar Q = s \bar Z K, \quad \bar K = s \bar Z^\top Q, \quad \bar Z = P \circ (\bar P - \mathrm{rowsum}(\bar P \circ P)), \quad \bar P = \bar Y V^\top",
-          errors=lambda r: [E(RuntimeError, "Explicit attn_mask should not be set when is_causal=True", *(normal(r, 3, 2),) * 3, np.ones((3, 3), bool), 0.0, True),
-                            E(RuntimeError, "at least 2 dimensional", *(normal(r, 3),) * 3),
-                            E(RuntimeError, "attn_mask dtype to be bool or float", *(normal(r, 3, 2),) * 3, np.ones((3, 3), np.int64)),
-                            E(RuntimeError, "shapes cannot be multiplied", normal(r, 3, 2), normal(r, 3, 4), normal(r, 3, 4)),
-                            E(RuntimeError, "Number of heads in key and value must divide", normal(r, 3, 2, 2), normal(r, 2, 2, 2), normal(r, 2, 2, 2), enable_gqa=True)])  # fmt: skip
+@function(
+    "scaled_dot_product_attention",
+    spaces="functional",
+    samples=_triples,
+    reference=_attention_reference,
+    formula=r"Y = \mathrm{softmax}(s Q K^\top + M)\,V, \quad s = 1 / \sqrt{D}",
+    derivative=r"\bar V = P^\top \bar Y, \quad \bar Q = s \bar Z K, \quad \bar K = s \bar Z^\top Q, \quad \bar Z = P \circ (\bar P - \mathrm{rowsum}(\bar P \circ P)), \quad \bar P = \bar Y V^\top",
+    errors=lambda r: [
+        E(
+            RuntimeError,
+            "Explicit attn_mask should not be set when is_causal=True",
+            *(normal(r, 3, 2),) * 3,
+            np.ones((3, 3), bool),
+            0.0,
+            True,
+        ),
+        E(RuntimeError, "at least 2 dimensional", *(normal(r, 3),) * 3),
+        E(RuntimeError, "attn_mask dtype to be bool or float", *(normal(r, 3, 2),) * 3, np.ones((3, 3), np.int64)),
+        E(RuntimeError, "shapes cannot be multiplied", normal(r, 3, 2), normal(r, 3, 4), normal(r, 3, 4)),
+        E(
+            RuntimeError,
+            "Number of heads in key and value must divide",
+            normal(r, 3, 2, 2),
+            normal(r, 2, 2, 2),
+            normal(r, 2, 2, 2),
+            enable_gqa=True,
+        ),
+    ],
+)
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
     """The mean of the values, weighted by the softmax of the scaled products of queries and keys.
 
@@ -107,7 +131,9 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
             f"scaled_dot_product_attention: Expected query, key, and value to all be at least 2 dimensional, but got {q.ndim}, {k.ndim}, {value.array.ndim}"
         )
     if is_causal and attn_mask is not None:
-        raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True; pass one of the two")
+        raise RuntimeError(
+            "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True; pass one of the two"
+        )
     if enable_gqa:
         key, value = (_repeat_heads(t, q.shape) for t in (key, value))
     scores = matmul(query * (1.0 / math.sqrt(q.shape[-1]) if scale is None else scale), key.mT)  # (..., L, S)
@@ -136,7 +162,9 @@ def _bias(mask, scores):
         zero = apply(registry["full"], (scores.detach(),), {"shape": (), "value": 0.0})
         return apply(registry["where"], (mask, zero, -math.inf), {})
     if not mask.is_floating_point():
-        raise DtypeError(f"scaled_dot_product_attention: Expected attn_mask dtype to be bool or float, got {mask.dtype}; write mask.bool()")
+        raise DtypeError(
+            f"scaled_dot_product_attention: Expected attn_mask dtype to be bool or float, got {mask.dtype}; write mask.bool()"
+        )
     return mask
 
 

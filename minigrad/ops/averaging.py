@@ -34,13 +34,10 @@ _AVERAGES = (
 
 
 def _divisor(xp, like, size, kernel_size, stride, padding, out_size, count_include_pad, divisor_override):
-    """How many pixels each window counts: a number, or (OH, OW) where windows at the border count less."""
+    """How many pixels each window counts, (OH, OW), or the number that overrides it."""
     if divisor_override:
         return divisor_override
     border = size if not count_include_pad else tuple(m + p for m, p in zip(size, padding))
-    whole = count_include_pad or not any(padding)
-    if whole and all((o - 1) * s - p + k <= m for m, k, s, p, o in zip(border, kernel_size, stride, padding, out_size)):
-        return math.prod(kernel_size)
     total, axes = 1, len(size)
     for axis in range(axes):
         start = xp.arange(like, n=out_size[axis]) * stride[axis] - padding[axis]

@@ -1,6 +1,5 @@
 """Losses of scores against classes: cross-entropy, negative log-likelihood and the margin losses."""
 
-
 import math
 
 import numpy as np
@@ -35,7 +34,11 @@ def _cross_entropy_rule(xp, g, logits, target):
     formula=r"y_n = \ln \sum_c e^{x_{nc}} - x_{n t_n}",
     derivative=r"\bar x_{nc} = \bar y_n \left(\mathrm{softmax}(x_n)_c - [c = t_n]\right)",
     onnx="SoftmaxCrossEntropyLoss",
-    samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2, 1, 1])), S(10 * normal(r, 1, 5), np.array([4])), S(normal(r, 2, 1), np.array([0, 0]))],
+    samples=lambda r: [
+        S(normal(r, 4, 3), np.array([0, 2, 1, 1])),
+        S(10 * normal(r, 1, 5), np.array([4])),
+        S(normal(r, 2, 1), np.array([0, 0])),
+    ],
     reference=_rows_reference,
 )
 def cross_entropy(xp, logits, target):
@@ -82,13 +85,21 @@ def _check_target(name, input, target):
     wanted = (a.shape[0], *a.shape[2:]) if a.ndim > 1 else ()
     if t.shape != wanted and not (a.ndim == 1 and t.shape == (1,)):
         if a.ndim == 2 and t.ndim > 1:
-            raise ShapeError(f"{name}: 0D or 1D target tensor expected, multi-target not supported: scores {tuple(a.shape)} want classes {wanted}, got {tuple(t.shape)}")
+            raise ShapeError(
+                f"{name}: 0D or 1D target tensor expected, multi-target not supported: scores {tuple(a.shape)} want classes {wanted}, got {tuple(t.shape)}"
+            )
         if a.ndim > 1 and (t.ndim == 0 or t.shape[0] != a.shape[0]):
             got = t.shape[0] if t.ndim else 0
-            raise ShapeError(f"{name}: Expected input batch_size ({a.shape[0]}) to match target batch_size ({got}): scores {tuple(a.shape)}, classes {tuple(t.shape)}")
-        raise ShapeError(f"{name}: Expected target size {list(wanted)}, got {list(t.shape)}: scores {tuple(a.shape)}, one class for each place but dimension 1")
+            raise ShapeError(
+                f"{name}: Expected input batch_size ({a.shape[0]}) to match target batch_size ({got}): scores {tuple(a.shape)}, classes {tuple(t.shape)}"
+            )
+        raise ShapeError(
+            f"{name}: Expected target size {list(wanted)}, got {list(t.shape)}: scores {tuple(a.shape)}, one class for each place but dimension 1"
+        )
     if t.dtype != LONG:
-        raise DtypeError(f"{name}: expected scalar type Long but found {of_numpy[t.dtype]}: class indices are int64; write target.long()")
+        raise DtypeError(
+            f"{name}: expected scalar type Long but found {of_numpy[t.dtype]}: class indices are int64; write target.long()"
+        )
     return classes
 
 
@@ -100,7 +111,7 @@ def _all_plain(target, classes, ignore_index):
     t = target.array
     if t.__class__ is not np.ndarray:
         return False
-    if not t.size or not 0 <= ignore_index < classes and _lowest(t) >= 0 and _highest(t) < classes:
+    if not t.size or (not 0 <= ignore_index < classes and _lowest(t) >= 0 and _highest(t) < classes):
         return True
     wrong = ((t < 0) | (t >= classes)) & (t != ignore_index)
     if wrong.any():
@@ -113,7 +124,9 @@ def _all_plain(target, classes, ignore_index):
 
 def _check_weight(name, weight, classes):
     if weight is not None and weight.array.shape != (classes,):
-        raise ShapeError(f"{name}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}")
+        raise ShapeError(
+            f"{name}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
 
 
 def _weighted_mean(loss, factors):
@@ -167,11 +180,15 @@ def _nll_reference(x, target, weight=None, size_average=None, ignore_index=-100,
             losses[where] = -w[c] * row[c] * (1 - smoothing) - (w * row).sum() * smoothing / len(row)
             counts[where] = w[c]
     if reduce is not None or size_average is not None:
-        reduction = {(True, True): "mean", (True, False): "sum"}.get((reduce in (None, True), size_average in (None, True)), "none")
+        reduction = {(True, True): "mean", (True, False): "sum"}.get(
+            (reduce in (None, True), size_average in (None, True)), "none"
+        )
     return {"none": losses, "sum": losses.sum(), "mean": losses.sum() / counts.sum() if counts.sum() else np.nan}[reduction]
 
 
-def _cross_entropy_reference(x, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
+def _cross_entropy_reference(
+    x, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+):
     axis = 1 if x.ndim > 1 else 0
     log_p = _log_softmax_of(x, axis)
     if target.dtype.kind != "f":
@@ -209,7 +226,12 @@ def _class_samples(r, scores=normal):
 def _class_errors(r):
     x = normal(r, 4, 3)
     return [
-        E(RuntimeError, "expected scalar type Long but found minigrad.float64.*target.long\\(\\)", x, np.array([0.0, 1.0, 2.0, 0.0])),
+        E(
+            RuntimeError,
+            "expected scalar type Long but found minigrad.float64.*target.long\\(\\)",
+            x,
+            np.array([0.0, 1.0, 2.0, 0.0]),
+        ),
         E(RuntimeError, "expected scalar type Long but found minigrad.int32", x, np.array([0, 1, 2, 0], np.int32)),
         E(RuntimeError, "multi-target not supported.*target.argmax\\(1\\)", x, np.array([[1, 0, 0]] * 4)),
         E(RuntimeError, "multi-target not supported", x, np.array([[1]] * 4)),
@@ -222,18 +244,31 @@ def _class_errors(r):
     ]
 
 
-@function("cross_entropy", spaces="functional",
-          formula=r"y = \frac{1}{\sum_n w_{t_n}} \sum_n w_{t_n} \left(\ln \sum_c e^{x_{nc}} - x_{n t_n}\right)",
-          derivative=r"\bar x_{nc} = \bar y\,\frac{w_{t_n}}{\sum_m w_{t_m}} \left(\mathrm{softmax}(x_n)_c - [c = t_n]\right)",
-          samples=lambda r: [*_class_samples(r), S(normal(r, 4, 3), np.array([0, 2, 1, 2]), label_smoothing=0.2),
-                             S(normal(r, 4, 3), np.array([0, -100, 1, 2]), r.random(3) + 0.5, label_smoothing=0.2),
-                             S(normal(r, 4, 3), np.array([0, -100, 1, 2]), label_smoothing=0.2, reduction="none"),
-                             S(normal(r, 4, 3), _probabilities(r, 4, 3)), S(normal(r, 4, 3), _probabilities(r, 4, 3), r.random(3) + 0.5, reduction="none"),
-                             S(normal(r, 3), _probabilities(r, 3), reduction="sum"), S(normal(r, 2, 3, 2), _probabilities(r, 2, 3, 2), r.random(3), label_smoothing=0.1)],
-          errors=lambda r: [*_class_errors(r), E(RuntimeError, "label_smoothing must be between 0.0 and 1.0", normal(r, 2, 3), np.array([0, 1]), label_smoothing=1.5),
-                            E(RuntimeError, "not implemented for", np.array([[1, 2]]), np.array([0]))],
-          reference=_cross_entropy_reference)  # fmt: skip
-def _cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
+@function(
+    "cross_entropy",
+    spaces="functional",
+    formula=r"y = \frac{1}{\sum_n w_{t_n}} \sum_n w_{t_n} \left(\ln \sum_c e^{x_{nc}} - x_{n t_n}\right)",
+    derivative=r"\bar x_{nc} = \bar y\,\frac{w_{t_n}}{\sum_m w_{t_m}} \left(\mathrm{softmax}(x_n)_c - [c = t_n]\right)",
+    samples=lambda r: [
+        *_class_samples(r),
+        S(normal(r, 4, 3), np.array([0, 2, 1, 2]), label_smoothing=0.2),
+        S(normal(r, 4, 3), np.array([0, -100, 1, 2]), r.random(3) + 0.5, label_smoothing=0.2),
+        S(normal(r, 4, 3), np.array([0, -100, 1, 2]), label_smoothing=0.2, reduction="none"),
+        S(normal(r, 4, 3), _probabilities(r, 4, 3)),
+        S(normal(r, 4, 3), _probabilities(r, 4, 3), r.random(3) + 0.5, reduction="none"),
+        S(normal(r, 3), _probabilities(r, 3), reduction="sum"),
+        S(normal(r, 2, 3, 2), _probabilities(r, 2, 3, 2), r.random(3), label_smoothing=0.1),
+    ],
+    errors=lambda r: [
+        *_class_errors(r),
+        E(RuntimeError, "label_smoothing must be between 0.0 and 1.0", normal(r, 2, 3), np.array([0, 1]), label_smoothing=1.5),
+        E(RuntimeError, "not implemented for", np.array([[1, 2]]), np.array([0])),
+    ],
+    reference=_cross_entropy_reference,
+)
+def _cross_entropy(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+):
     """The loss of a classifier: minus the log of the probability that softmax gives to the right class.
 
     Args:
@@ -276,9 +311,15 @@ def _soft_targets(input, target, weight, reduction, smoothing):
     return reduced(-product.sum(dim), reduction)
 
 
-@function("nll_loss", spaces="functional", formula=r"y = -\frac{1}{\sum_n w_{t_n}} \sum_n w_{t_n} x_{n t_n}",
-          derivative=r"\bar x_{nc} = -\bar y\,w_{t_n} [c = t_n] / \sum_m w_{t_m}", samples=_class_samples, errors=_class_errors,
-          reference=_nll_reference)  # fmt: skip
+@function(
+    "nll_loss",
+    spaces="functional",
+    formula=r"y = -\frac{1}{\sum_n w_{t_n}} \sum_n w_{t_n} x_{n t_n}",
+    derivative=r"\bar x_{nc} = -\bar y\,w_{t_n} [c = t_n] / \sum_m w_{t_m}",
+    samples=_class_samples,
+    errors=_class_errors,
+    reference=_nll_reference,
+)
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """Negative log-likelihood: minus the log-probability of the right class. Arguments as for :func:`cross_entropy`.
 
@@ -297,16 +338,29 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 def _multi_margin_reference(x, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     rows, t = np.atleast_2d(x), np.atleast_1d(target)
     w = np.ones(rows.shape[1]) if weight is None else weight
-    losses = np.array([w[c] * sum(max(0.0, margin - row[c] + v) ** p for i, v in enumerate(row) if i != c) / len(row) for row, c in zip(rows, t)])
+    losses = np.array(
+        [
+            w[c] * sum(max(0.0, margin - row[c] + v) ** p for i, v in enumerate(row) if i != c) / len(row)
+            for row, c in zip(rows, t)
+        ]
+    )
     return {"none": losses.reshape(target.shape), "sum": losses.sum(), "mean": losses.mean()}[reduction]
 
 
-@function("multi_margin_loss", spaces="functional", formula=r"y_n = \frac{1}{C} \sum_{c \ne t_n} w_{t_n} \max(0, m - x_{n t_n} + x_{nc})^p",
-          samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2, 1, 2]), reduction=how) for how in ("none", "mean", "sum")]
-          + [S(normal(r, 4, 3), np.array([0, 2, 1, 2]), 2, 0.5, r.random(3)), S(normal(r, 3), np.array(1))],
-          errors=lambda r: [E(ValueError, "only p == 1 and p == 2 supported", normal(r, 2, 3), np.array([0, 1]), p=3),
-                            E(IndexError, "Target 3 is out of bounds", normal(r, 2, 3), np.array([0, 3]))],
-          reference=_multi_margin_reference)  # fmt: skip
+@function(
+    "multi_margin_loss",
+    spaces="functional",
+    formula=r"y_n = \frac{1}{C} \sum_{c \ne t_n} w_{t_n} \max(0, m - x_{n t_n} + x_{nc})^p",
+    samples=lambda r: (
+        [S(normal(r, 4, 3), np.array([0, 2, 1, 2]), reduction=how) for how in ("none", "mean", "sum")]
+        + [S(normal(r, 4, 3), np.array([0, 2, 1, 2]), 2, 0.5, r.random(3)), S(normal(r, 3), np.array(1))]
+    ),
+    errors=lambda r: [
+        E(ValueError, "only p == 1 and p == 2 supported", normal(r, 2, 3), np.array([0, 1]), p=3),
+        E(IndexError, "Target 3 is out of bounds", normal(r, 2, 3), np.array([0, 3])),
+    ],
+    reference=_multi_margin_reference,
+)
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """The hinge loss of a classifier: every other class should score less than the right one by ``margin``.
 
@@ -343,11 +397,17 @@ def _multilabel_reference(x, target, size_average=None, reduce=None, reduction="
     return {"none": losses, "sum": losses.sum(), "mean": losses.mean()}[reduction]
 
 
-@function("multilabel_margin_loss", spaces="functional", formula=r"y_n = \frac{1}{C} \sum_{j \in T_n} \sum_{i \notin T_n} \max(0, 1 - x_{nj} + x_{ni})",
-          samples=lambda r: [S(normal(r, 2, 4), np.array([[3, 0, -1, 1], [2, -1, -1, -1]]), reduction=how) for how in ("none", "mean", "sum")]
-          + [S(normal(r, 4), np.array([3, 0, -1, 1])), S(normal(r, 3), np.array([2, 1, 0]))],
-          errors=lambda r: [E(RuntimeError, "inconsistent target size", normal(r, 2, 4), np.array([0, 1]))],
-          reference=_multilabel_reference)  # fmt: skip
+@function(
+    "multilabel_margin_loss",
+    spaces="functional",
+    formula=r"y_n = \frac{1}{C} \sum_{j \in T_n} \sum_{i \notin T_n} \max(0, 1 - x_{nj} + x_{ni})",
+    samples=lambda r: (
+        [S(normal(r, 2, 4), np.array([[3, 0, -1, 1], [2, -1, -1, -1]]), reduction=how) for how in ("none", "mean", "sum")]
+        + [S(normal(r, 4), np.array([3, 0, -1, 1])), S(normal(r, 3), np.array([2, 1, 0]))]
+    ),
+    errors=lambda r: [E(RuntimeError, "inconsistent target size", normal(r, 2, 4), np.array([0, 1]))],
+    reference=_multilabel_reference,
+)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """The hinge loss of several right classes a row: each should score more than every wrong one by 1.
 
@@ -361,7 +421,9 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     tensor(0.8500)
     """
     if target.array.shape != input.array.shape:
-        raise ShapeError(f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+        raise ShapeError(
+            f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
+        )
     lead, classes = tuple(input.array.shape[:-1]), input.array.shape[-1]
     rows, wanted = input.reshape(-1, classes), target.reshape(-1, classes)
     named = (wanted >= 0).to(wanted.dtype).cumprod(1)  # 1 up to the first -1

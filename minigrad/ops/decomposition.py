@@ -1,45 +1,25 @@
-"""Factorizations of matrices: Cholesky, QR, singular values, eigenvalues; and what is made of them.
+"""Factorizations of matrices: Cholesky and QR.
 
-The factors of Cholesky and of the symmetric eigenvalue problem are functions of a symmetric matrix: values come from its
+The factor of Cholesky is a function of a symmetric matrix: values come from its
 lower triangle, and the gradient is symmetric, as in PyTorch. Matrices are the last two dimensions; the others are batches.
 """
 
-import math
 
 import numpy as np
 
-from .. import graph
 from ..dispatch import apply
-from ..errors import GradError, LinAlgError, ShapeError
-from ..op import E, S, faces, function, op, registry, return_type
+from ..errors import GradError, LinAlgError
+from ..op import E, S, function, op, registry, return_type
 from .linalg import matmul
 from .samples import normal
-from .solving import IN_SINGLE, _solve, check_matrix, definite, identity, solve_triangular, square_errors, well
+from .solving import IN_SINGLE, check_matrix, definite, identity, solve_triangular, square_errors, well
+
+ONE_TRIANGLE = "PyTorch's gradient has numbers in the triangle that is not read"
 
 
 # -------------------------------------------------------------------------------------------------------- words for the rules
-def _column(xp, v):
-    return xp.reshape(v, shape=(*v.shape, 1))
-
-
-def _row(xp, v):
-    return xp.reshape(v, shape=(*v.shape[:-1], 1, v.shape[-1]))
-
-
 def _symmetric(xp, a):
     return 0.5 * (a + xp.matrix_transpose(a))
-
-
-def _diagonal(xp, v):
-    """Vectors (..., n) on the diagonals of matrices (..., n, n)."""
-    steps = xp.arange(v, n=v.shape[-1])
-    return xp.where(xp.equal(_column(xp, steps), steps), _row(xp, v), 0.0)
-
-
-def _quotient(xp, a, b):
-    """a / b, and 0 where b is 0: equal values have no direction of their own, and the diagonal none at all."""
-    zero = xp.equal(b, 0.0)
-    return xp.where(zero, 0.0, a / xp.where(zero, 1.0, b))
 
 
 # --------------------------------------------------------------------------------------------------------------- Cholesky
@@ -94,20 +74,40 @@ def _published_cholesky(space, name, place):
     tensor([[2., 0.],
             [1., 2.]])
     """
-    samples = lambda r: [S(definite(r, 3, 3), grad=False), S(definite(r, 2, 2, 2), upper=True, grad=False), S(definite(r, 3, 3) + np.triu(np.ones((3, 3)), 1), grad=False),
-                         S(definite(r, 3, 3) + np.tril(np.ones((3, 3)), -1), upper=True, grad=False)]  # noqa: E731  # fmt: skip
-    function("cholesky", spaces=space, formula=r"L L^\top = A", samples=samples,
-             errors=lambda r: [*square_errors(r), E(LinAlgError, "not positive-definite", -np.eye(2))],
-             reference=lambda a, upper=False: np.swapaxes(np.linalg.cholesky(np.swapaxes(a, -1, -2)), -1, -2) if upper else np.linalg.cholesky(a), **IN_SINGLE)(call)  # fmt: skip
+    samples = lambda r: [
+        S(definite(r, 3, 3), grad=False),
+        S(definite(r, 2, 2, 2), upper=True, grad=False),
+        S(definite(r, 3, 3) + np.triu(np.ones((3, 3)), 1), grad=False),
+        S(definite(r, 3, 3) + np.tril(np.ones((3, 3)), -1), upper=True, grad=False),
+    ]
+    function(
+        "cholesky",
+        spaces=space,
+        formula=r"L L^\top = A",
+        samples=samples,
+        errors=lambda r: [*square_errors(r), E(LinAlgError, "not positive-definite", -np.eye(2))],
+        reference=lambda a, upper=False: (
+            np.swapaxes(np.linalg.cholesky(np.swapaxes(a, -1, -2)), -1, -2) if upper else np.linalg.cholesky(a)
+        ),
+        **IN_SINGLE,
+    )(call)
 
 
 _published_cholesky("torch Tensor", "minigrad.cholesky", "")
 _published_cholesky("linalg", "minigrad.linalg.cholesky", "linalg.")
 
 
-@function("cholesky_solve", formula=r"X = (L L^\top)^{-1} B", samples=lambda r: [S(normal(r, 3, 2), well(r, 3, 3)), S(normal(r, 2, 3, 1), well(r, 2, 3, 3), upper=True)],
-          errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
-          reference=lambda b, l, upper=False: np.linalg.solve(np.swapaxes(np.triu(l), -1, -2) @ np.triu(l) if upper else np.tril(l) @ np.swapaxes(np.tril(l), -1, -2), b), **IN_SINGLE)  # fmt: skip
+@function(
+    "cholesky_solve",
+    formula=r"X = (L L^\top)^{-1} B",
+    samples=lambda r: [S(normal(r, 3, 2), well(r, 3, 3)), S(normal(r, 2, 3, 1), well(r, 2, 3, 3), upper=True)],
+    errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
+    reference=lambda b, l, upper=False: np.linalg.solve(
+        np.swapaxes(np.triu(l), -1, -2) @ np.triu(l) if upper else np.tril(l) @ np.swapaxes(np.tril(l), -1, -2), b
+    ),
+    parity=ONE_TRIANGLE,
+    **IN_SINGLE,
+)
 def cholesky_solve(B, L, upper=False):
     """The solution X of A X = B, given the Cholesky factor of A.
 
@@ -124,8 +124,15 @@ def cholesky_solve(B, L, upper=False):
     return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
 
 
-@function("cholesky_inverse", formula=r"Y = (L L^\top)^{-1}", samples=lambda r: [S(well(r, 3, 3)), S(well(r, 3, 3), upper=True)], errors=square_errors,
-          reference=lambda l, upper=False: np.linalg.inv(np.triu(l).T @ np.triu(l) if upper else np.tril(l) @ np.tril(l).T), **IN_SINGLE)  # fmt: skip
+@function(
+    "cholesky_inverse",
+    formula=r"Y = (L L^\top)^{-1}",
+    samples=lambda r: [S(well(r, 3, 3)), S(well(r, 3, 3), upper=True)],
+    errors=square_errors,
+    reference=lambda l, upper=False: np.linalg.inv(np.triu(l).T @ np.triu(l) if upper else np.tril(l) @ np.tril(l).T),
+    parity=ONE_TRIANGLE,
+    **IN_SINGLE,
+)
 def cholesky_inverse(L, upper=False):
     """The inverse of A, given its Cholesky factor.
 
@@ -163,20 +170,47 @@ def tall_qr(xp, a):
     return xp.qr(a)
 
 
-@op(names="", outputs=2, samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 2, 2, 3))], reference=lambda a: tuple(np.linalg.qr(a, "complete")), **IN_SINGLE)
+def _no_complete_gradient(xp, g):
+    raise GradError(
+        "linalg.qr: the derivative is not implemented when mode='complete' and nrows > ncols: the further columns of Q are arbitrary. "
+        "Use mode='reduced', or A.detach()"
+    )
+
+
+@op(
+    names="",
+    outputs=2,
+    vjp=(_no_complete_gradient,),
+    samples=lambda r: [S(normal(r, 3, 2), grad=False), S(normal(r, 2, 2, 3), grad=False)],
+    reference=lambda a: tuple(np.linalg.qr(a, "complete")),
+    **IN_SINGLE,
+)
 def complete_qr(xp, a):
-    """Q square and R with all rows; without gradients."""
+    """Q square and R with all rows; without a gradient."""
     return xp.qr(a, mode="complete")
 
 
 QR = return_type("linalg_qr", ("Q", "R"))
 
 
-@function("qr", spaces="linalg", formula=r"A = Q R", derivative=r"\bar A = (\bar Q + Q\,\mathrm{sym}(M)) R^{-\top}, \quad M = R \bar R^\top - \bar Q^\top Q",
-          samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 4, 2)), S(normal(r, 2, 4)), S(normal(r, 2, 2, 3), mode="reduced"), S(normal(r, 3, 2), mode="complete", grad=False),
-                             S(normal(r, 2, 3), "complete"), S(normal(r, 3, 2), mode="r")],
-          errors=lambda r: [*square_errors(r)[1:], E(RuntimeError, "received unrecognized mode 'full'", normal(r, 2, 2), "full")],
-          reference=lambda a, mode="reduced": tuple(np.linalg.qr(a, mode)) if mode != "r" else (np.zeros(0), np.linalg.qr(a, "r")), **IN_SINGLE)  # fmt: skip
+@function(
+    "qr",
+    spaces="linalg",
+    formula=r"A = Q R",
+    derivative=r"\bar A = (\bar Q + Q\,\mathrm{sym}(M)) R^{-\top}, \quad M = R \bar R^\top - \bar Q^\top Q",
+    samples=lambda r: [
+        S(normal(r, 3, 3)),
+        S(normal(r, 4, 2)),
+        S(normal(r, 2, 4)),
+        S(normal(r, 2, 2, 3), mode="reduced"),
+        S(normal(r, 3, 2), mode="complete", grad=False),
+        S(normal(r, 2, 3), "complete"),
+        S(normal(r, 3, 2), mode="r"),
+    ],
+    errors=lambda r: [*square_errors(r)[1:], E(RuntimeError, "received unrecognized mode 'full'", normal(r, 2, 2), "full")],
+    reference=lambda a, mode="reduced": tuple(np.linalg.qr(a, mode)) if mode != "r" else (np.zeros(0), np.linalg.qr(a, "r")),
+    **IN_SINGLE,
+)
 def qr(A, mode="reduced"):
     """Q with orthonormal columns and R upper triangular with A = Q @ R.
 
@@ -195,10 +229,10 @@ def qr(A, mode="reduced"):
     check_matrix("linalg.qr", A)
     rows, columns = A.array.shape[-2:]
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"linalg.qr: received unrecognized mode {mode!r} but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"linalg.qr: received unrecognized mode {mode!r} but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     if mode == "complete" and rows > columns:
-        if A.requires_grad and graph.recording():
-            raise GradError("linalg.qr: the derivative is not implemented when mode='complete' and nrows > ncols; use mode='reduced', or A.detach()")
         return QR(*complete_qr(A))
     if rows >= columns:
         Q, R = tall_qr(A)
@@ -212,8 +246,14 @@ def _cat(*tensors):
     return apply(registry["concat"], tensors, {"axis": -1})
 
 
-@function("qr", formula=r"A = Q R", samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 3, 2), some=False, grad=False)], errors=lambda r: square_errors(r)[1:],
-          reference=lambda a, some=True: tuple(np.linalg.qr(a, "reduced" if some else "complete")), **IN_SINGLE)  # fmt: skip
+@function(
+    "qr",
+    formula=r"A = Q R",
+    samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 3, 2), some=False, grad=False)],
+    errors=lambda r: square_errors(r)[1:],
+    reference=lambda a, some=True: tuple(np.linalg.qr(a, "reduced" if some else "complete")),
+    **IN_SINGLE,
+)
 def _qr(input, some=True):
     """Q and R with input = Q @ R. See :func:`minigrad.linalg.qr`, which replaces it.
 
@@ -222,351 +262,3 @@ def _qr(input, some=True):
     tensor([[2.]])
     """
     return QR(*qr(input, "reduced" if some else "complete"))
-
-
-# --------------------------------------------------------------------------------------------------------- singular values
-def _svd_rule(xp, g, y0, y1, y2):
-    """Townsend, "Differentiating the singular value decomposition" (2016)."""
-    (gu, gs, gvh), u, s, vh = g, y0, y1, y2
-    ut, v, gv = xp.matrix_transpose(u), xp.matrix_transpose(vh), xp.matrix_transpose(gvh)
-    row, column = _row(xp, s), _column(xp, s)
-    gaps = (row - column) * (row + column)  # s_j^2 - s_i^2
-    uu, vv = xp.matmul(ut, gu), xp.matmul(vh, gv)
-    core = _quotient(xp, uu - xp.matrix_transpose(uu), gaps) * row + column * _quotient(xp, vv - xp.matrix_transpose(vv), gaps) + _diagonal(xp, gs)
-    left = xp.matmul(u, core) + _quotient(xp, gu - xp.matmul(u, uu), row)  # the second part is 0 for a square u
-    right = _quotient(xp, gvh - xp.matmul(xp.matmul(gvh, v), vh), column)
-    return xp.matmul(left, vh) + xp.matmul(u, right)
-
-
-@op(
-    names="",
-    outputs=3,
-    vjp=(_svd_rule,),
-    formula=r"A = U \mathrm{diag}(s) V^\top",
-    derivative=r"\bar A = U (\mathrm{skew}(U^\top \bar U) / E \circ S + S \circ \mathrm{skew}(V^\top \bar V) / E + \bar S) V^\top + \text{projections}, \quad E_{ij} = s_j^2 - s_i^2",
-    samples=lambda r: [S(well(r, 3, 3)), S(normal(r, 4, 2)), S(normal(r, 2, 2, 3))],
-    reference=lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
-    **IN_SINGLE,
-)
-def svd(xp, a):
-    """U, s and V^T of each matrix, as many columns of U and V as there are singular values."""
-    return xp.svd(a)
-
-
-@op(names="", outputs=3, samples=lambda r: [S(normal(r, 3, 2))], reference=lambda a: tuple(np.linalg.svd(a)), **IN_SINGLE)
-def full_svd(xp, a):
-    """U, s and V^T with square U and V; without gradients."""
-    return xp.svd(a, full_matrices=True)
-
-
-def _svdvals_rule(xp, g, a):
-    u, _, vh = xp.svd(a)
-    return xp.matmul(u * _row(xp, g), vh)
-
-
-@op(
-    names="",
-    vjp=(_svdvals_rule,),
-    formula=r"y = s, \quad A = U \mathrm{diag}(s) V^\top",
-    derivative=r"\bar A = U \mathrm{diag}(\bar y) V^\top",
-    samples=lambda r: [S(well(r, 3, 3)), S(normal(r, 4, 2)), S(normal(r, 2, 2, 3))],
-    reference=lambda a: np.linalg.svd(a, compute_uv=False),
-    **IN_SINGLE,
-)
-def singular_values(xp, a):
-    """The singular values of each matrix, largest first."""
-    return xp.svd(a)[1]
-
-
-@function("svdvals", spaces="linalg", formula=r"y = s, \quad A = U \mathrm{diag}(s) V^\top", derivative=r"\bar A = U \mathrm{diag}(\bar y) V^\top",
-          samples=lambda r: [S(well(r, 3, 3)), S(normal(r, 4, 2)), S(normal(r, 2, 2, 3))], errors=lambda r: square_errors(r)[1:],
-          reference=lambda a: np.linalg.svd(a, compute_uv=False), **IN_SINGLE)  # fmt: skip
-def svdvals(A, *, driver=None):
-    """The singular values of each matrix (..., m, n), largest first.
-
-    >>> import minigrad
-    >>> minigrad.linalg.svdvals(minigrad.tensor([[3.0, 0.0], [0.0, -4.0]]))
-    tensor([4., 3.])
-    """
-    check_matrix("linalg.svdvals", A)
-    return singular_values(A)
-
-
-SVD = return_type("linalg_svd", ("U", "S", "Vh"))
-
-
-@function("svd", spaces="linalg", formula=r"A = U \mathrm{diag}(s) V^\top",
-          samples=lambda r: [S(well(r, 3, 3)), S(normal(r, 4, 2), full_matrices=False), S(normal(r, 2, 2, 3), False), S(normal(r, 3, 2), grad=False)],
-          errors=lambda r: square_errors(r)[1:], reference=lambda a, full_matrices=True: tuple(np.linalg.svd(a, full_matrices)), **IN_SINGLE)  # fmt: skip
-def linalg_svd(A, full_matrices=True, *, driver=None):
-    """The singular value decomposition A = U @ diag(S) @ Vh.
-
-    Args:
-        A: (..., m, n).
-        full_matrices: square U and Vh. Where A itself is not square, only ``full_matrices=False`` has gradients.
-        driver: accepted as in PyTorch.
-
-    Returns:
-        ``(U, S, Vh)``, the singular values largest first. Signs of columns are arbitrary; gradients through U and Vh need
-        distinct singular values.
-
-    >>> import minigrad
-    >>> minigrad.linalg.svd(minigrad.tensor([[3.0, 0.0], [0.0, 4.0]])).S
-    tensor([4., 3.])
-    """
-    check_matrix("linalg.svd", A)
-    if not full_matrices or A.array.shape[-1] == A.array.shape[-2]:
-        return SVD(*svd(A))
-    if A.requires_grad and graph.recording():
-        raise GradError("linalg.svd: with full_matrices=True the columns beyond the singular values have no gradient; pass full_matrices=False")
-    return SVD(*full_svd(A))
-
-
-@function("svd", formula=r"A = U \mathrm{diag}(s) V^\top", samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 2, 2), compute_uv=True), S(normal(r, 3, 2), some=False, grad=False)],
-          errors=lambda r: square_errors(r)[1:],
-          reference=lambda a, some=True, compute_uv=True: (lambda u, s, vh: (u, s, vh.T))(*np.linalg.svd(a, not some)), **IN_SINGLE)  # fmt: skip
-def torch_svd(input, some=True, compute_uv=True):
-    """U, S and V (not its transpose). See :func:`minigrad.linalg.svd`, which replaces it.
-
-    >>> import minigrad
-    >>> minigrad.svd(minigrad.tensor([[3.0, 0.0], [0.0, 4.0]])).S
-    tensor([4., 3.])
-    """
-    u, s, vh = linalg_svd(input, not some)
-    return return_type("svd", ("U", "S", "V"))(u, s, vh.mT) if compute_uv else return_type("svd", ("U", "S", "V"))(u * 0.0, s, vh.mT * 0.0)
-
-
-# ------------------------------------------------------------------------------------------------------------- eigenvalues
-def _eigen_rule(xp, g, y0, y1):
-    gw, gv = g
-    vt = xp.matrix_transpose(y1)
-    core = _quotient(xp, xp.matmul(vt, gv), _row(xp, y0) - _column(xp, y0)) + _diagonal(xp, gw)
-    return _symmetric(xp, xp.matmul(xp.matmul(y1, core), vt))
-
-
-def _symmetric_part(a):
-    return 0.5 * (a + np.swapaxes(a, -1, -2))
-
-
-@op(
-    names="",
-    outputs=2,
-    vjp=(_eigen_rule,),
-    formula=r"A = V \mathrm{diag}(w) V^\top",
-    derivative=r"\bar A = V ((V^\top \bar V) / E + \mathrm{diag}(\bar w)) V^\top, \quad E_{ij} = w_j - w_i",
-    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 2, 2))],
-    reference=lambda a: tuple(np.linalg.eigh(_symmetric_part(a))),
-    **IN_SINGLE,
-)
-def symmetric_eigen(xp, a):
-    """Eigenvalues, smallest first, and eigenvectors (columns) of the symmetric part of each matrix."""
-    return xp.eigh(_symmetric(xp, a))
-
-
-def _eigenvalues_rule(xp, g, a):
-    _, v = xp.symmetric_eigen(a)
-    return xp.matmul(v * _row(xp, g), xp.matrix_transpose(v))
-
-
-@op(
-    names="",
-    vjp=(_eigenvalues_rule,),
-    formula=r"y = w, \quad A = V \mathrm{diag}(w) V^\top",
-    derivative=r"\bar A = V \mathrm{diag}(\bar y) V^\top",
-    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 2, 2))],
-    reference=lambda a: np.linalg.eigvalsh(_symmetric_part(a)),
-    **IN_SINGLE,
-)
-def symmetric_eigenvalues(xp, a):
-    """Eigenvalues of the symmetric part of each matrix, smallest first."""
-    return xp.eigh(_symmetric(xp, a))[0]
-
-
-def _triangles(r):
-    lower = definite(r, 3, 3) + np.triu(np.ones((3, 3)), 1)
-    return [S(definite(r, 3, 3), grad=False), S(lower, grad=False), S(lower, UPLO="U", grad=False), S(definite(r, 2, 2, 2), "L", grad=False)]
-
-
-def _uplo(name, UPLO):
-    if UPLO not in ("L", "U"):
-        raise RuntimeError(f"{name}: Expected UPLO argument to be 'L' or 'U', but got {UPLO!r}")
-    return UPLO == "U"
-
-
-@function("eigh", spaces="linalg", formula=r"A = V \mathrm{diag}(w) V^\top", samples=_triangles,
-          errors=lambda r: [*square_errors(r), E(RuntimeError, "Expected UPLO argument to be 'L' or 'U'", np.eye(2), "X")],
-          reference=lambda a, UPLO="L": tuple(np.linalg.eigh(a, UPLO)), **IN_SINGLE)  # fmt: skip
-def eigh(A, UPLO="L"):
-    """Eigenvalues and eigenvectors of symmetric matrices.
-
-    Args:
-        A: (..., n, n); only the triangle ``UPLO`` is read.
-        UPLO: "L" or "U".
-
-    Returns:
-        ``(eigenvalues, eigenvectors)``: smallest first, and as columns. Signs of columns are arbitrary; gradients through the
-        eigenvectors need distinct eigenvalues.
-
-    >>> import minigrad
-    >>> minigrad.linalg.eigh(minigrad.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
-    tensor([1.0000, 3.0000])
-    """
-    check_matrix("linalg.eigh", A, square=True)
-    return return_type("linalg_eigh", ("eigenvalues", "eigenvectors"))(*symmetric_eigen(symmetrized(A, _uplo("linalg.eigh", UPLO))))
-
-
-@function("eigvalsh", spaces="linalg", formula=r"y = w, \quad A = V \mathrm{diag}(w) V^\top", derivative=r"\bar A = V \mathrm{diag}(\bar y) V^\top", samples=_triangles,
-          errors=square_errors, reference=lambda a, UPLO="L": np.linalg.eigvalsh(a, UPLO), **IN_SINGLE)  # fmt: skip
-def eigvalsh(A, UPLO="L"):
-    """Eigenvalues of symmetric matrices, smallest first. See :func:`minigrad.linalg.eigh`.
-
-    >>> import minigrad
-    >>> minigrad.linalg.eigvalsh(minigrad.tensor([[2.0, 0.0], [0.0, 1.0]]))
-    tensor([1., 2.])
-    """
-    check_matrix("linalg.eigvalsh", A, square=True)
-    return symmetric_eigenvalues(symmetrized(A, _uplo("linalg.eigvalsh", UPLO)))
-
-
-# -------------------------------------------------------------------------------------------------- what is made of them
-def _pseudo_rule(xp, g, y, a):
-    """Golub and Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems" (1973)."""
-    pt, gt = xp.matrix_transpose(y), xp.matrix_transpose(g)
-    through = -xp.matmul(xp.matmul(pt, g), pt)
-    left = xp.matmul(xp.matmul(gt, y), pt)
-    right = xp.matmul(pt, xp.matmul(y, gt))
-    return through + left - xp.matmul(a, xp.matmul(y, left)) + right - xp.matmul(xp.matmul(right, y), a)
-
-
-@op(
-    names="",
-    vjp=(_pseudo_rule,),
-    formula=r"Y = A^+",
-    derivative=r"\bar A = -P^\top \bar P P^\top + (I - A P) \bar P^\top P P^\top + P^\top P \bar P^\top (I - P A), \quad P = A^+",
-    samples=lambda r: [S(normal(r, 3, 2), rtol=1e-15, atol=0.0), S(normal(r, 2, 2, 3), rtol=1e-15, atol=0.0), S(well(r, 3, 3), rtol=1e-15, atol=0.0),
-                       S(np.diag([3.0, 1.0, 0.01]), rtol=0.1, atol=0.0, grad=False), S(np.diag([3.0, 1.0, 0.01]), rtol=0.0, atol=1.5, grad=False)],  # fmt: skip
-    reference=lambda a, rtol, atol: np.linalg.pinv(a, rcond=max(rtol, atol / np.linalg.norm(a, 2)) if a.ndim == 2 else rtol),
-    **IN_SINGLE,
-)
-def pseudo_inverse(xp, a, *, rtol, atol):
-    """The Moore-Penrose inverse, with singular values up to max(atol, rtol * the largest) taken as 0."""
-    u, s, vh = xp.svd(a)
-    least = xp.maximum(xp.max(s, axis=-1, keepdims=True) * rtol, atol)
-    kept = xp.greater(s, least)
-    inverse = xp.where(kept, 1.0 / xp.where(kept, s, 1.0), 0.0)
-    return xp.matmul(xp.matrix_transpose(vh) * _row(xp, inverse), xp.matrix_transpose(u))
-
-
-def _tolerances(A, rtol, atol):
-    """PyTorch's defaults: eps * max(m, n) relative to the largest value, unless an absolute tolerance is given."""
-    if rtol is None:
-        rtol = 0.0 if atol else float(np.finfo(A.array.dtype).eps) * max(A.array.shape[-2:])
-    return float(rtol), float(atol or 0.0)
-
-
-def _published_pinv(names, space, name):
-    def call(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
-        check_matrix("linalg.pinv", A, square=hermitian)
-        rtol, atol = _tolerances(A, rcond if rtol is None else rtol, atol)
-        return pseudo_inverse(symmetrized(A) if hermitian else A, rtol=rtol, atol=atol)
-
-    call.__name__ = call.__qualname__ = names
-    call.__doc__ = f"""The pseudo-inverse (Moore and Penrose) of each matrix.
-
-    Args:
-        A: (..., m, n).
-        rcond, rtol: singular values up to this times the largest count as 0; machine epsilon * max(m, n) by default.
-        atol: those up to this count as 0.
-        hermitian: A is symmetric, and only its lower triangle is read.
-
-    >>> import minigrad
-    >>> {name}(minigrad.tensor([[2.0, 0.0], [0.0, 0.0]]))
-    tensor([[0.5000, 0.0000],
-            [0.0000, 0.0000]])
-    """
-    samples = lambda r: [S(normal(r, 3, 2)), S(normal(r, 2, 2, 3)), S(np.diag([3.0, 1.0, 0.01]), 0.1, grad=False)]  # noqa: E731
-    function(names, spaces=space, formula=r"Y = A^+", samples=samples, errors=lambda r: square_errors(r)[1:],
-             reference=lambda a, rcond=1e-15: np.linalg.pinv(a, rcond=rcond), **IN_SINGLE)(call)  # fmt: skip
-    return call
-
-
-pinv = _published_pinv("pinv", "linalg", "minigrad.linalg.pinv")
-_published_pinv("pinverse", "torch Tensor", "minigrad.pinverse")
-
-
-@function("matrix_rank", spaces="linalg", formula=r"y = \#\{i : s_i > \tau\}",
-          samples=lambda r: [S(normal(r, 3, 2)), S(np.ones((2, 2, 3))), S(np.diag([3.0, 1.0, 0.01]), tol=0.1), S(np.diag([3.0, 1.0, 0.01]), rtol=0.5), S(np.diag([3.0, 1.0, 0.0]), hermitian=True),
-                             S(np.zeros((2, 2))), S(np.diag([3.0, 1.0, 0.01]), atol=2.0)],
-          errors=lambda r: square_errors(r)[1:],
-          reference=lambda a, tol=None, hermitian=False, atol=None, rtol=None: (np.linalg.svd(a, compute_uv=False) > max(
-              tol or atol or 0.0, (rtol if rtol is not None else 1e-12 if not (tol or atol) else 0.0) * np.linalg.svd(a, compute_uv=False).max())).sum(-1), **IN_SINGLE)  # fmt: skip
-def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
-    """How many singular values of each matrix are larger than max(atol, rtol * the largest); int64.
-
-    >>> import minigrad
-    >>> minigrad.linalg.matrix_rank(minigrad.ones(3, 3))
-    tensor(1)
-    """
-    check_matrix("linalg.matrix_rank", A, square=hermitian)
-    rtol, atol = _tolerances(A, rtol, tol if atol is None else atol)
-    s = svdvals((symmetrized(A) if hermitian else A).detach())
-    return (s > (s.amax(-1, keepdim=True) * rtol).clamp(min=atol)).sum(-1)
-
-
-@function("cond", spaces="linalg", formula=r"y = |A|_p |A^{-1}|_p", samples=lambda r: [S(well(r, 3, 3)), S(normal(r, 3, 2)), S(well(r, 3, 3), 2), S(well(r, 3, 3), -2), S(well(r, 2, 3, 3), "fro"),
-                                                                               S(well(r, 3, 3), 1), S(well(r, 3, 3), math.inf)],
-          errors=lambda r: [*square_errors(r)[1:], E(RuntimeError, "square", normal(r, 2, 3), "fro")], reference=np.linalg.cond, **IN_SINGLE)  # fmt: skip
-def cond(A, p=None):
-    """How much a linear system magnifies errors: the norm of each matrix times that of its inverse.
-
-    Args:
-        A: (..., n, n); also (..., m, n) for p 2, -2 or None.
-        p: None or 2 (largest over smallest singular value), -2, "fro", "nuc", 1, -1, inf or -inf.
-
-    >>> import minigrad
-    >>> minigrad.linalg.cond(minigrad.tensor([[2.0, 0.0], [0.0, 0.5]]))
-    tensor(4.)
-    """
-    check_matrix("linalg.cond", A, square=p not in (None, 2, -2))
-    if p in (None, 2, -2):
-        s = svdvals(A)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    norm = faces["linalg.matrix_norm"].call
-    return norm(A, p) * norm(faces["linalg.inv"].call(A), p)
-
-
-def _lstsq_reference(a, b):
-    x, residuals, rank, _ = np.linalg.lstsq(a, b, rcond=None)
-    return x, residuals, np.array(rank), np.zeros(0)
-
-
-@function("lstsq", spaces="linalg", formula=r"X = \arg\min |A X - B|", samples=lambda r: [S(normal(r, 4, 2), normal(r, 4, 1)), S(normal(r, 4, 2), normal(r, 4, 3))],
-          errors=lambda r: [*(E(e.error, e.match, *e.args, normal(r, 2, 1)) for e in square_errors(r)[1:]), E(RuntimeError, "input.size", normal(r, 4, 2), normal(r, 3, 1))],
-          reference=_lstsq_reference, **IN_SINGLE)  # fmt: skip
-def lstsq(A, B, rcond=None, *, driver=None):
-    """The X that makes A X closest to B; of several, the smallest.
-
-    Args:
-        A: (..., m, n).
-        B: (..., m, k).
-        rcond: singular values up to this times the largest count as 0.
-        driver: accepted as in PyTorch.
-
-    Returns:
-        ``(solution, residuals, rank, singular_values)``: (..., n, k); the squared distances (..., k), empty unless m > n;
-        the rank of A; empty.
-
-    >>> import minigrad
-    >>> A = minigrad.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
-    >>> minigrad.linalg.lstsq(A, minigrad.tensor([[1.0], [3.0], [5.0]])).solution.round(decimals=4)
-    tensor([[1.],
-            [2.]])
-    """
-    check_matrix("linalg.lstsq", A, B)
-    if A.array.shape[-2] != B.array.shape[-2]:
-        raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {tuple(A.shape)} and {tuple(B.shape)}")
-    rows, columns = A.array.shape[-2:]
-    X = matmul(pinv(A, rcond), B)
-    empty = A.detach().new_zeros(0)
-    residuals = (matmul(A, X) - B).square().sum(-2) if rows > columns else empty
-    return return_type("linalg_lstsq", ("solution", "residuals", "rank", "singular_values"))(X, residuals, matrix_rank(A, rtol=rcond), empty)

@@ -20,12 +20,24 @@ def _cosine_reference(a, b, dim=1, eps=1e-8):
     return (a / lengths[0] * (b / lengths[1])).sum(dim)
 
 
-@function("cosine_similarity", spaces="torch functional", formula=r"y = \frac{a \cdot b}{\max(|a|, \epsilon) \max(|b|, \epsilon)}",
-          derivative=r"\bar a = \bar y\,(b / |b| - y\,a / |a|) / |a|",
-          samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4)), S(normal(r, 3, 1, 4), normal(r, 2, 4), dim=-1), S(normal(r, 5), normal(r, 5), dim=0),
-                             S(normal(r, 2, 3), normal(r, 2, 3), eps=5.0, grad=False), S(np.zeros((2, 3)), normal(r, 2, 3), eps=1e-3, grad=False)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), normal(r, 3)), E(RuntimeError, "expected both inputs to have the same dtype|floating", normal(r, 2, 3), np.ones((2, 3), np.int64))],
-          reference=_cosine_reference)  # fmt: skip
+@function(
+    "cosine_similarity",
+    spaces="torch functional",
+    formula=r"y = \frac{a \cdot b}{\max(|a|, \epsilon) \max(|b|, \epsilon)}",
+    derivative=r"\bar a = \bar y\,(b / |b| - y\,a / |a|) / |a|",
+    samples=lambda r: [
+        S(normal(r, 3, 4), normal(r, 3, 4)),
+        S(normal(r, 3, 1, 4), normal(r, 2, 4), dim=-1),
+        S(normal(r, 5), normal(r, 5), dim=0),
+        S(normal(r, 2, 3), normal(r, 2, 3), eps=5.0, grad=False),
+        S(np.zeros((2, 3)), normal(r, 2, 3), eps=1e-3, grad=False),
+    ],
+    errors=lambda r: [
+        E(IndexError, "out of range", normal(r, 3), normal(r, 3)),
+        E(RuntimeError, "expected both inputs to have the same dtype|floating", normal(r, 2, 3), np.ones((2, 3), np.int64)),
+    ],
+    reference=_cosine_reference,
+)
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along ``dim``.
 
@@ -39,17 +51,27 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     tensor([0.7071])
     """
     if not (x1.is_floating_point() and x2.is_floating_point()):
-        raise RuntimeError(f"cosine_similarity: expected floating point tensors, got {x1.dtype} and {x2.dtype}; convert with .float()")
+        raise RuntimeError(
+            f"cosine_similarity: expected floating point tensors, got {x1.dtype} and {x2.dtype}; convert with .float()"
+        )
     ndim = max(x1.array.ndim, x2.array.ndim)
     lengths = [x.reshape(*(1,) * (ndim - x.array.ndim), *x.shape) for x in (x1, x2)]
     a, b = (x / x.norm(2, dim, keepdim=True).clamp(min=eps) for x in lengths)
     return (a * b).sum(dim)
 
 
-@function("pairwise_distance", spaces="torch functional", formula=r"y = |a - b + \epsilon|_p",
-          samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4)), S(normal(r, 3, 4), normal(r, 4), p=1.0), S(normal(r, 4), normal(r, 4), 3, eps=0.1),
-                             S(normal(r, 3, 4), normal(r, 3, 4), p=math.inf, keepdim=True)],
-          reference=lambda a, b, p=2.0, eps=1e-6, keepdim=False: _norms(a - b + eps, p, keepdims=keepdim))  # fmt: skip
+@function(
+    "pairwise_distance",
+    spaces="torch functional",
+    formula=r"y = |a - b + \epsilon|_p",
+    samples=lambda r: [
+        S(normal(r, 3, 4), normal(r, 3, 4)),
+        S(normal(r, 3, 4), normal(r, 4), p=1.0),
+        S(normal(r, 4), normal(r, 4), 3, eps=0.1),
+        S(normal(r, 3, 4), normal(r, 3, 4), p=math.inf, keepdim=True),
+    ],
+    reference=lambda a, b, p=2.0, eps=1e-6, keepdim=False: _norms(a - b + eps, p, keepdims=keepdim),
+)
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """The p-norm of ``x1 - x2 + eps`` over the last dimension.
 
@@ -60,10 +82,20 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
 
-@function("normalize", spaces="functional", formula=r"y = x / \max(|x|_p, \epsilon)", derivative=r"\bar x = (\bar y - y\,(y \cdot \bar y)) / |x|",
-          samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), 1.0, 0), S(normal(r, 2, 3), p=3, dim=-1, eps=0.1), S(normal(r, 3), dim=0, eps=9.0)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3))],
-          reference=lambda x, p=2.0, dim=1, eps=1e-12: x / np.maximum(_norms(x, p, dim, True), eps))  # fmt: skip
+@function(
+    "normalize",
+    spaces="functional",
+    formula=r"y = x / \max(|x|_p, \epsilon)",
+    derivative=r"\bar x = (\bar y - y\,(y \cdot \bar y)) / |x|",
+    samples=lambda r: [
+        S(normal(r, 3, 4)),
+        S(normal(r, 3, 4), 1.0, 0),
+        S(normal(r, 2, 3), p=3, dim=-1, eps=0.1),
+        S(normal(r, 3), dim=0, eps=9.0),
+    ],
+    errors=lambda r: [E(IndexError, "out of range", normal(r, 3))],
+    reference=lambda x, p=2.0, dim=1, eps=1e-12: x / np.maximum(_norms(x, p, dim, True), eps),
+)
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """Vectors along ``dim`` divided by their p-norm, which counts as at least ``eps``.
 
@@ -75,11 +107,22 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
 
 
-@function("cdist", spaces="torch", formula=r"y_{ij} = |a_i - b_j|_p",
-          samples=lambda r: [S(normal(r, 3, 2), normal(r, 4, 2)), S(normal(r, 2, 3, 2), normal(r, 4, 2), 1.0), S(normal(r, 3, 2), normal(r, 3, 2), p=math.inf)],
-          errors=lambda r: [E(RuntimeError, "X1 and X2 must have the same number of columns", normal(r, 3, 2), normal(r, 3, 3)),
-                            E(RuntimeError, "only supports at least 2D tensors", normal(r, 3), normal(r, 3, 3)), E(RuntimeError, "only supports non-negative p", normal(r, 2, 2), normal(r, 2, 2), -1.0)],
-          reference=lambda a, b, p=2.0: _norms(a[..., :, None, :] - b[..., None, :, :], p))  # fmt: skip
+@function(
+    "cdist",
+    spaces="torch",
+    formula=r"y_{ij} = |a_i - b_j|_p",
+    samples=lambda r: [
+        S(normal(r, 3, 2), normal(r, 4, 2)),
+        S(normal(r, 2, 3, 2), normal(r, 4, 2), 1.0),
+        S(normal(r, 3, 2), normal(r, 3, 2), p=math.inf),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "X1 and X2 must have the same number of columns", normal(r, 3, 2), normal(r, 3, 3)),
+        E(RuntimeError, "only supports at least 2D tensors", normal(r, 3), normal(r, 3, 3)),
+        E(RuntimeError, "only supports non-negative p", normal(r, 2, 2), normal(r, 2, 2), -1.0),
+    ],
+    reference=lambda a, b, p=2.0: _norms(a[..., :, None, :] - b[..., None, :, :], p),
+)
 def cdist(x1, x2, p=2.0, compute_mode=None):
     """The distance of every row of ``x1`` from every row of ``x2``.
 
@@ -97,7 +140,9 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
     if min(x1.array.ndim, x2.array.ndim) < 2:
         raise ShapeError(f"cdist only supports at least 2D tensors, got {x1.array.ndim}D and {x2.array.ndim}D")
     if x1.array.shape[-1] != x2.array.shape[-1]:
-        raise ShapeError(f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}")
+        raise ShapeError(
+            f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}"
+        )
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
@@ -109,12 +154,29 @@ def _embedding_reference(a, b, t, margin=0.0):
     return np.where(t == 1, 1 - cos, np.maximum(0, cos - margin))
 
 
-@function("cosine_embedding_loss", spaces="functional", formula=r"y = 1 - \cos(a, b) \text{ for } t = 1, \quad \max(0, \cos(a, b) - m) \text{ for } t = -1",
-          samples=lambda r: [S(normal(r, 4, 3), normal(r, 4, 3), np.array([1, -1, -1, 1]), reduction=how) for how in ("none", "mean", "sum")]
-          + [S(normal(r, 4, 3), normal(r, 4, 3), np.array([1, -1, -1, 1]), 0.1), S(normal(r, 3), normal(r, 3), np.array(-1), margin=-0.9)],
-          errors=lambda r: [E(RuntimeError, "1D target tensor expects 2D input tensors", normal(r, 3), normal(r, 3), np.array([1])),
-                            E(RuntimeError, "0D or 1D target tensor expected, multi-target not supported", normal(r, 3, 2), normal(r, 3, 2), np.ones((3, 2)))],
-          reference=_reference(_embedding_reference))  # fmt: skip
+@function(
+    "cosine_embedding_loss",
+    spaces="functional",
+    formula=r"y = 1 - \cos(a, b) \text{ for } t = 1, \quad \max(0, \cos(a, b) - m) \text{ for } t = -1",
+    samples=lambda r: (
+        [S(normal(r, 4, 3), normal(r, 4, 3), np.array([1, -1, -1, 1]), reduction=how) for how in ("none", "mean", "sum")]
+        + [
+            S(normal(r, 4, 3), normal(r, 4, 3), np.array([1, -1, -1, 1]), 0.1),
+            S(normal(r, 3), normal(r, 3), np.array(-1), margin=-0.9),
+        ]
+    ),
+    errors=lambda r: [
+        E(RuntimeError, "1D target tensor expects 2D input tensors", normal(r, 3), normal(r, 3), np.array([1])),
+        E(
+            RuntimeError,
+            "0D or 1D target tensor expected, multi-target not supported",
+            normal(r, 3, 2),
+            normal(r, 3, 2),
+            np.ones((3, 2)),
+        ),
+    ],
+    reference=_reference(_embedding_reference),
+)
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """Vectors of similar pairs (target 1) should point the same way, those of others (target -1) should not.
 
@@ -131,7 +193,9 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     """
     wanted = target.array.ndim + 1
     if wanted > 2:
-        raise ShapeError(f"cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported, got {tuple(target.shape)}")
+        raise ShapeError(
+            f"cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported, got {tuple(target.shape)}"
+        )
     if {input1.array.ndim, input2.array.ndim} != {wanted}:
         raise ShapeError(
             f"cosine_embedding_loss: {wanted - 1}D target tensor expects {wanted}D input tensors, but found inputs with sizes "
@@ -155,12 +219,26 @@ def _triples(r):
     return [*(S(*x, reduction=how) for how in ("none", "mean", "sum")), S(*x, margin=3.0, swap=True)]
 
 
-@function("triplet_margin_loss", spaces="functional", formula=r"y = \max(0, m + |a - p| - |a - n|)",
-          samples=lambda r: [*_triples(r), S(normal(r, 4, 3), normal(r, 4, 3), normal(r, 4, 3), 2.0, 1.0), S(normal(r, 3), normal(r, 3), normal(r, 3), eps=0.1)],
-          errors=lambda r: [E(ValueError, "margin must be greater than 0", *(normal(r, 2, 3),) * 3, margin=-1.0),
-                            E(RuntimeError, "same number of dimensions", normal(r, 2, 3), normal(r, 3), normal(r, 2, 3))],
-          reference=lambda a, p, n, margin=1.0, norm=2.0, eps=1e-6, swap=False, reduction="mean": _reference(_triplet_reference)(a, p, n, margin, norm, eps, swap, reduction=reduction))  # fmt: skip
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"):
+@function(
+    "triplet_margin_loss",
+    spaces="functional",
+    formula=r"y = \max(0, m + |a - p| - |a - n|)",
+    samples=lambda r: [
+        *_triples(r),
+        S(normal(r, 4, 3), normal(r, 4, 3), normal(r, 4, 3), 2.0, 1.0),
+        S(normal(r, 3), normal(r, 3), normal(r, 3), eps=0.1),
+    ],
+    errors=lambda r: [
+        E(ValueError, "margin must be greater than 0", *(normal(r, 2, 3),) * 3, margin=-1.0),
+        E(RuntimeError, "same number of dimensions", normal(r, 2, 3), normal(r, 3), normal(r, 2, 3)),
+    ],
+    reference=lambda a, p, n, margin=1.0, norm=2.0, eps=1e-6, swap=False, reduction="mean": _reference(_triplet_reference)(
+        a, p, n, margin, norm, eps, swap, reduction=reduction
+    ),
+)
+def triplet_margin_loss(
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
+):
     """The anchor should be closer to the positive than to the negative example by ``margin``.
 
     Args:
@@ -181,7 +259,9 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, s
     def distance(a, b):
         return pairwise_distance(a, b, p, eps)
 
-    return _triplet("triplet_margin_loss", distance, anchor, positive, negative, margin, swap, mode(reduction, size_average, reduce))
+    return _triplet(
+        "triplet_margin_loss", distance, anchor, positive, negative, margin, swap, mode(reduction, size_average, reduce)
+    )
 
 
 def _triplet(name, distance, anchor, positive, negative, margin, swap, reduction):
@@ -189,17 +269,28 @@ def _triplet(name, distance, anchor, positive, negative, margin, swap, reduction
         raise ValueError(f"{name}: margin must be greater than 0, got {margin}")
     dims = [t.array.ndim for t in (anchor, positive, negative)]
     if len(set(dims)) > 1:
-        raise ShapeError(f"{name}: The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got {dims}")
+        raise ShapeError(
+            f"{name}: The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got {dims}"
+        )
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
     return reduced((margin + near - far).clamp(min=0.0), reduction)
 
 
-@function("triplet_margin_with_distance_loss", spaces="functional", formula=r"y = \max(0, m + d(a, p) - d(a, n))", samples=_triples,
-          errors=lambda r: [E(ValueError, "margin must be greater than 0", *(normal(r, 2, 3),) * 3, margin=-1.0)],
-          reference=lambda a, p, n, margin=1.0, swap=False, reduction="mean": _reference(_triplet_reference)(a, p, n, margin, swap=swap, reduction=reduction))  # fmt: skip
-def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
+@function(
+    "triplet_margin_with_distance_loss",
+    spaces="functional",
+    formula=r"y = \max(0, m + d(a, p) - d(a, n))",
+    samples=_triples,
+    errors=lambda r: [E(ValueError, "margin must be greater than 0", *(normal(r, 2, 3),) * 3, margin=-1.0)],
+    reference=lambda a, p, n, margin=1.0, swap=False, reduction="mean": _reference(_triplet_reference)(
+        a, p, n, margin, swap=swap, reduction=reduction
+    ),
+)
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
+):
     """:func:`triplet_margin_loss` with a distance of your own: a function of two tensors, :func:`pairwise_distance` by default.
 
     >>> import minigrad

@@ -26,8 +26,12 @@ def _reference_dropout(x, key, *, p):
     kind="random",
     names="",
     vjp=(lambda xp, g, key, p: xp.dropout(g, key, p=p), None),
-    samples=lambda r: [S(normal(r, 3, 4), np.array([5, 9]), p=0.5), S(normal(r, 7), np.array([-1, 0]), p=0.1), S(normal(r), np.array([2, 0]), p=0.2),
-                       S(normal(r, 2, 0), np.array([1, 1]), p=0.5)],  # fmt: skip
+    samples=lambda r: [
+        S(normal(r, 3, 4), np.array([5, 9]), p=0.5),
+        S(normal(r, 7), np.array([-1, 0]), p=0.1),
+        S(normal(r), np.array([2, 0]), p=0.2),
+        S(normal(r, 2, 0), np.array([1, 1]), p=0.5),
+    ],
     reference=_reference_dropout,
     formula=r"y_i = x_i m_i / (1 - p), \quad P(m_i = 1) = 1 - p",
     derivative=r"\bar x_i = \bar y_i m_i / (1 - p)",
@@ -61,8 +65,15 @@ def _checked(p):
     return float(p)
 
 
-@function("dropout", spaces="torch functional", samples=_forms((3, 4), (5,), ()), errors=_errors, parity=NO_PARITY,
-          formula=r"y_i = x_i m_i / (1 - p), \quad P(m_i = 1) = 1 - p", derivative=r"\bar x_i = \bar y_i m_i / (1 - p)")  # fmt: skip
+@function(
+    "dropout",
+    spaces="torch functional",
+    samples=_forms((3, 4), (5,), ()),
+    errors=_errors,
+    parity=NO_PARITY,
+    formula=r"y_i = x_i m_i / (1 - p), \quad P(m_i = 1) = 1 - p",
+    derivative=r"\bar x_i = \bar y_i m_i / (1 - p)",
+)
 def _dropout(input, p=0.5, training=True, inplace=False):
     """Drop each element with probability ``p`` and scale the others by 1 / (1 - p), so that the expected value stays.
 
@@ -100,7 +111,9 @@ def _by_channel(name, input, p, training, inplace, ndims, without_batch):
         message = f"{name}: Expected {' or '.join(f'{n}D' for n in ndims)} input, but received a {ndim}D input of shape {tuple(input.shape)}"
         if ndim < 2 or name == "dropout1d":
             raise RuntimeError(message)
-        warnings.warn(f"{message}; its first two dimensions count as sample and channel: use dropout() for features", stacklevel=3)
+        warnings.warn(
+            f"{message}; its first two dimensions count as sample and channel: use dropout() for features", stacklevel=3
+        )
     if not training or p == 0.0:
         return input
     lead = 1 if ndim == without_batch else 2
@@ -135,9 +148,15 @@ def _channel_dropout(name, shapes, ndims, without_batch, example):
     >>> F.{name}(minigrad.ones({", ".join(["2"] * ndims[-1])}), training=False).shape
     minigrad.Size({[2] * ndims[-1]})
     """
-    return function(name, spaces="functional", samples=_forms(*shapes), parity=NO_PARITY,
-                    errors=lambda r: [*_errors_of(shapes[0])(r), E(RuntimeError, "input, but received a 1D", normal(r, 3))],
-                    formula=r"y_{nc} = x_{nc} m_{nc} / (1 - p)", derivative=r"\bar x_{nc} = \bar y_{nc} m_{nc} / (1 - p)")(dropout)  # fmt: skip
+    return function(
+        name,
+        spaces="functional",
+        samples=_forms(*shapes),
+        parity=NO_PARITY,
+        errors=lambda r: [*_errors_of(shapes[0])(r), E(RuntimeError, "input, but received a 1D", normal(r, 3))],
+        formula=r"y_{nc} = x_{nc} m_{nc} / (1 - p)",
+        derivative=r"\bar x_{nc} = \bar y_{nc} m_{nc} / (1 - p)",
+    )(dropout)
 
 
 def _errors_of(shape):
@@ -158,8 +177,15 @@ def _alpha_dropout(input, p, shape):
     return input * (keep * scale) + ((keep - 1.0) * (ALPHA * scale) + ALPHA * scale * p)
 
 
-@function("alpha_dropout", spaces="torch functional", samples=_forms((3, 4), (5,)), errors=_errors, parity=NO_PARITY,
-          formula=r"y = a\,(x m - \alpha' (1 - m)) + b", derivative=r"\bar x = a\,m\,\bar y")  # fmt: skip
+@function(
+    "alpha_dropout",
+    spaces="torch functional",
+    samples=_forms((3, 4), (5,)),
+    errors=_errors,
+    parity=NO_PARITY,
+    formula=r"y = a\,(x m - \alpha' (1 - m)) + b",
+    derivative=r"\bar x = a\,m\,\bar y",
+)
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Dropout that keeps mean 0 and variance 1, for networks with selu activations. Arguments as for :func:`dropout`.
 
@@ -177,8 +203,15 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
     return write(input, out) if inplace else out
 
 
-@function("feature_alpha_dropout", spaces="torch functional", samples=_forms((2, 3, 2), (3, 4)), errors=_errors, parity=NO_PARITY,
-          formula=r"y_{nc} = a\,(x_{nc} m_{nc} - \alpha' (1 - m_{nc})) + b", derivative=r"\bar x_{nc} = a\,m_{nc}\,\bar y_{nc}")  # fmt: skip
+@function(
+    "feature_alpha_dropout",
+    spaces="torch functional",
+    samples=_forms((2, 3, 2), (3, 4)),
+    errors=_errors,
+    parity=NO_PARITY,
+    formula=r"y_{nc} = a\,(x_{nc} m_{nc} - \alpha' (1 - m_{nc})) + b",
+    derivative=r"\bar x_{nc} = a\,m_{nc}\,\bar y_{nc}",
+)
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     """:func:`alpha_dropout` of whole channels: one draw for each (sample, channel).
 

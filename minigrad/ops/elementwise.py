@@ -271,27 +271,40 @@ def _where_method(self, condition, other):
 
 def _heaviside_pairs(r):
     return [
-        S(normal(r, 3, 4), normal(r, 4)),
-        S(np.array([-2.0, 0.0, 3.0, 0.0]), np.array([0.5, 0.25, 0.5, 2.0])),
+        S(normal(r, 3, 4), normal(r, 4), grad=False),
+        S(np.array([-2.0, 0.0, 3.0, 0.0]), np.array([0.5, 0.25, 0.5, 2.0]), grad=False),
         S(np.array([-2, 0, 3]), np.array(7)),
     ]
 
 
 @op(
     kind="elementwise",
+    names="",
     formula=r"y = [a > 0] + b\,[a = 0]",
     samples=_heaviside_pairs,
-    errors=binary_errors,
-    reference=np.heaviside,
+    inplace=False,
 )
-def heaviside(xp, a, values):
+def heaviside(xp, a, b):
+    """The step function, with ``b`` at 0."""
+    return xp.where(xp.equal(a, 0), b, xp.astype(xp.greater(a, 0), dtype=a.dtype))
+
+
+@function(
+    "heaviside",
+    samples=lambda r: [*_heaviside_pairs(r), S(np.array([0.0, 1.0]), values=np.array(0.5), grad=False)],
+    errors=binary_errors,
+    formula=r"y = [a > 0] + b\,[a = 0]",
+    reference=lambda input, values: np.heaviside(input, values),
+    inplace=True,
+)
+def _heaviside(input, values):
     """0 where ``input`` is negative, 1 where it is positive, ``values`` where it is 0. Without gradient.
 
     >>> import minigrad
     >>> minigrad.heaviside(minigrad.tensor([-1.5, 0.0, 2.0]), minigrad.tensor(0.5))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    return xp.where(xp.equal(a, 0), values, xp.astype(xp.greater(a, 0), dtype=a.dtype))
+    return heaviside(input, values)
 
 
 # -------------------------------------------------------------------------------------------------------------- combinations

@@ -258,6 +258,8 @@ def _check_mask(index, n, d, shape):
 
 def _advanced(t, key):
     """(the view that the basic part of a key makes, the index tensors, the static key that applies them to it)."""
+    if isinstance(key, Tensor) and _is_plain_index(t, key):
+        return t, (key,), ("?",)
     template, tensors, places = split_key(t, key)
     if all(k == FULL or k is ... for k in template):
         view = t
@@ -270,6 +272,14 @@ def _advanced(t, key):
         found.extend((FULL,) * (place - at) + ("?",))
         at = place + (index.array.ndim if index.array.dtype == np.bool_ else 1)
     return view, tuple(tensors), tuple(found)
+
+
+def _is_plain_index(t, index):
+    """The common cases of one int tensor, and of one mask that fits, need no closer look."""
+    a, b = t.array, index.array
+    if a.__class__ is not b.__class__ or not b.ndim or not a.ndim:
+        return False
+    return b.dtype.kind == "i" or b.dtype.kind == "b" and b.shape == a.shape[: b.ndim]
 
 
 def _refuse_mask(indices):

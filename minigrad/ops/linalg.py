@@ -142,7 +142,9 @@ def linear(xp, x, weight, bias=None):
     if bias is None:
         return y
     if bias.shape != weight.shape[:1]:
-        raise ShapeError(f"a bias of shape {tuple(bias.shape)} does not fit a weight of shape {tuple(weight.shape)}: it needs out_features elements")
+        raise ShapeError(
+            f"a bias of shape {tuple(bias.shape)} does not fit a weight of shape {tuple(weight.shape)}: it needs out_features elements"
+        )
     return y + bias
 
 
@@ -162,9 +164,17 @@ def _expect(name, *wanted):
             raise ShapeError(f"{name}: {what} must be a {kind}, that is a {ndim}D tensor, but it has shape {tuple(t.shape)}")
 
 
-@function("mm", formula=r"Y = A B", derivative=r"\bar A = \bar Y B^\top, \quad \bar B = A^\top \bar Y", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4, 2))],
-          errors=lambda r: [E(RuntimeError, "must be a matrix", normal(r, 3), normal(r, 3, 2)), E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3, 4))],
-          reference=np.matmul)  # fmt: skip
+@function(
+    "mm",
+    formula=r"Y = A B",
+    derivative=r"\bar A = \bar Y B^\top, \quad \bar B = A^\top \bar Y",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 4, 2))],
+    errors=lambda r: [
+        E(RuntimeError, "must be a matrix", normal(r, 3), normal(r, 3, 2)),
+        E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3, 4)),
+    ],
+    reference=np.matmul,
+)
 def mm(input, mat2):
     """The product of two matrices (n, k) and (k, m); it does not broadcast. See :func:`matmul`.
 
@@ -176,11 +186,22 @@ def mm(input, mat2):
     return matmul(input, mat2)
 
 
-@function("bmm", formula=r"Y_i = A_i B_i", derivative=r"\bar A_i = \bar Y_i B_i^\top, \quad \bar B_i = A_i^\top \bar Y_i",
-          samples=lambda r: [S(normal(r, 2, 3, 4), normal(r, 2, 4, 2))],
-          errors=lambda r: [E(RuntimeError, "batch1 must be a batch of matrices", normal(r, 3, 4), normal(r, 2, 4, 2)),
-                            E(RuntimeError, r"Expected size for first two dimensions of batch2 tensor to be: \[2, 4\] but got: \[1, 4\]", normal(r, 2, 3, 4), normal(r, 1, 4, 2))],
-          reference=np.matmul)  # fmt: skip
+@function(
+    "bmm",
+    formula=r"Y_i = A_i B_i",
+    derivative=r"\bar A_i = \bar Y_i B_i^\top, \quad \bar B_i = A_i^\top \bar Y_i",
+    samples=lambda r: [S(normal(r, 2, 3, 4), normal(r, 2, 4, 2))],
+    errors=lambda r: [
+        E(RuntimeError, "batch1 must be a batch of matrices", normal(r, 3, 4), normal(r, 2, 4, 2)),
+        E(
+            RuntimeError,
+            r"Expected size for first two dimensions of batch2 tensor to be: \[2, 4\] but got: \[1, 4\]",
+            normal(r, 2, 3, 4),
+            normal(r, 1, 4, 2),
+        ),
+    ],
+    reference=np.matmul,
+)
 def bmm(input, mat2):
     """The products of the matrices of two batches (b, n, k) and (b, k, m).
 
@@ -195,9 +216,17 @@ def bmm(input, mat2):
     return matmul(input, mat2)
 
 
-@function("mv", formula=r"y = A x", derivative=r"\bar A = \bar y x^\top, \quad \bar x = A^\top \bar y", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4))],
-          errors=lambda r: [E(RuntimeError, "vec must be a vector", normal(r, 3, 4), normal(r, 4, 1)), E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3))],
-          reference=np.matmul)  # fmt: skip
+@function(
+    "mv",
+    formula=r"y = A x",
+    derivative=r"\bar A = \bar y x^\top, \quad \bar x = A^\top \bar y",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 4))],
+    errors=lambda r: [
+        E(RuntimeError, "vec must be a vector", normal(r, 3, 4), normal(r, 4, 1)),
+        E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3)),
+    ],
+    reference=np.matmul,
+)
 def mv(input, vec):
     """The product of a matrix (n, k) and a vector (k,).
 
@@ -209,10 +238,17 @@ def mv(input, vec):
     return matmul(input, vec)
 
 
-@function("dot vdot", formula=r"y = \sum_i a_i b_i", derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a", samples=lambda r: [S(normal(r, 4), normal(r, 4)), S(normal(r, 0), normal(r, 0))],
-          errors=lambda r: [E(RuntimeError, "1D tensors expected, but got 2D and 1D tensors", normal(r, 2, 2), normal(r, 2)),
-                            E(RuntimeError, "inconsistent tensor size", normal(r, 3), normal(r, 2))],
-          reference=np.dot)  # fmt: skip
+@function(
+    "dot vdot",
+    formula=r"y = \sum_i a_i b_i",
+    derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a",
+    samples=lambda r: [S(normal(r, 4), normal(r, 4)), S(normal(r, 0), normal(r, 0))],
+    errors=lambda r: [
+        E(RuntimeError, "1D tensors expected, but got 2D and 1D tensors", normal(r, 2, 2), normal(r, 2)),
+        E(RuntimeError, "inconsistent tensor size", normal(r, 3), normal(r, 2)),
+    ],
+    reference=np.dot,
+)
 def dot(input, tensor):
     """The sum of the products of two vectors (n,).
 
@@ -227,13 +263,25 @@ def dot(input, tensor):
     if a.ndim != 1 or b.ndim != 1:
         raise ShapeError(f"dot: 1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors; use matmul, or (a * b).sum()")
     if a.shape != b.shape:
-        raise ShapeError(f"dot: inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number of elements")
+        raise ShapeError(
+            f"dot: inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number of elements"
+        )
     return matmul(input, tensor)
 
 
-@function("inner", formula=r"y_{ij} = \sum_k a_{ik} b_{jk}", derivative=r"\bar a_{ik} = \sum_j \bar y_{ij} b_{jk}, \quad \bar b_{jk} = \sum_i \bar y_{ij} a_{ik}",
-          samples=lambda r: [S(normal(r, 4), normal(r, 4)), S(normal(r, 2, 3), normal(r, 4, 3)), S(normal(r, 2, 1, 3), normal(r, 3)), S(normal(r), normal(r, 3))],
-          errors=lambda r: [E(RuntimeError, "inner.*the last dimension must match", normal(r, 2, 3), normal(r, 2))], reference=np.inner)  # fmt: skip
+@function(
+    "inner",
+    formula=r"y_{ij} = \sum_k a_{ik} b_{jk}",
+    derivative=r"\bar a_{ik} = \sum_j \bar y_{ij} b_{jk}, \quad \bar b_{jk} = \sum_i \bar y_{ij} a_{ik}",
+    samples=lambda r: [
+        S(normal(r, 4), normal(r, 4)),
+        S(normal(r, 2, 3), normal(r, 4, 3)),
+        S(normal(r, 2, 1, 3), normal(r, 3)),
+        S(normal(r), normal(r, 3)),
+    ],
+    errors=lambda r: [E(RuntimeError, "inner.*the last dimension must match", normal(r, 2, 3), normal(r, 2))],
+    reference=np.inner,
+)
 def inner(input, other):
     """The sums of products over the last dimension of both, for every pair of the other places.
 
@@ -250,9 +298,14 @@ def inner(input, other):
     return rows.reshape(*a[:-1], *b[:-1])
 
 
-@function("outer ger", formula=r"y_{ij} = a_i b_j", derivative=r"\bar a_i = \sum_j \bar y_{ij} b_j, \quad \bar b_j = \sum_i \bar y_{ij} a_i",
-          samples=lambda r: [S(normal(r, 3), normal(r, 4))], errors=lambda r: [E(RuntimeError, "outer: self must be a vector", normal(r, 2, 2), normal(r, 2))],
-          reference=np.outer)  # fmt: skip
+@function(
+    "outer ger",
+    formula=r"y_{ij} = a_i b_j",
+    derivative=r"\bar a_i = \sum_j \bar y_{ij} b_j, \quad \bar b_j = \sum_i \bar y_{ij} a_i",
+    samples=lambda r: [S(normal(r, 3), normal(r, 4))],
+    errors=lambda r: [E(RuntimeError, "outer: self must be a vector", normal(r, 2, 2), normal(r, 2))],
+    reference=np.outer,
+)
 def outer(input, vec2):
     """The products of every element of a vector (n,) with every element of another (m,): (n, m).
 
@@ -287,7 +340,12 @@ def _sum_of_products(name, symbol, draw, product, doc, example):
     """
 
     def samples(r):
-        return [S(*draw(r)), S(*draw(r), beta=0.5, alpha=2.0), S(*draw(r), beta=0), S(draw(r)[0] * 0 + 1.5, *draw(r)[1:], alpha=3)]
+        return [
+            S(*draw(r)),
+            S(*draw(r), beta=0.5, alpha=2.0),
+            S(*draw(r), beta=0),
+            S(draw(r)[0] * 0 + 1.5, *draw(r)[1:], alpha=3),
+        ]
 
     def reference(input, first, second, beta=1, alpha=1):
         p = {"addr": np.outer, "addbmm": lambda a, b: np.einsum("bij,bjk->ik", a, b)}.get(name, np.matmul)(first, second)
@@ -298,27 +356,59 @@ def _sum_of_products(name, symbol, draw, product, doc, example):
         return [E(RuntimeError, "must be a|cannot be multiplied|Expected size|must match", input, first, second[..., None])]
 
     wide = r"Y = \beta X + \alpha\," + symbol
-    function(name, formula=wide, derivative=r"\bar X = \beta \bar Y", samples=samples, errors=errors, reference=reference, inplace=True)(public)
+    function(
+        name, formula=wide, derivative=r"\bar X = \beta \bar Y", samples=samples, errors=errors, reference=reference, inplace=True
+    )(public)
     return public
 
 
-addmm = _sum_of_products("addmm", "A B", lambda r: (normal(r, 2), normal(r, 3, 4), normal(r, 4, 2)), mm,
-    "``beta * input + alpha * (mat1 @ mat2)`` for matrices (n, k) and (k, m).", """>>> import minigrad
+addmm = _sum_of_products(
+    "addmm",
+    "A B",
+    lambda r: (normal(r, 2), normal(r, 3, 4), normal(r, 4, 2)),
+    mm,
+    "``beta * input + alpha * (mat1 @ mat2)`` for matrices (n, k) and (k, m).",
+    """>>> import minigrad
     >>> minigrad.addmm(minigrad.tensor([1.0]), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([[3.0], [4.0]]), alpha=2)
-    tensor([[23.]])""")  # fmt: skip
-addmv = _sum_of_products("addmv", "A x", lambda r: (normal(r, 3), normal(r, 3, 4), normal(r, 4)), mv,
-    "``beta * input + alpha * (mat @ vec)`` for a matrix (n, k) and a vector (k,).", """>>> import minigrad
+    tensor([[23.]])""",
+)
+addmv = _sum_of_products(
+    "addmv",
+    "A x",
+    lambda r: (normal(r, 3), normal(r, 3, 4), normal(r, 4)),
+    mv,
+    "``beta * input + alpha * (mat @ vec)`` for a matrix (n, k) and a vector (k,).",
+    """>>> import minigrad
     >>> minigrad.addmv(minigrad.tensor([1.0]), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([3.0, 4.0]))
-    tensor([12.])""")  # fmt: skip
-addr = _sum_of_products("addr", "a b^\\top", lambda r: (normal(r, 3, 4), normal(r, 3), normal(r, 4)), outer,
-    "``beta * input + alpha * outer(vec1, vec2)`` for vectors (n,) and (m,).", """>>> import minigrad
+    tensor([12.])""",
+)
+addr = _sum_of_products(
+    "addr",
+    "a b^\\top",
+    lambda r: (normal(r, 3, 4), normal(r, 3), normal(r, 4)),
+    outer,
+    "``beta * input + alpha * outer(vec1, vec2)`` for vectors (n,) and (m,).",
+    """>>> import minigrad
     >>> minigrad.addr(minigrad.zeros(1, 2), minigrad.tensor([2.0]), minigrad.tensor([3.0, 4.0]))
-    tensor([[6., 8.]])""")  # fmt: skip
-baddbmm = _sum_of_products("baddbmm", "A_i B_i", lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)), bmm,
-    "``beta * input + alpha * (batch1 @ batch2)`` for batches (b, n, k) and (b, k, m).", """>>> import minigrad
+    tensor([[6., 8.]])""",
+)
+baddbmm = _sum_of_products(
+    "baddbmm",
+    "A_i B_i",
+    lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)),
+    bmm,
+    "``beta * input + alpha * (batch1 @ batch2)`` for batches (b, n, k) and (b, k, m).",
+    """>>> import minigrad
     >>> minigrad.baddbmm(minigrad.ones(1), minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1)).flatten()
-    tensor([4., 4.])""")  # fmt: skip
-addbmm = _sum_of_products("addbmm", r"\sum_i A_i B_i", lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)), lambda a, b: bmm(a, b).sum(0),
-    "``beta * input + alpha * (batch1 @ batch2).sum(0)`` for batches (b, n, k) and (b, k, m).", """>>> import minigrad
+    tensor([4., 4.])""",
+)
+addbmm = _sum_of_products(
+    "addbmm",
+    r"\sum_i A_i B_i",
+    lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)),
+    lambda a, b: bmm(a, b).sum(0),
+    "``beta * input + alpha * (batch1 @ batch2).sum(0)`` for batches (b, n, k) and (b, k, m).",
+    """>>> import minigrad
     >>> minigrad.addbmm(minigrad.ones(1), minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1))
-    tensor([[7.]])""")  # fmt: skip
+    tensor([[7.]])""",
+)

@@ -214,6 +214,7 @@ def _max_samples(r):
         S(tied, 2, return_indices=True, grad=False),
         S(nan, 3, 1, 1, return_indices=True, grad=False),
         S(low, 2, 2, 1, return_indices=True, grad=False),
+        S(np.full((1, 5, 5), -np.inf), (3, 2), (2, 1), (2, 1), 2, return_indices=True, grad=False),
         S(integers, 2, 1, 1, return_indices=True),
         S(np.abs(integers).astype(np.uint8), (1, 3), (1, 2), (0, 1)),
     ]

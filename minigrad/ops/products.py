@@ -1,198 +1,45 @@
-"""Products of tensors over chosen dimensions: einsum and its relatives."""
+"""Products of tensors over chosen dimensions: tensordot, kron, cross, bilinear, chains and powers."""
 
 import math
-import string
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..op import E, S, function
 from ..tensor import Tensor
+from .einsum import einsum
 from .linalg import matmul
 from .samples import normal
 from .shape import positive_dim
 
-ELLIPSIS = "."  # stands for all dimensions that "..." covers, one letter each once it is known how many
-
-
-# -------------------------------------------------------------------------------------------------------------- einsum
-def _parse(equation, operands):
-    """Subscripts of each operand and of the result, with a letter for every dimension that "..." stands for."""
-    equation = equation.replace(" ", "").replace("...", ELLIPSIS)
-    for i, c in enumerate(equation):
-        if c not in string.ascii_letters and c not in ",->" + ELLIPSIS:
-            raise ShapeError(f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], got {c!r}")
-    left, arrow, right = equation.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(operands):
-        more = "more" if len(operands) > len(terms) else "fewer"
-        raise ShapeError(f"einsum(): {more} operands were provided than specified in the equation: {len(operands)} for {equation!r}")
-    spare = [c for c in map(chr, range(0x3B1, 0x3B1 + 64))]  # letters for "...": the last dimension it covers is the first of them
-    widest, named = 0, []
-    for i, (term, t) in enumerate(zip(terms, operands)):
-        ndim, count = t.array.ndim, len(term.replace(ELLIPSIS, ""))
-        if term.count(ELLIPSIS) > 1 or count > ndim or (ELLIPSIS not in term and count != ndim):
-            tail = "" if ELLIPSIS in term else " and no ellipsis was given"
-            raise ShapeError(
-                f"einsum(): the number of subscripts in the equation ({count}) does not match the number of dimensions ({ndim}) "
-                f"for operand {i}{tail}"
-            )
-        covered = ndim - count if ELLIPSIS in term else 0
-        widest = max(widest, covered)
-        named.append(term.replace(ELLIPSIS, "".join(reversed(spare[:covered]))))
-    everything = "".join(reversed(spare[:widest]))
-    if arrow:
-        result = right.replace(ELLIPSIS, everything)
-    else:
-        letters = "".join(named)
-        result = everything + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1 and c not in everything)
-    for c in result:
-        if result.count(c) > 1:
-            raise ShapeError(f"einsum(): output subscript {c} appears more than once in the output")
-        if not any(c in term for term in named) and c not in everything:
-            raise ShapeError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
-    return named, result
-
-
-def _check_sizes(named, operands):
-    """A subscript has one size everywhere, or 1."""
-    sizes = {}
-    for i, (term, t) in enumerate(zip(named, operands)):
-        for c, n in zip(term, t.array.shape):
-            known = sizes.get(c, 1)
-            if n != 1 and known not in (1, n):
-                raise ShapeError(f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with previously seen size {known}")
-            sizes[c] = n if n != 1 else known
-    return sizes
-
-
-def _without_repeats(t, term):
-    """Diagonals in place of subscripts that stand twice in one operand."""
-    for c in dict.fromkeys(term):
-        while term.count(c) > 1:
-            first = term.index(c)
-            second = term.index(c, first + 1)
-            if t.array.shape[first] != t.array.shape[second]:
-                raise ShapeError(f"einsum(): subscript {c} is repeated, but the sizes {t.array.shape[first]} and {t.array.shape[second]} don't match")
-            t = t.diagonal(0, first, second)  # the diagonal becomes the last dimension
-            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + c
-    return t, term
-
-
-def _summed(t, term, away):
-    """``t`` summed over the subscripts in ``away``."""
-    dims = tuple(i for i, c in enumerate(term) if c in away)
-    return (t.sum(dims), "".join(c for c in term if c not in away)) if dims else (t, term)
-
-
-def _arranged(t, term, groups):
-    """``t`` with its dimensions in the order of ``groups``, where a group is one string of subscripts to become one dimension, and
-    a subscript that ``t`` lacks becomes a dimension of size 1."""
-    order = [term.index(c) for g in groups for c in g if c in term]
-    t = t if order == list(range(len(order))) else t.permute(*order)
-    shape, sizes = [], dict(zip((term[i] for i in order), t.array.shape))
-    for g in groups:
-        shape.append(math.prod(sizes.get(c, 1) for c in g))
-    return t if tuple(shape) == t.array.shape else t.reshape(shape)
-
-
-def _contract(a, terms_a, b, terms_b, wanted):
-    """The product of two operands, summed over the subscripts that are not in ``wanted``."""
-    a, terms_a = _summed(a, terms_a, set(terms_a) - set(terms_b) - wanted)
-    b, terms_b = _summed(b, terms_b, set(terms_b) - set(terms_a) - wanted)
-    size_a, size_b = dict(zip(terms_a, a.array.shape)), dict(zip(terms_b, b.array.shape))
-    shared = [c for c in terms_a if c in terms_b]
-    for c in [c for c in shared if c not in wanted and size_a[c] != size_b[c]]:  # 1 against n: sum the n, then both are 1
-        a, b = (t.sum(term.index(c), keepdim=True) for t, term in ((a, terms_a), (b, terms_b)))
-    both = [c for c in shared if c in wanted]
-    inner = "".join(c for c in shared if c not in wanted)
-    only_a = "".join(c for c in terms_a if c not in terms_b)
-    only_b = "".join(c for c in terms_b if c not in terms_a)
-    left = _arranged(a, terms_a, [*both, only_a, inner])
-    right = _arranged(b, terms_b, [*both, inner, only_b])
-    out = matmul(left, right) if inner or only_a or only_b else left * right
-    terms = "".join(both) + only_a + only_b
-    sizes = [out.array.shape[i] for i in range(len(both))]
-    shape = (*sizes, *(size_a[c] for c in only_a), *(size_b[c] for c in only_b))
-    return (out if out.array.shape == shape else out.reshape(shape)), terms
-
-
-def _einsum_samples(r):
-    pairs = [
-        ("ij,jk->ik", (3, 4), (4, 2)), ("ij,jk", (3, 4), (4, 2)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)), ("i,j->ij", (3,), (4,)), ("ij,ij->", (3, 4), (3, 4)),
-        ("bhid,bhjd->bhij", (2, 1, 3, 4), (2, 1, 2, 4)), ("...ij,...jk->...ik", (2, 3, 4), (4, 2)), ("i...,i...->...", (3, 2), (3, 2)), ("ij,kj->k", (3, 4), (2, 4)),
-        ("bn,anm,bm->ba", (2, 3), (4, 3, 2), (2, 2)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->j", (2, 3)), ("b...->...b", (2, 3, 4)), ("iij,j->ij", (3, 3, 2), (2,)),
-        ("ij,ij->ij", (3, 4), (1, 4)), ("ij,jk->ik", (3, 1), (4, 2)), (" i j , j -> i ", (2, 3), (3,)), ("ij,kl->ijkl", (2, 2), (1, 3)), ("aij,ajk", (2, 2, 2), (2, 2, 2)),
-        ("abc,cbd->ad", (2, 3, 2), (2, 3, 2)),
-    ]  # fmt: skip
-    return [S(equation, *(normal(r, *shape) for shape in shapes)) for equation, *shapes in pairs]
-
-
-def _einsum_reference(equation, *operands):
-    if isinstance(operands[0], list | tuple):
-        operands = operands[0]
-    sizes = {}  # NumPy wants dimensions of size 1 written out
-    terms = equation.replace(" ", "").split("->")[0].split(",")
-    if "." not in equation:
-        for term, a in zip(terms, operands):
-            for c, n in zip(term, a.shape):
-                sizes[c] = max(sizes.get(c, 1), n)
-        operands = [np.broadcast_to(a, [sizes[c] for c in term]) for term, a in zip(terms, operands)]
-    return np.einsum(equation, *operands)
-
-
-@function("einsum", spaces="torch", samples=lambda r: [*_einsum_samples(r), S("ij,j->i", [normal(r, 2, 3), normal(r, 3)])],
-          formula=r"y_{out} = \sum_{\text{others}} \prod_n x^{(n)}_{in_n}", derivative=r"\bar x^{(n)} = \text{einsum of } \bar y \text{ and the other operands}",
-          errors=lambda r: [E(RuntimeError, "subscript j has size 3 for operand 1 which does not broadcast with previously seen size 4", "ij,jk->ik", normal(r, 3, 4), normal(r, 3, 4)),
-                            E(RuntimeError, r"the number of subscripts in the equation \(2\) does not match the number of dimensions \(3\) for operand 0", "ij->i", normal(r, 2, 3, 4)),
-                            E(RuntimeError, "more operands were provided", "i->i", normal(r, 2), normal(r, 2)), E(RuntimeError, "fewer operands were provided", "i,i->i", normal(r, 2)),
-                            E(RuntimeError, "output subscript k does not appear", "ij->k", normal(r, 2, 2)), E(RuntimeError, "appears more than once in the output", "ij->ii", normal(r, 2, 2)),
-                            E(RuntimeError, "invalid subscript given at index 1", "i1->i", normal(r, 2, 2)), E(RuntimeError, "is repeated, but the sizes", "ii->i", normal(r, 2, 3))],
-          reference=_einsum_reference)  # fmt: skip
-def einsum(equation, *operands):
-    """Sums of products, written with one letter for each dimension (Einstein's notation).
-
-    Args:
-        equation: for instance ``"bij,bjk->bik"``: letters that are missing on the right are summed over. Without ``->`` the
-            result has the letters that stand once, in alphabetical order. ``...`` stands for any leading dimensions; a letter
-            twice in one operand takes the diagonal.
-        operands: one tensor for each comma-separated part, separate or in a list.
-
-    Raises:
-        RuntimeError: where equation and operands do not fit, saying which letter or operand.
-
-    >>> import minigrad
-    >>> x = minigrad.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> minigrad.einsum("ij,j->i", x, minigrad.tensor([1.0, 1.0]))
-    tensor([3., 7.])
-    >>> minigrad.einsum("ii", x)
-    tensor(5.)
-    """
-    if len(operands) == 1 and isinstance(operands[0], list | tuple):
-        operands = operands[0]
-    if not isinstance(equation, str) or not operands or not all(isinstance(t, Tensor) for t in operands):
-        raise TypeError("einsum() takes an equation (a string) and the tensors it names: einsum('ij,jk->ik', a, b)")
-    terms, result = _parse(equation, operands)
-    pairs = [_without_repeats(t, term) for t, term in zip(operands, terms)]
-    sizes = _check_sizes([term for _, term in pairs], [t for t, _ in pairs])
-    t, term = pairs[0]
-    for i, (other, other_term) in enumerate(pairs[1:], 2):
-        wanted = set(result).union(*(later for _, later in pairs[i:]))
-        t, term = _contract(t, term, other, other_term, wanted)
-    t, term = _summed(t, term, set(term) - set(result))
-    t = _arranged(t, term, result)
-    shape = tuple(sizes.get(c, 1) for c in result)
-    return t if tuple(t.array.shape) == shape else t.expand(shape)
-
 
 # -------------------------------------------------------------------------------------------------------- tensordot and kron
-@function("tensordot", spaces="torch", formula=r"y = \sum_k a_{\dots k} b_{k \dots}", derivative=r"\bar a = \text{tensordot of } \bar y \text{ and } b",
-          samples=lambda r: [S(normal(r, 2, 3, 4), normal(r, 3, 4, 2)), S(normal(r, 2, 3), normal(r, 3, 2), 1), S(normal(r, 2), normal(r, 3), dims=0),
-                             S(normal(r, 2, 3, 4), normal(r, 4, 2), dims=([0, 2], [1, 0])), S(normal(r, 2, 3), normal(r, 3, 2), dims=[[-1], [-2]])],
-          errors=lambda r: [E(RuntimeError, "contracted dimensions need to match, but first has size 3 in dim 1 and second has size 2 in dim 0", normal(r, 2, 3), normal(r, 2, 3), 1),
-                            E(RuntimeError, "both dimension lists should have same length", normal(r, 2, 3), normal(r, 3, 2), ([0, 1], [0])),
-                            E(RuntimeError, "expects dims >= 0", normal(r, 2), normal(r, 2), -1), E(RuntimeError, "expects dims < ndim_a", normal(r, 2), normal(r, 2), 2)],
-          reference=lambda a, b, dims=2: np.tensordot(a, b, dims))  # fmt: skip
+@function(
+    "tensordot",
+    spaces="torch",
+    formula=r"y = \sum_k a_{\dots k} b_{k \dots}",
+    derivative=r"\bar a = \text{tensordot of } \bar y \text{ and } b",
+    samples=lambda r: [
+        S(normal(r, 2, 3, 4), normal(r, 3, 4, 2)),
+        S(normal(r, 2, 3), normal(r, 3, 2), 1),
+        S(normal(r, 2), normal(r, 3), dims=0),
+        S(normal(r, 2, 3, 4), normal(r, 4, 2), dims=([0, 2], [1, 0])),
+        S(normal(r, 2, 3), normal(r, 3, 2), dims=[[-1], [-2]]),
+    ],
+    errors=lambda r: [
+        E(
+            RuntimeError,
+            "contracted dimensions need to match, but first has size 3 in dim 1 and second has size 2 in dim 0",
+            normal(r, 2, 3),
+            normal(r, 2, 3),
+            1,
+        ),
+        E(RuntimeError, "both dimension lists should have same length", normal(r, 2, 3), normal(r, 3, 2), ([0, 1], [0])),
+        E(RuntimeError, "expects dims >= 0", normal(r, 2), normal(r, 2), -1),
+        E(RuntimeError, "expects dims < ndim_a", normal(r, 2), normal(r, 2), 2),
+    ],
+    reference=lambda a, b, dims=2: np.tensordot(a, b, dims),
+)
 def tensordot(a, b, dims=2, out=None):
     """Sums of products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over two lists of dimensions.
 
@@ -208,7 +55,9 @@ def tensordot(a, b, dims=2, out=None):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(rank_a, rank_b):
-            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for {rank_a}D and {rank_b}D tensors")
+            raise RuntimeError(
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for {rank_a}D and {rank_b}D tensors"
+            )
         dims = list(range(rank_a - dims, rank_a)), list(range(dims))
     first, second = ([dims[i]] if isinstance(dims[i], int) else list(dims[i]) for i in (0, 1))
     if len(first) != len(second):
@@ -227,9 +76,18 @@ def tensordot(a, b, dims=2, out=None):
     return matmul(left, right).reshape([*(a.array.shape[d] for d in rest_a), *(b.array.shape[d] for d in rest_b)])
 
 
-@function("kron", formula=r"Y = A \otimes B", derivative=r"\bar A_{ij} = \sum_{kl} \bar Y_{ik,jl} B_{kl}",
-          samples=lambda r: [S(normal(r, 2, 3), normal(r, 3, 2)), S(normal(r, 2), normal(r, 3)), S(normal(r, 2, 2), normal(r, 3)), S(normal(r), normal(r, 2, 2))],
-          reference=np.kron)  # fmt: skip
+@function(
+    "kron",
+    formula=r"Y = A \otimes B",
+    derivative=r"\bar A_{ij} = \sum_{kl} \bar Y_{ik,jl} B_{kl}",
+    samples=lambda r: [
+        S(normal(r, 2, 3), normal(r, 3, 2)),
+        S(normal(r, 2), normal(r, 3)),
+        S(normal(r, 2, 2), normal(r, 3)),
+        S(normal(r), normal(r, 2, 2)),
+    ],
+    reference=np.kron,
+)
 def kron(input, other):
     """The Kronecker product: every element of ``input`` times all of ``other``, as one block each.
 
@@ -254,10 +112,21 @@ def _cross(name, a, b, dim):
     return a.roll(-1, d) * b.roll(-2, d) - a.roll(-2, d) * b.roll(-1, d)
 
 
-@function("cross", formula=r"y = a \times b", derivative=r"\bar a = b \times \bar y, \quad \bar b = \bar y \times a",
-          samples=lambda r: [S(normal(r, 2, 3), normal(r, 2, 3), 1), S(normal(r, 3, 4), normal(r, 3, 4)), S(normal(r, 3, 1), normal(r, 3, 2), dim=0)],
-          errors=lambda r: [E(RuntimeError, "must have length 3", normal(r, 2, 3), normal(r, 2, 3), 0), E(RuntimeError, "no dimension of size 3", normal(r, 2), normal(r, 2))],
-          reference=lambda a, b, dim=0: np.cross(*np.broadcast_arrays(a, b), axis=dim))  # fmt: skip
+@function(
+    "cross",
+    formula=r"y = a \times b",
+    derivative=r"\bar a = b \times \bar y, \quad \bar b = \bar y \times a",
+    samples=lambda r: [
+        S(normal(r, 2, 3), normal(r, 2, 3), 1),
+        S(normal(r, 3, 4), normal(r, 3, 4)),
+        S(normal(r, 3, 1), normal(r, 3, 2), dim=0),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "must have length 3", normal(r, 2, 3), normal(r, 2, 3), 0),
+        E(RuntimeError, "no dimension of size 3", normal(r, 2), normal(r, 2)),
+    ],
+    reference=lambda a, b, dim=0: np.cross(*np.broadcast_arrays(a, b), axis=dim),
+)
 def cross(input, other, dim=None):
     """The cross product of vectors of 3 along ``dim``, the first dimension of size 3 where it is left out.
 
@@ -272,10 +141,19 @@ def cross(input, other, dim=None):
     return _cross("cross", input, other, dim)
 
 
-@function("cross", spaces="linalg", formula=r"y = a \times b", derivative=r"\bar a = b \times \bar y, \quad \bar b = \bar y \times a",
-          samples=lambda r: [S(normal(r, 2, 3), normal(r, 2, 3)), S(normal(r, 2, 3), normal(r, 1, 3)), S(normal(r, 3, 2), normal(r, 3, 2), dim=-2)],
-          errors=lambda r: [E(RuntimeError, "must have length 3", normal(r, 3, 2), normal(r, 3, 2))],
-          reference=lambda a, b, dim=-1: np.cross(*np.broadcast_arrays(a, b), axis=dim))  # fmt: skip
+@function(
+    "cross",
+    spaces="linalg",
+    formula=r"y = a \times b",
+    derivative=r"\bar a = b \times \bar y, \quad \bar b = \bar y \times a",
+    samples=lambda r: [
+        S(normal(r, 2, 3), normal(r, 2, 3)),
+        S(normal(r, 2, 3), normal(r, 1, 3)),
+        S(normal(r, 3, 2), normal(r, 3, 2), dim=-2),
+    ],
+    errors=lambda r: [E(RuntimeError, "must have length 3", normal(r, 3, 2), normal(r, 3, 2))],
+    reference=lambda a, b, dim=-1: np.cross(*np.broadcast_arrays(a, b), axis=dim),
+)
 def linalg_cross(input, other, *, dim=-1):
     """The cross product of vectors of 3 along ``dim``; the other dimensions broadcast.
 
@@ -286,9 +164,14 @@ def linalg_cross(input, other, *, dim=-1):
     return _cross("linalg.cross", input, other, dim)
 
 
-@function("vecdot", spaces="linalg", formula=r"y = \sum_i a_i b_i", derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a",
-          samples=lambda r: [S(normal(r, 2, 3), normal(r, 2, 3)), S(normal(r, 3, 2), normal(r, 3, 1), dim=0)],
-          reference=lambda a, b, dim=-1: (a * b).sum(dim))  # fmt: skip
+@function(
+    "vecdot",
+    spaces="linalg",
+    formula=r"y = \sum_i a_i b_i",
+    derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a",
+    samples=lambda r: [S(normal(r, 2, 3), normal(r, 2, 3)), S(normal(r, 3, 2), normal(r, 3, 1), dim=0)],
+    reference=lambda a, b, dim=-1: (a * b).sum(dim),
+)
 def vecdot(x, y, *, dim=-1):
     """The sums of products along ``dim``.
 
@@ -299,12 +182,28 @@ def vecdot(x, y, *, dim=-1):
     return (x * y).sum(dim)
 
 
-@function("bilinear", spaces="functional torch", formula=r"y_o = x^\top W_o z + b_o", derivative=r"\bar x = \sum_o \bar y_o W_o z, \quad \bar W_o = \bar y_o x z^\top",
-          samples=lambda r: [S(normal(r, 4, 3), normal(r, 4, 2), normal(r, 5, 3, 2)), S(normal(r, 2, 2, 3), normal(r, 2, 2, 2), normal(r, 2, 3, 2), normal(r, 2))],
-          errors=lambda r: [E(RuntimeError, r"bilinear\(\): input1 size does not match weight size: got 4 but expected 3", normal(r, 2, 4), normal(r, 2, 2), normal(r, 1, 3, 2)),
-                            E(RuntimeError, "input2 size does not match weight size", normal(r, 2, 3), normal(r, 2, 3), normal(r, 1, 3, 2)),
-                            E(RuntimeError, "input batch dimensions do not match", normal(r, 2, 3), normal(r, 1, 2), normal(r, 1, 3, 2))],
-          reference=lambda x, z, w, b=0.0: np.einsum("...i,oij,...j->...o", x, w, z) + b)  # fmt: skip
+@function(
+    "bilinear",
+    spaces="functional torch",
+    formula=r"y_o = x^\top W_o z + b_o",
+    derivative=r"\bar x = \sum_o \bar y_o W_o z, \quad \bar W_o = \bar y_o x z^\top",
+    samples=lambda r: [
+        S(normal(r, 4, 3), normal(r, 4, 2), normal(r, 5, 3, 2)),
+        S(normal(r, 2, 2, 3), normal(r, 2, 2, 2), normal(r, 2, 3, 2), normal(r, 2)),
+    ],
+    errors=lambda r: [
+        E(
+            RuntimeError,
+            r"bilinear\(\): input1 size does not match weight size: got 4 but expected 3",
+            normal(r, 2, 4),
+            normal(r, 2, 2),
+            normal(r, 1, 3, 2),
+        ),
+        E(RuntimeError, "input2 size does not match weight size", normal(r, 2, 3), normal(r, 2, 3), normal(r, 1, 3, 2)),
+        E(RuntimeError, "input batch dimensions do not match", normal(r, 2, 3), normal(r, 1, 2), normal(r, 1, 3, 2)),
+    ],
+    reference=lambda x, z, w, b=0.0: np.einsum("...i,oij,...j->...o", x, w, z) + b,
+)
 def bilinear(input1, input2, weight, bias=None):
     """For each output o: ``input1 @ weight[o] @ input2``, plus ``bias[o]``.
 
@@ -322,10 +221,14 @@ def bilinear(input1, input2, weight, bias=None):
     tensor([[9.]])
     """
     if input1.array.shape[:-1] != input2.array.shape[:-1]:
-        raise ShapeError(f"bilinear(): input batch dimensions do not match: got {list(input1.shape[:-1])} and {list(input2.shape[:-1])}")
+        raise ShapeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape[:-1])} and {list(input2.shape[:-1])}"
+        )
     for i, t in ((1, input1), (2, input2)):
         if t.array.shape[-1] != weight.array.shape[i]:
-            raise ShapeError(f"bilinear(): input{i} size does not match weight size: got {t.array.shape[-1]} but expected {weight.array.shape[i]}")
+            raise ShapeError(
+                f"bilinear(): input{i} size does not match weight size: got {t.array.shape[-1]} but expected {weight.array.shape[i]}"
+            )
     out = einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else out + bias
 
@@ -346,12 +249,24 @@ def _cheapest(sizes):
     return split
 
 
-@function("multi_dot", spaces="linalg", formula=r"Y = A_1 A_2 \cdots A_n", derivative=r"\bar A_i = (A_1 \cdots A_{i-1})^\top \bar Y (A_{i+1} \cdots A_n)^\top",
-          samples=lambda r: [S([normal(r, 2, 3), normal(r, 3, 4), normal(r, 4, 1), normal(r, 1, 3)]), S([normal(r, 3), normal(r, 3, 2), normal(r, 2)]), S([normal(r, 2, 3), normal(r, 3)]),
-                             S([normal(r, 4, 2), normal(r, 2, 4), normal(r, 4, 2)])],
-          errors=lambda r: [E(RuntimeError, "expected at least 2 tensors but got 1", [normal(r, 2, 2)]), E(RuntimeError, "cannot be multiplied", [normal(r, 2, 3), normal(r, 2, 3)]),
-                            E(RuntimeError, "tensor 1 must be 2D", [normal(r, 2, 2), normal(r, 2), normal(r, 2, 2)])],
-          reference=np.linalg.multi_dot)  # fmt: skip
+@function(
+    "multi_dot",
+    spaces="linalg",
+    formula=r"Y = A_1 A_2 \cdots A_n",
+    derivative=r"\bar A_i = (A_1 \cdots A_{i-1})^\top \bar Y (A_{i+1} \cdots A_n)^\top",
+    samples=lambda r: [
+        S([normal(r, 2, 3), normal(r, 3, 4), normal(r, 4, 1), normal(r, 1, 3)]),
+        S([normal(r, 3), normal(r, 3, 2), normal(r, 2)]),
+        S([normal(r, 2, 3), normal(r, 3)]),
+        S([normal(r, 4, 2), normal(r, 2, 4), normal(r, 4, 2)]),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "expected at least 2 tensors but got 1", [normal(r, 2, 2)]),
+        E(RuntimeError, "cannot be multiplied", [normal(r, 2, 3), normal(r, 2, 3)]),
+        E(RuntimeError, "tensor 1 must be 2D", [normal(r, 2, 2), normal(r, 2), normal(r, 2, 2)]),
+    ],
+    reference=np.linalg.multi_dot,
+)
 def multi_dot(tensors):
     """The product of two or more matrices, in the order that takes the fewest multiplications.
 
@@ -370,7 +285,9 @@ def multi_dot(tensors):
         if t.array.ndim != 2 and not (t.array.ndim == 1 and i in (0, n - 1)):
             raise ShapeError(f"multi_dot(): tensor {i} must be 2D (or 1D at either end) but got {t.array.ndim}D")
     rows = tensors[0].array.shape[0] if tensors[0].array.ndim == 2 else 1
-    split = _cheapest([rows, *(t.array.shape[0] for t in tensors[1:]), tensors[-1].array.shape[-1] if tensors[-1].array.ndim == 2 else 1])
+    split = _cheapest(
+        [rows, *(t.array.shape[0] for t in tensors[1:]), tensors[-1].array.shape[-1] if tensors[-1].array.ndim == 2 else 1]
+    )
 
     def product(i, j):
         return tensors[i] if i == j else matmul(product(i, split[i][j]), product(split[i][j] + 1, j))
@@ -378,8 +295,13 @@ def multi_dot(tensors):
     return product(0, n - 1)
 
 
-@function("chain_matmul", spaces="torch", formula=r"Y = A_1 A_2 \cdots A_n", samples=lambda r: [S(normal(r, 2, 3), normal(r, 3, 4), normal(r, 4, 2)), S(normal(r, 2, 3))],
-          reference=lambda *a: np.linalg.multi_dot(a) if len(a) > 1 else a[0])  # fmt: skip
+@function(
+    "chain_matmul",
+    spaces="torch",
+    formula=r"Y = A_1 A_2 \cdots A_n",
+    samples=lambda r: [S(normal(r, 2, 3), normal(r, 3, 4), normal(r, 4, 2)), S(normal(r, 2, 3))],
+    reference=lambda *a: np.linalg.multi_dot(a) if len(a) > 1 else a[0],
+)
 def chain_matmul(*matrices):
     """The product of matrices. See :func:`minigrad.linalg.multi_dot`.
 
@@ -390,8 +312,14 @@ def chain_matmul(*matrices):
     return multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
-@function("matmul", spaces="linalg", formula=r"Y = A B", samples=lambda r: [S(normal(r, 3, 4), normal(r, 4, 2)), S(normal(r, 4), normal(r, 4))],
-          errors=lambda r: [E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3, 4))], reference=np.matmul)  # fmt: skip
+@function(
+    "matmul",
+    spaces="linalg",
+    formula=r"Y = A B",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 4, 2)), S(normal(r, 4), normal(r, 4))],
+    errors=lambda r: [E(RuntimeError, "cannot be multiplied", normal(r, 3, 4), normal(r, 3, 4))],
+    reference=np.matmul,
+)
 def linalg_matmul(input, other):
     """The matrix product. See :func:`minigrad.matmul`.
 

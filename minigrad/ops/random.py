@@ -127,7 +127,11 @@ def random_uniform(xp, key, *, shape, dtype):
 @op(
     kind="random",
     names="",
-    samples=lambda r: [*_keys(shape=(2, 3), dtype=FLOAT64)(r), *_keys(shape=(3,), dtype=FLOAT64)(r), *_keys(shape=(), dtype=FLOAT64)(r)],
+    samples=lambda r: [
+        *_keys(shape=(2, 3), dtype=FLOAT64)(r),
+        *_keys(shape=(3,), dtype=FLOAT64)(r),
+        *_keys(shape=(), dtype=FLOAT64)(r),
+    ],
     reference=_reference_normal,
 )
 def random_normal(xp, key, *, shape, dtype):
@@ -164,7 +168,9 @@ def random_integers(xp, key, *, low, high, shape):
     kind="random",
     names="",
     samples=_keys(n=7),
-    reference=lambda key, n: np.argsort((lambda b: b[:n] * 2.0**32 + b[n:])(reference_bits(key, 2 * n).astype(np.float64)), kind="stable"),
+    reference=lambda key, n: np.argsort(
+        (lambda b: b[:n] * 2.0**32 + b[n:])(reference_bits(key, 2 * n).astype(np.float64)), kind="stable"
+    ),
 )
 def random_permutation(xp, key, *, n):
     """0 to n - 1 in random order: that of n random 64-bit numbers."""
@@ -232,8 +238,14 @@ def _shapes(r):
     return [S(3, 4), S((2, 3)), S([2], dtype="float64"), S(), S(0, 3)]
 
 
-@function("rand", spaces="torch", formula=r"y \sim U[0, 1)", samples=_shapes, parity=NO_PARITY,
-          errors=lambda r: [E(RuntimeError, "not implemented for int64", 2, dtype="int64"), E(RuntimeError, "negative dimension", -1)])  # fmt: skip
+@function(
+    "rand",
+    spaces="torch",
+    formula=r"y \sim U[0, 1)",
+    samples=_shapes,
+    parity=NO_PARITY,
+    errors=lambda r: [E(RuntimeError, "not implemented for int64", 2, dtype="int64"), E(RuntimeError, "negative dimension", -1)],
+)
 def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Uniform random numbers in [0, 1): ``rand(2, 3)`` or ``rand((2, 3))``.
 
@@ -255,8 +267,14 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
     return _finish(t, requires_grad, out)
 
 
-@function("randn", spaces="torch", formula=r"y \sim N(0, 1)", samples=_shapes, parity=NO_PARITY,
-          errors=lambda r: [E(RuntimeError, "not implemented for int64", 2, dtype="int64")])  # fmt: skip
+@function(
+    "randn",
+    spaces="torch",
+    formula=r"y \sim N(0, 1)",
+    samples=_shapes,
+    parity=NO_PARITY,
+    errors=lambda r: [E(RuntimeError, "not implemented for int64", 2, dtype="int64")],
+)
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Standard normal random numbers: ``randn(2, 3)`` or ``randn((2, 3))``. Arguments as for :func:`rand`.
 
@@ -275,11 +293,33 @@ def _sizes(name, size):
     return shape
 
 
-@function("randint", spaces="torch", formula=r"y \sim U\{low, \dots, high - 1\}", parity=NO_PARITY,
-          samples=lambda r: [S(10, (3, 4)), S(-3, 3, (2,)), S(0, 2, (5,), dtype="float32"), S(low=2, high=3, size=(2,)), S(5, size=(0,))],
-          errors=lambda r: [E(RuntimeError, "random_ expects 'from' to be less than 'to'", 3, 3, (2,)), E(TypeError, "size", 3)])  # fmt: skip
-def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
-            requires_grad=False, pin_memory=False):  # fmt: skip
+@function(
+    "randint",
+    spaces="torch",
+    formula=r"y \sim U\{low, \dots, high - 1\}",
+    parity=NO_PARITY,
+    samples=lambda r: [
+        S(10, (3, 4)),
+        S(-3, 3, (2,)),
+        S(0, 2, (5,), dtype="float32"),
+        S(low=2, high=3, size=(2,)),
+        S(5, size=(0,)),
+    ],
+    errors=lambda r: [E(RuntimeError, "random_ expects 'from' to be less than 'to'", 3, 3, (2,)), E(TypeError, "size", 3)],
+)
+def randint(
+    *args,
+    low=0,
+    high=None,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Random whole numbers from ``low`` (0 where it is left out) up to ``high - 1``: ``randint(low, high, size)``.
 
     Args:
@@ -316,8 +356,14 @@ def _integers(low, high, shape, dtype, device, generator):
     return t if dtype is None else t.to(dtype)
 
 
-@function("randperm", spaces="torch", formula=r"y = \text{a permutation of } 0 \dots n - 1", parity=NO_PARITY,
-          samples=lambda r: [S(10), S(0), S(5, dtype="int32")], errors=lambda r: [E(RuntimeError, "n must be non-negative", -1)])  # fmt: skip
+@function(
+    "randperm",
+    spaces="torch",
+    formula=r"y = \text{a permutation of } 0 \dots n - 1",
+    parity=NO_PARITY,
+    samples=lambda r: [S(10), S(0), S(5, dtype="int32")],
+    errors=lambda r: [E(RuntimeError, "n must be non-negative", -1)],
+)
 def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """The whole numbers 0 to ``n - 1`` in random order.
 
@@ -338,8 +384,13 @@ def _like(input, dtype, device):
     return input.dtype if dtype is None else dtype, input.device if device is None else device
 
 
-@function("rand_like", spaces="torch", formula=r"y \sim U[0, 1)", parity=NO_PARITY,
-          samples=lambda r: [S(np.zeros((2, 3))), S(np.zeros(2), dtype="float32")])  # fmt: skip
+@function(
+    "rand_like",
+    spaces="torch",
+    formula=r"y \sim U[0, 1)",
+    parity=NO_PARITY,
+    samples=lambda r: [S(np.zeros((2, 3))), S(np.zeros(2), dtype="float32")],
+)
 def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     """Uniform random numbers in [0, 1) with the shape, dtype and device of ``input``.
 
@@ -351,8 +402,13 @@ def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, re
     return rand(tuple(input.array.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@function("randn_like", spaces="torch", formula=r"y \sim N(0, 1)", parity=NO_PARITY,
-          samples=lambda r: [S(np.zeros((2, 3))), S(np.zeros(3), dtype="float32")])  # fmt: skip
+@function(
+    "randn_like",
+    spaces="torch",
+    formula=r"y \sim N(0, 1)",
+    parity=NO_PARITY,
+    samples=lambda r: [S(np.zeros((2, 3))), S(np.zeros(3), dtype="float32")],
+)
 def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     """Standard normal random numbers with the shape, dtype and device of ``input``.
 
@@ -364,9 +420,16 @@ def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, r
     return randn(tuple(input.array.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@function("randint_like", spaces="torch", formula=r"y \sim U\{low, \dots, high - 1\}", parity=NO_PARITY,
-          samples=lambda r: [S(np.zeros((2, 3)), 5), S(np.zeros((2, 3)), -3, 3, dtype="int64")])  # fmt: skip
-def randint_like(input, low, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+@function(
+    "randint_like",
+    spaces="torch",
+    formula=r"y \sim U\{low, \dots, high - 1\}",
+    parity=NO_PARITY,
+    samples=lambda r: [S(np.zeros((2, 3)), 5), S(np.zeros((2, 3)), -3, 3, dtype="int64")],
+)
+def randint_like(
+    input, low, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """Random whole numbers in [low, high), or [0, low) where ``high`` is left out, like ``input``.
 
     >>> import minigrad

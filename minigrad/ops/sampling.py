@@ -48,10 +48,22 @@ def random_bernoulli(xp, p, key):
     return xp.astype(xp.less(u, p), dtype=p.dtype)
 
 
-@function("bernoulli", formula=r"y \sim \mathrm{Bernoulli}(x)", derivative=r"\bar x = 0", parity=NO_PARITY,
-          samples=lambda r: [S(r.random((3, 4)), grad=False), S(np.zeros((2, 3)), 0.5, grad=False), S(np.array([0.0, 1.0]), grad=False)],
-          errors=lambda r: [E(RuntimeError, "p_in >= 0 && p_in <= 1", np.array([0.5, 1.5])), E(RuntimeError, "p_in >= 0", np.zeros(2), -0.1),
-                            E(RuntimeError, "not implemented for", np.array([0, 1]))])  # fmt: skip
+@function(
+    "bernoulli",
+    formula=r"y \sim \mathrm{Bernoulli}(x)",
+    derivative=r"\bar x = 0",
+    parity=NO_PARITY,
+    samples=lambda r: [
+        S(r.random((3, 4)), grad=False),
+        S(np.zeros((2, 3)), 0.5, grad=False),
+        S(np.array([0.0, 1.0]), grad=False),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "p_in >= 0 && p_in <= 1", np.array([0.5, 1.5])),
+        E(RuntimeError, "p_in >= 0", np.zeros(2), -0.1),
+        E(RuntimeError, "not implemented for", np.array([0, 1])),
+    ],
+)
 def bernoulli(input, p=None, *, generator=None, out=None):
     """0 or 1 for each element of ``input``: 1 with the probability that the element gives, or with probability ``p``.
 
@@ -72,7 +84,9 @@ def bernoulli(input, p=None, *, generator=None, out=None):
         input = apply(registry["full_like"], (input.detach(),), {"value": p})
     if not input.is_floating_point():
         raise RuntimeError(f'"bernoulli" not implemented for {input.dtype}: probabilities are floats; convert with .float()')
-    _check(input, lambda a: (a >= 0) & (a <= 1), "bernoulli: Expected p_in >= 0 && p_in <= 1 to be true: probabilities lie in [0, 1]")
+    _check(
+        input, lambda a: (a >= 0) & (a <= 1), "bernoulli: Expected p_in >= 0 && p_in <= 1 to be true: probabilities lie in [0, 1]"
+    )
     count = input.numel() * words_for(_wide(input.array.dtype))
     t = apply(registry["random_bernoulli"], (input, key_tensor(generator, count)), {})
     return t if out is None else write(out, t)
@@ -126,8 +140,13 @@ def random_multinomial(xp, p, key, *, num_samples, replacement):
         u = xp.random_uniform(key, shape=(count, num_samples), dtype=FLOAT64)
         sums = xp.cumsum(rows, axis=1)
         first = xp.reshape(xp.arange(p, n=count), shape=(count, 1))  # row i takes the interval (i, i + 1] of one line
-        line = xp.reshape(sums / xp.getitem(sums, key=(("slice", None, None, None), ("slice", n - 1, n, None))) + first, shape=(-1,))
-        picks = xp.reshape(xp.searchsorted(line, xp.reshape(u + first, shape=(-1,)), side="right"), shape=(count, num_samples)) - first * n
+        line = xp.reshape(
+            sums / xp.getitem(sums, key=(("slice", None, None, None), ("slice", n - 1, n, None))) + first, shape=(-1,)
+        )
+        picks = (
+            xp.reshape(xp.searchsorted(line, xp.reshape(u + first, shape=(-1,)), side="right"), shape=(count, num_samples))
+            - first * n
+        )
     else:
         wait = -xp.log(1.0 - xp.random_uniform(key, shape=tuple(rows.shape), dtype=FLOAT64))
         order = xp.argsort(-(rows / xp.maximum(wait, 2.0**-60)), axis=1)
@@ -135,14 +154,25 @@ def random_multinomial(xp, p, key, *, num_samples, replacement):
     return xp.reshape(picks, shape=(*p.shape[:-1], num_samples))
 
 
-@function("multinomial", formula=r"P(y = i) = x_i / \sum_j x_j", parity=NO_PARITY,
-          samples=lambda r: [S(r.random(6), 4), S(r.random((2, 5)), 2), S(r.random((2, 3)), 7, replacement=True), S(np.array([0.0, 1.0]), 1)],
-          errors=lambda r: [E(RuntimeError, "cannot sample n_sample > prob_dist.size", r.random(3), 4),
-                            E(RuntimeError, "cannot sample n_sample <= 0", r.random(3), 0),
-                            E(RuntimeError, "must be 1 or 2 dim", r.random((2, 2, 2)), 1),
-                            E(RuntimeError, "`inf`, `nan` or element < 0", np.array([0.5, -0.5]), 1),
-                            E(RuntimeError, "sum of probabilities <= 0", np.zeros(3), 1),
-                            E(RuntimeError, "not enough non-negative category", np.array([1.0, 0.0]), 2)])  # fmt: skip
+@function(
+    "multinomial",
+    formula=r"P(y = i) = x_i / \sum_j x_j",
+    parity=NO_PARITY,
+    samples=lambda r: [
+        S(r.random(6), 4),
+        S(r.random((2, 5)), 2),
+        S(r.random((2, 3)), 7, replacement=True),
+        S(np.array([0.0, 1.0]), 1),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "cannot sample n_sample > prob_dist.size", r.random(3), 4),
+        E(RuntimeError, "cannot sample n_sample <= 0", r.random(3), 0),
+        E(RuntimeError, "must be 1 or 2 dim", r.random((2, 2, 2)), 1),
+        E(RuntimeError, "`inf`, `nan` or element < 0", np.array([0.5, -0.5]), 1),
+        E(RuntimeError, "sum of probabilities <= 0", np.zeros(3), 1),
+        E(RuntimeError, "not enough non-negative category", np.array([1.0, 0.0]), 2),
+    ],
+)
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """Indices drawn with probabilities proportional to ``input``.
 
@@ -164,7 +194,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     """
     shape = tuple(input.array.shape)
     if not input.is_floating_point():
-        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}; convert with .float()")
+        raise RuntimeError(
+            f"multinomial only supports floating-point dtypes for input, got: {input.dtype}; convert with .float()"
+        )
     if len(shape) not in (1, 2):
         raise RuntimeError(f"multinomial: prob_dist must be 1 or 2 dim, got shape {shape}")
     if num_samples <= 0:
@@ -174,25 +206,56 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             f"multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {shape[-1]}; "
             f"pass replacement=True to draw an index more than once"
         )
-    _check(input, lambda a: (a >= 0) & (a < np.inf), "multinomial: probability tensor contains either `inf`, `nan` or element < 0")
+    _check(
+        input, lambda a: (a >= 0) & (a < np.inf), "multinomial: probability tensor contains either `inf`, `nan` or element < 0"
+    )
     _check(input, lambda a: a.sum(-1) > 0, "multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
     if not replacement:
-        enough = "multinomial: invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)"
+        enough = (
+            "multinomial: invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)"
+        )
         _check(input, lambda a: (a > 0).sum(-1) >= num_samples, enough)
     count = 2 * (math.prod(shape[:-1]) * num_samples if replacement else math.prod(shape))
     key = key_tensor(generator, count, input.device)
-    t = apply(registry["random_multinomial"], (input.detach(), key), {"num_samples": int(num_samples), "replacement": bool(replacement)})
+    t = apply(
+        registry["random_multinomial"], (input.detach(), key), {"num_samples": int(num_samples), "replacement": bool(replacement)}
+    )
     return t if out is None else write(out, t)
 
 
 # -------------------------------------------------------------------------------------------------------------- normal
-@function("normal", spaces="torch", formula=r"y \sim N(\mu, \sigma^2)", parity=NO_PARITY,
-          samples=lambda r: [S(normal_array(r, 3, 4), positive(r, 4), grad=False), S(normal_array(r, 3), grad=False), S(0.5, positive(r, 3), grad=False),
-                             S(normal_array(r, 3), 2.0, grad=False), S(1.0, 2.0, (2, 3)), S(1.0, 2.0, size=(2,), dtype="float64")],
-          errors=lambda r: [E(RuntimeError, "normal expects std >= 0.0", 0.0, -1.0, (2,)), E(RuntimeError, "elements of std >= 0.0", np.zeros(2), -positive(r, 2)),
-                            E(TypeError, "size", 0.0, 1.0)])  # fmt: skip
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
-           requires_grad=False, pin_memory=False):  # fmt: skip
+@function(
+    "normal",
+    spaces="torch",
+    formula=r"y \sim N(\mu, \sigma^2)",
+    parity=NO_PARITY,
+    samples=lambda r: [
+        S(normal_array(r, 3, 4), positive(r, 4), grad=False),
+        S(normal_array(r, 3), grad=False),
+        S(0.5, positive(r, 3), grad=False),
+        S(normal_array(r, 3), 2.0, grad=False),
+        S(1.0, 2.0, (2, 3)),
+        S(1.0, 2.0, size=(2,), dtype="float64"),
+    ],
+    errors=lambda r: [
+        E(RuntimeError, "normal expects std >= 0.0", 0.0, -1.0, (2,)),
+        E(RuntimeError, "elements of std >= 0.0", np.zeros(2), -positive(r, 2)),
+        E(TypeError, "size", 0.0, 1.0),
+    ],
+)
+def normal(
+    mean=0.0,
+    std=1.0,
+    size=None,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Normal random numbers with given means and standard deviations.
 
     Args:
@@ -244,8 +307,15 @@ def _fill(name, text, samples, errors=None):
     """Publish ``Tensor.name``, which overwrites the tensor and returns it."""
     shapes = [S(np.zeros((3, 4)), *a, grad=False) for a in samples]
     refused = [E(RuntimeError, match, np.zeros(3), *a) for match, *a in errors or ()]
-    return function(name, spaces="Tensor", formula=text, derivative=r"\bar x = 0", parity=NO_PARITY,
-                    samples=lambda r: shapes, errors=lambda r: refused)  # fmt: skip
+    return function(
+        name,
+        spaces="Tensor",
+        formula=text,
+        derivative=r"\bar x = 0",
+        parity=NO_PARITY,
+        samples=lambda r: shapes,
+        errors=lambda r: refused,
+    )
 
 
 @_fill("uniform_", r"x \sim U[a, b)", [(), (-2.0, 3.0)], [("less than or equal to", 1.0, 0.0)])
@@ -259,7 +329,9 @@ def uniform_(self, a=0, b=1, *, generator=None, **interval):
     """
     a, b = interval.get("from", a), interval.get("to", b)
     if a > b:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range with from less than or equal to to, but found from={a} > to={b}")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range with from less than or equal to to, but found from={a} > to={b}"
+        )
     return write(self, _uniform(self, generator) * (b - a) + a)
 
 
@@ -276,8 +348,18 @@ def normal_(self, mean=0, std=1, *, generator=None):
     return write(self, _normal(self, generator) * std + mean)
 
 
-_LIMITS = {"bool": 2, "uint8": 2**8, "int8": 2**7, "int16": 2**15, "int32": 2**31, "int64": 2**63 - 1,
-           "float16": 2**11 + 1, "bfloat16": 2**8 + 1, "float32": 2**24 + 1, "float64": 2**53 + 1}  # fmt: skip
+_LIMITS = {
+    "bool": 2,
+    "uint8": 2**8,
+    "int8": 2**7,
+    "int16": 2**15,
+    "int32": 2**31,
+    "int64": 2**63 - 1,
+    "float16": 2**11 + 1,
+    "bfloat16": 2**8 + 1,
+    "float32": 2**24 + 1,
+    "float64": 2**53 + 1,
+}
 
 
 @_fill("random_", r"x \sim U\{a, \dots, b - 1\}", [(), (5,), (-2, 3)], [("'from' to be less than 'to'", 3, 3)])

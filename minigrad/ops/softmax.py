@@ -21,7 +21,13 @@ def _log_softmax_reference(x, dim=-1, dtype=None):
 
 
 def _axes(r):
-    return [S(normal(r, 3, 4), axis=-1), S(normal(r, 2, 3, 4), axis=1), S(normal(r), axis=0), S(normal(r, 2, 0), axis=1), S(normal(r, 0, 2), axis=1)]
+    return [
+        S(normal(r, 3, 4), axis=-1),
+        S(normal(r, 2, 3, 4), axis=1),
+        S(normal(r), axis=0),
+        S(normal(r, 2, 0), axis=1),
+        S(normal(r, 0, 2), axis=1),
+    ]
 
 
 @op(
@@ -59,8 +65,15 @@ def log_softmax(xp, x, *, axis):
 
 
 def _dim_samples(r):
-    return [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), dim=0), S(normal(r, 2, 3, 2), dim=-2), S(normal(r), 0), S(normal(r, 3, 4), -1, dtype="float64"),
-            S(1e3 * normal(r, 2, 3), 1), S(normal(r, 2, 0), 1)]  # fmt: skip
+    return [
+        S(normal(r, 3, 4), 1),
+        S(normal(r, 3, 4), dim=0),
+        S(normal(r, 2, 3, 2), dim=-2),
+        S(normal(r), 0),
+        S(normal(r, 3, 4), -1, dtype="float64"),
+        S(1e3 * normal(r, 2, 3), 1),
+        S(normal(r, 2, 0), 1),
+    ]
 
 
 def _dim_errors(r):
@@ -72,12 +85,20 @@ def _along(name, input, dim, dtype):
     if dtype is not None:
         input = input.to(dtype)
     if not input.is_floating_point():
-        raise RuntimeError(f'"{name}" not implemented for {input.dtype}: pass dtype=minigrad.float32 or convert the tensor with .float()')
+        raise RuntimeError(
+            f'"{name}" not implemented for {input.dtype}: pass dtype=minigrad.float32 or convert the tensor with .float()'
+        )
     return apply(registry[name], (input,), {"axis": positive_dim(name, dim, input.array.ndim)})
 
 
-@function("softmax", samples=_dim_samples, errors=_dim_errors, formula=r"y_i = e^{x_i} / \sum_j e^{x_j}",
-          derivative=r"\bar x_i = y_i \left(\bar y_i - \sum_j \bar y_j y_j\right)", reference=_softmax_reference)  # fmt: skip
+@function(
+    "softmax",
+    samples=_dim_samples,
+    errors=_dim_errors,
+    formula=r"y_i = e^{x_i} / \sum_j e^{x_j}",
+    derivative=r"\bar x_i = y_i \left(\bar y_i - \sum_j \bar y_j y_j\right)",
+    reference=_softmax_reference,
+)
 def _softmax(input, dim, dtype=None):
     """Probabilities from scores: exp(input) divided by its sum along ``dim``.
 
@@ -98,9 +119,14 @@ def _softmax(input, dim, dtype=None):
     return _along("softmax", input, dim, dtype)
 
 
-@function("log_softmax", samples=_dim_samples, errors=_dim_errors, formula=r"y_i = x_i - \ln \sum_j e^{x_j}",
-          derivative=r"\bar x_i = \bar y_i - e^{y_i} \sum_j \bar y_j",
-          reference=_log_softmax_reference)  # fmt: skip
+@function(
+    "log_softmax",
+    samples=_dim_samples,
+    errors=_dim_errors,
+    formula=r"y_i = x_i - \ln \sum_j e^{x_j}",
+    derivative=r"\bar x_i = \bar y_i - e^{y_i} \sum_j \bar y_j",
+    reference=_log_softmax_reference,
+)
 def _log_softmax(input, dim, dtype=None):
     """The logarithm of :func:`softmax`, exact where a probability is tiny. Arguments as there.
 
@@ -115,7 +141,10 @@ def implicit_dim(name, input, dim, stacklevel=3):
     """PyTorch's choice where ``dim`` is left out: 0 for 0, 1 or 3 dimensions, else 1; with a warning."""
     if dim is not None:
         return dim
-    warnings.warn(f"Implicit dimension choice for {name} has been deprecated: pass dim=-1 (or the dimension you mean)", stacklevel=stacklevel + 1)
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated: pass dim=-1 (or the dimension you mean)",
+        stacklevel=stacklevel + 1,
+    )
     return 0 if input.array.ndim in (0, 1, 3) else 1
 
 
@@ -125,12 +154,22 @@ def _functional(name, doc, reference, call, formula, derivative):
 
     public.__name__ = public.__qualname__ = name
     public.__doc__ = doc
-    samples = lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 2, 3, 2), dim=-2), S(normal(r, 3, 4), dim=0, dtype="float64")]  # noqa: E731
-    function(name, spaces="functional", samples=samples, errors=_dim_errors, formula=formula, derivative=derivative, reference=reference)(public)
+    samples = lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 2, 3, 2), dim=-2), S(normal(r, 3, 4), dim=0, dtype="float64")]
+    function(
+        name,
+        spaces="functional",
+        samples=samples,
+        errors=_dim_errors,
+        formula=formula,
+        derivative=derivative,
+        reference=reference,
+    )(public)
     return public
 
 
-_functional("softmax", """Probabilities from scores: exp(input) divided by its sum along ``dim``. See :func:`minigrad.softmax`.
+_functional(
+    "softmax",
+    """Probabilities from scores: exp(input) divided by its sum along ``dim``. See :func:`minigrad.softmax`.
 
     Without ``dim`` it is 0 for 0, 1 or 3 dimensions and else 1, with a warning, as in PyTorch.
 
@@ -138,27 +177,49 @@ _functional("softmax", """Probabilities from scores: exp(input) divided by its s
     >>> from minigrad.nn import functional as F
     >>> F.softmax(minigrad.tensor([0.0, 0.0]), dim=0)
     tensor([0.5000, 0.5000])
-    """, _softmax_reference, _softmax, r"y_i = e^{x_i} / \sum_j e^{x_j}", r"\bar x_i = y_i (\bar y_i - \sum_j \bar y_j y_j)")  # fmt: skip
-_functional("log_softmax", """The logarithm of softmax along ``dim``. See :func:`minigrad.log_softmax`.
+    """,
+    _softmax_reference,
+    _softmax,
+    r"y_i = e^{x_i} / \sum_j e^{x_j}",
+    r"\bar x_i = y_i (\bar y_i - \sum_j \bar y_j y_j)",
+)
+_functional(
+    "log_softmax",
+    """The logarithm of softmax along ``dim``. See :func:`minigrad.log_softmax`.
 
     >>> import minigrad
     >>> from minigrad.nn import functional as F
     >>> F.log_softmax(minigrad.tensor([0.0, 0.0]), dim=0)
     tensor([-0.6931, -0.6931])
-    """, _log_softmax_reference, _log_softmax, r"y_i = x_i - \ln \sum_j e^{x_j}", r"\bar x_i = \bar y_i - e^{y_i} \sum_j \bar y_j")  # fmt: skip
-_functional("softmin", """Probabilities that are larger for smaller elements: ``softmax(-input, dim)``.
+    """,
+    _log_softmax_reference,
+    _log_softmax,
+    r"y_i = x_i - \ln \sum_j e^{x_j}",
+    r"\bar x_i = \bar y_i - e^{y_i} \sum_j \bar y_j",
+)
+_functional(
+    "softmin",
+    """Probabilities that are larger for smaller elements: ``softmax(-input, dim)``.
 
     >>> import minigrad
     >>> from minigrad.nn import functional as F
     >>> F.softmin(minigrad.tensor([0.0, 1000.0]), dim=0)
     tensor([1., 0.])
-    """, lambda x, dim=-1, dtype=None: _softmax_reference(-x, dim), lambda x, dim, dtype: _softmax(-x, dim, dtype),
-    r"y_i = e^{-x_i} / \sum_j e^{-x_j}", r"\bar x_i = -y_i (\bar y_i - \sum_j \bar y_j y_j)")  # fmt: skip
+    """,
+    lambda x, dim=-1, dtype=None: _softmax_reference(-x, dim),
+    lambda x, dim, dtype: _softmax(-x, dim, dtype),
+    r"y_i = e^{-x_i} / \sum_j e^{-x_j}",
+    r"\bar x_i = -y_i (\bar y_i - \sum_j \bar y_j y_j)",
+)
 
 
-@function("gumbel_softmax", spaces="functional", formula=r"y = \mathrm{softmax}((x + n) / \tau), \quad n = -\ln(-\ln u)",
-          samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), tau=0.5, dim=0), S(normal(r, 3, 4), hard=True, grad=False)],
-          parity="PyTorch's generator has other bits")  # fmt: skip
+@function(
+    "gumbel_softmax",
+    spaces="functional",
+    formula=r"y = \mathrm{softmax}((x + n) / \tau), \quad n = -\ln(-\ln u)",
+    samples=lambda r: [S(normal(r, 3, 4)), S(normal(r, 3, 4), tau=0.5, dim=0), S(normal(r, 3, 4), hard=True, grad=False)],
+    parity="PyTorch's generator has other bits",
+)
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """A random choice with the probabilities ``softmax(logits)`` through which gradients flow.
 

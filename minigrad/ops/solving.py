@@ -34,11 +34,15 @@ def check_matrix(name, *tensors, square=False):
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}(): argument 'A' must be Tensor, not {describe(t)}; wrap it in minigrad.tensor(...)")
         if not t.is_floating_point():
-            raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {t.dtype}; convert it with .float()")
+            raise RuntimeError(
+                f"{name}: Expected a floating point or complex tensor as input. Got {t.dtype}; convert it with .float()"
+            )
         if t.array.ndim < 2:
             raise ShapeError(f"{name}: The input tensor A must have at least 2 dimensions, got shape {tuple(t.shape)}")
         if square and t.array.shape[-1] != t.array.shape[-2]:
-            raise ShapeError(f"{name}: A must be batches of square matrices, but they are {t.array.shape[-2]} by {t.array.shape[-1]} matrices")
+            raise ShapeError(
+                f"{name}: A must be batches of square matrices, but they are {t.array.shape[-2]} by {t.array.shape[-1]} matrices"
+            )
 
 
 def square_errors(r):
@@ -91,7 +95,12 @@ def _spread(xp, g):
     vjp=(lambda xp, g, a: _spread(xp, g) * xp.cofactors(a),),
     formula=r"y = \det A",
     derivative=r"\bar A = \bar y\,\det(A) A^{-\top}",
-    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 2, 2)), S(normal(r, 1, 1)), S(np.array([[1.0, 2.0], [2.0, 4.0]]))],
+    samples=lambda r: [
+        S(normal(r, 3, 3)),
+        S(normal(r, 2, 2, 2)),
+        S(normal(r, 1, 1)),
+        S(np.array([[1.0, 2.0], [2.0, 4.0]]), grad=False),
+    ],
     reference=np.linalg.det,
     **IN_SINGLE,
 )
@@ -122,7 +131,13 @@ def _cofactors_reference(a):
     vjp=(_cofactors_rule,),
     formula=r"C = \det(A) A^{-\top}",
     derivative=r"\bar A = \langle \bar C, A^{-\top} \rangle C - C \bar C^\top A^{-\top}",
-    samples=lambda r: [S(well(r, 3, 3)), S(well(r, 2, 2, 2)), S(normal(r, 1, 1)), S(np.array([[1.0, 2.0], [2.0, 4.0]]), grad=False), S(np.zeros((3, 3)), grad=False)],
+    samples=lambda r: [
+        S(well(r, 3, 3)),
+        S(well(r, 2, 2, 2)),
+        S(normal(r, 1, 1)),
+        S(np.array([[1.0, 2.0], [2.0, 4.0]]), grad=False),
+        S(np.zeros((3, 3)), grad=False),
+    ],
     reference=_cofactors_reference,
     **IN_SINGLE,
 )
@@ -133,7 +148,9 @@ def cofactors(xp, a):
     ones = xp.ones_like(xp.getitem(column, key=(..., ("slice", 0, 1, None), ("slice", None, None, None))))
     below = xp.concat(ones, xp.getitem(column, key=(..., ("slice", 0, -1, None), ("slice", None, None, None))), axis=-2)
     above = xp.concat(xp.getitem(column, key=(..., ("slice", 1, None, None), ("slice", None, None, None))), ones, axis=-2)
-    others = xp.cumprod(below, axis=-2) * xp.flip(xp.cumprod(xp.flip(above, axis=-2), axis=-2), axis=-2)  # the product of all others
+    others = xp.cumprod(below, axis=-2) * xp.flip(
+        xp.cumprod(xp.flip(above, axis=-2), axis=-2), axis=-2
+    )  # the product of all others
     sign = xp.sign(xp.det(xp.matmul(u, vh)))
     return _spread(xp, sign) * xp.matmul(u, others * vh)
 
@@ -160,15 +177,33 @@ def _batched(a, b):
     return (t if t.array.shape[:-2] == batch else t.expand(*batch, *t.array.shape[-2:]) for t in (a, b))
 
 
-@function("solve", spaces="linalg", formula=r"X = A^{-1} B", derivative=r"\bar B = A^{-\top} \bar X, \quad \bar A = -\bar B X^\top",
-          samples=lambda r: [S(well(r, 3, 3), normal(r, 3, 2)), S(well(r, 3, 3), normal(r, 3)), S(well(r, 2, 3, 3), normal(r, 3, 1)), S(well(r, 2, 3, 3), normal(r, 2, 3)),
-                             S(well(r, 3, 3), normal(r, 2, 3), left=False), S(well(r, 2, 2), normal(r, 3, 2, 1))],
-          errors=lambda r: [*(E(e.error, e.match, *e.args, normal(r, 3)) for e in square_errors(r)),
-                            E(RuntimeError, "Incompatible shapes", well(r, 3, 3), normal(r, 2, 2)),
-                            E(LinAlgError, "the input matrix is singular", np.ones((2, 2)), normal(r, 2))],
-          reference=lambda a, b, left=True: np.linalg.solve(a, b if b.ndim > 1 and b.shape != a.shape[:-1] else b[..., None]).reshape(
-              np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:] if b.ndim > 1 and b.shape != a.shape[:-1] else b.shape)
-          if left else np.swapaxes(np.linalg.solve(np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2)), -1, -2), **IN_SINGLE)  # fmt: skip
+@function(
+    "solve",
+    spaces="linalg",
+    formula=r"X = A^{-1} B",
+    derivative=r"\bar B = A^{-\top} \bar X, \quad \bar A = -\bar B X^\top",
+    samples=lambda r: [
+        S(well(r, 3, 3), normal(r, 3, 2)),
+        S(well(r, 3, 3), normal(r, 3)),
+        S(well(r, 2, 3, 3), normal(r, 3, 1)),
+        S(well(r, 2, 3, 3), normal(r, 2, 3)),
+        S(well(r, 3, 3), normal(r, 2, 3), left=False),
+        S(well(r, 2, 2), normal(r, 3, 2, 1)),
+    ],
+    errors=lambda r: [
+        *(E(e.error, e.match, *e.args, normal(r, 3)) for e in square_errors(r)),
+        E(RuntimeError, "Incompatible shapes", well(r, 3, 3), normal(r, 2, 2)),
+        E(LinAlgError, "the input matrix is singular", np.ones((2, 2)), normal(r, 2)),
+    ],
+    reference=lambda a, b, left=True: (
+        np.linalg.solve(a, b if b.ndim > 1 and b.shape != a.shape[:-1] else b[..., None]).reshape(
+            np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:] if b.ndim > 1 and b.shape != a.shape[:-1] else b.shape
+        )
+        if left
+        else np.swapaxes(np.linalg.solve(np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2)), -1, -2)
+    ),
+    **IN_SINGLE,
+)
 def _solve(A, B, *, left=True):
     """The solution X of A X = B, or of X A = B with ``left=False``.
 
@@ -193,13 +228,23 @@ def _solve(A, B, *, left=True):
     if not left:
         return _solve(A.mT, B.mT).mT
     if B.array.shape[-2] != A.array.shape[-1]:
-        raise ShapeError(f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({describe(A)} and {describe(B)})")
+        raise ShapeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({describe(A)} and {describe(B)})"
+        )
     X = solve(*_batched(A, B))
     return X.squeeze(-1) if vector else X
 
 
-@function("inv", spaces="linalg", formula=r"Y = A^{-1}", derivative=r"\bar A = -Y^\top \bar Y Y^\top", samples=lambda r: [S(well(r, 3, 3)), S(well(r, 2, 2, 2))],
-          errors=lambda r: [*square_errors(r), E(LinAlgError, "the input matrix is singular", np.ones((2, 2)))], reference=np.linalg.inv, **IN_SINGLE)  # fmt: skip
+@function(
+    "inv",
+    spaces="linalg",
+    formula=r"Y = A^{-1}",
+    derivative=r"\bar A = -Y^\top \bar Y Y^\top",
+    samples=lambda r: [S(well(r, 3, 3)), S(well(r, 2, 2, 2))],
+    errors=lambda r: [*square_errors(r), E(LinAlgError, "the input matrix is singular", np.ones((2, 2)))],
+    reference=np.linalg.inv,
+    **IN_SINGLE,
+)
 def linalg_inv(A):
     """The inverse of each matrix.
 
@@ -215,8 +260,15 @@ def linalg_inv(A):
     return inv(A)
 
 
-@function("inverse", formula=r"Y = A^{-1}", derivative=r"\bar A = -Y^\top \bar Y Y^\top", samples=lambda r: [S(well(r, 3, 3))],
-          errors=square_errors, reference=np.linalg.inv, **IN_SINGLE)  # fmt: skip
+@function(
+    "inverse",
+    formula=r"Y = A^{-1}",
+    derivative=r"\bar A = -Y^\top \bar Y Y^\top",
+    samples=lambda r: [S(well(r, 3, 3))],
+    errors=square_errors,
+    reference=np.linalg.inv,
+    **IN_SINGLE,
+)
 def inverse(input):
     """The inverse of each matrix. See :func:`minigrad.linalg.inv`.
 
@@ -239,9 +291,17 @@ def _published_det(space, name):
     >>> {name}(minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor(-2.0000)
     """
-    samples = lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 2, 2)), S(np.array([[1.0, 2.0], [2.0, 4.0]]))]  # noqa: E731
-    function("det", spaces=space, formula=r"y = \det A", derivative=r"\bar A = \bar y\,\det(A) A^{-\top}", samples=samples,
-             errors=square_errors, reference=np.linalg.det, **IN_SINGLE)(call)  # fmt: skip
+    samples = lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 2, 2)), S(np.array([[1.0, 2.0], [2.0, 4.0]]), grad=False)]
+    function(
+        "det",
+        spaces=space,
+        formula=r"y = \det A",
+        derivative=r"\bar A = \bar y\,\det(A) A^{-\top}",
+        samples=samples,
+        errors=square_errors,
+        reference=np.linalg.det,
+        **IN_SINGLE,
+    )(call)
 
 
 _published_det("torch Tensor", "minigrad.det")
@@ -267,17 +327,32 @@ def _published_slogdet(space, name):
     >>> {name}(minigrad.tensor([[1.0, 0.0], [0.0, -1.0]])).sign
     tensor(-1.)
     """
-    samples = lambda r: [S(well(r, 3, 3)), S(normal(r, 2, 2, 2))]  # noqa: E731
-    function("slogdet", spaces=space, formula=r"(s, y) = (\mathrm{sign} \det A, \ln |\det A|)", derivative=r"\bar A = \bar y\,A^{-\top}", samples=samples,
-             errors=square_errors, reference=lambda a: tuple(np.linalg.slogdet(a)), **IN_SINGLE)(call)  # fmt: skip
+    samples = lambda r: [S(well(r, 3, 3)), S(normal(r, 2, 2, 2))]
+    function(
+        "slogdet",
+        spaces=space,
+        formula=r"(s, y) = (\mathrm{sign} \det A, \ln |\det A|)",
+        derivative=r"\bar A = \bar y\,A^{-\top}",
+        samples=samples,
+        errors=square_errors,
+        reference=lambda a: tuple(np.linalg.slogdet(a)),
+        **IN_SINGLE,
+    )(call)
 
 
 _published_slogdet("torch Tensor", "minigrad.slogdet")
 _published_slogdet("linalg", "minigrad.linalg.slogdet")
 
 
-@function("logdet", formula=r"y = \ln \det A", derivative=r"\bar A = \bar y\,A^{-\top}", samples=lambda r: [S(definite(r, 3, 3)), S(definite(r, 2, 2, 2)), S(-np.eye(3), grad=False)],
-          errors=square_errors, reference=lambda a: np.log(np.linalg.det(a)), **IN_SINGLE)  # fmt: skip
+@function(
+    "logdet",
+    formula=r"y = \ln \det A",
+    derivative=r"\bar A = \bar y\,A^{-\top}",
+    samples=lambda r: [S(definite(r, 3, 3)), S(definite(r, 2, 2, 2)), S(-np.eye(3), grad=False)],
+    errors=square_errors,
+    reference=lambda a: np.log(np.linalg.det(a)),
+    **IN_SINGLE,
+)
 def logdet(input):
     """The logarithm of each determinant: -inf where it is 0, NaN where it is negative.
 
@@ -320,9 +395,16 @@ def _published_power(space, name):
     tensor([[1., 5.],
             [0., 1.]])
     """
-    samples = lambda r: [S(well(r, 2, 2), n) for n in (0, 1, 2, 5, -1, -3)] + [S(well(r, 2, 2, 2), 3)]  # noqa: E731
-    function("matrix_power", spaces=space, formula=r"Y = A^n", samples=samples, errors=lambda r: [E(e.error, e.match, *e.args, 2) for e in square_errors(r)],
-             reference=lambda a, n: np.linalg.matrix_power(a, n), **IN_SINGLE)(call)  # fmt: skip
+    samples = lambda r: [S(well(r, 2, 2), n) for n in (0, 1, 2, 5, -1, -3)] + [S(well(r, 2, 2, 2), 3)]
+    function(
+        "matrix_power",
+        spaces=space,
+        formula=r"Y = A^n",
+        samples=samples,
+        errors=lambda r: [E(e.error, e.match, *e.args, 2) for e in square_errors(r)],
+        reference=lambda a, n: np.linalg.matrix_power(a, n),
+        **IN_SINGLE,
+    )(call)
 
 
 _published_power("torch Tensor", "minigrad.matrix_power")
@@ -343,11 +425,22 @@ def _triangular_reference(a, b, upper, left=True, unitriangular=False):
     return np.linalg.solve(t, b) if left else np.swapaxes(np.linalg.solve(np.swapaxes(t, -1, -2), np.swapaxes(b, -1, -2)), -1, -2)
 
 
-@function("solve_triangular", spaces="linalg", formula=r"X = T^{-1} B", derivative=r"\bar B = T^{-\top} \bar X, \quad \bar T = -\mathrm{tri}(\bar B X^\top)",
-          samples=lambda r: [S(well(r, 3, 3), normal(r, 3, 2), upper=True), S(well(r, 2, 3, 3), normal(r, 2, 3, 1), upper=False), S(well(r, 3, 3), normal(r, 2, 3), upper=True, left=False),
-                             S(well(r, 3, 3), normal(r, 3, 2), upper=False, unitriangular=True), S(well(r, 3, 3), normal(r, 3, 2), upper=True, unitriangular=True)],
-          errors=lambda r: [E(e.error, e.match, *e.args, normal(r, 3, 1), upper=True) for e in square_errors(r)],
-          reference=_triangular_reference, **IN_SINGLE)  # fmt: skip
+@function(
+    "solve_triangular",
+    spaces="linalg",
+    formula=r"X = T^{-1} B",
+    derivative=r"\bar B = T^{-\top} \bar X, \quad \bar T = -\mathrm{tri}(\bar B X^\top)",
+    samples=lambda r: [
+        S(well(r, 3, 3), normal(r, 3, 2), upper=True),
+        S(well(r, 2, 3, 3), normal(r, 2, 3, 1), upper=False),
+        S(well(r, 3, 3), normal(r, 2, 3), upper=True, left=False),
+        S(well(r, 3, 3), normal(r, 3, 2), upper=False, unitriangular=True),
+        S(well(r, 3, 3), normal(r, 3, 2), upper=True, unitriangular=True),
+    ],
+    errors=lambda r: [E(e.error, e.match, *e.args, normal(r, 3, 1), upper=True) for e in square_errors(r)],
+    reference=_triangular_reference,
+    **IN_SINGLE,
+)
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     """The solution of a triangular system; the other triangle of A is not read.
 
@@ -368,11 +461,26 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return _solve(_triangle(A, upper, unitriangular), B, left=left)
 
 
-@function("triangular_solve", formula=r"X = T^{-1} B", samples=lambda r: [S(normal(r, 3, 2), well(r, 3, 3)), S(normal(r, 3, 2), well(r, 3, 3), upper=False, transpose=True),
-                                                                  S(normal(r, 3, 2), well(r, 3, 3), True, False, True)],
-          errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
-          reference=lambda b, a, upper=True, transpose=False, unitriangular=False: (
-              np.linalg.solve((lambda t: t.T if transpose else t)(np.triu(a, 1) + np.eye(3) if unitriangular else np.triu(a) if upper else np.tril(a)), b), a), **IN_SINGLE)  # fmt: skip
+@function(
+    "triangular_solve",
+    formula=r"X = T^{-1} B",
+    samples=lambda r: [
+        S(normal(r, 3, 2), well(r, 3, 3)),
+        S(normal(r, 3, 2), well(r, 3, 3), upper=False, transpose=True),
+        S(normal(r, 3, 2), well(r, 3, 3), True, False, True),
+    ],
+    errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
+    reference=lambda b, a, upper=True, transpose=False, unitriangular=False: (
+        np.linalg.solve(
+            (lambda t: t.T if transpose else t)(
+                np.triu(a, 1) + np.eye(3) if unitriangular else np.triu(a) if upper else np.tril(a)
+            ),
+            b,
+        ),
+        a,
+    ),
+    **IN_SINGLE,
+)
 def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False):
     """The solution of a triangular system, and A. See :func:`minigrad.linalg.solve_triangular`, which replaces it.
 

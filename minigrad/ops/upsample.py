@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..op import E, S, function, op
 from .samples import normal
-from .sliding import FULL, adaptive_avg_loops, along, shares
+from .sliding import FULL, along, shares
 
 
 # ----------------------------------------------------------------------------------------------------------------------- the taps
@@ -29,7 +29,7 @@ def _taps(xp, like, mode, n_in, n_out, scale, align_corners):
     if mode == "cubic":
         base = xp.floor(position)
         return [(_index(xp, base + k, n_in), _cubic(xp, position - base - k, -0.75)) for k in (-1, 0, 1, 2)]
-    position = xp.minimum(xp.maximum(position, 0.0), n_in - 1.0)
+    position = xp.maximum(position, 0.0)
     base = xp.floor(position)
     return [(_index(xp, base, n_in), 1.0 - (position - base)), (_index(xp, base + 1, n_in), position - base)]
 
@@ -61,7 +61,7 @@ def _antialias_taps(xp, i, width, n_in, scale):
     first = xp.maximum(xp.floor(center - reach + 0.5), 0.0)
     end = xp.minimum(xp.floor(center + reach + 0.5), float(n_in))
     taps = []
-    for k in range(math.ceil(reach) * 2 + 1):
+    for k in range(math.ceil(2 * reach)):
         distance = (first + k - center + 0.5) / stretch
         weight = _cubic(xp, distance, -0.5) if width == 4 else xp.maximum(1.0 - xp.abs(distance), 0.0)
         taps.append((_index(xp, first + k, n_in), xp.where(first + k < end, weight, 0.0)))
@@ -75,6 +75,33 @@ def _cubic(xp, x, a):
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
     return xp.where(x <= 1, near, xp.where(x < 2, far, 0.0))
+
+
+# -------------------------------------------------------------------------------------------------- for the tests: a matrix
+def _weights(m, size, mode, scale, align_corners):
+    """The weights of every output over ``m`` input elements, (size, m), written from the definitions."""
+    matrix = np.zeros((size, m))
+    for i, row in enumerate(matrix):
+        x = i * scale if align_corners else (i + 0.5) * scale - 0.5
+        if mode.startswith("nearest"):
+            row[min(int((i + 0.5 * (mode != "nearest")) * scale), m - 1)] = 1
+        elif mode == "area":
+            row[i * m // size : -(-(i + 1) * m // size)] = 1
+        elif mode == "linear":
+            row += np.maximum(0, 1 - np.abs(np.arange(m) - np.clip(x, 0, m - 1)))
+        elif mode == "cubic":
+            for j in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
+                row[min(max(j, 0), m - 1)] += _cubic_weight(abs(x - j), -0.75)
+        else:
+            distances = np.abs(np.arange(m) - x) / max(scale, 1)
+            row += np.maximum(0, 1 - distances) if mode == "antialias linear" else [_cubic_weight(d, -0.5) for d in distances]
+    return matrix / matrix.sum(1, keepdims=True)
+
+
+def _cubic_weight(d, a):
+    if d > 1:
+        return a * (d**3 - 5 * d**2 + 8 * d - 4) if d < 2 else 0
+    return (a + 2) * d**3 - (a + 3) * d**2 + 1
 
 
 # -------------------------------------------------------------------------------------------------- interpolation and its adjoint
@@ -102,6 +129,7 @@ _MODES = (
     derivative=r"\bar x_j = \sum_{i,t:\, k_{i,t} = j} w_{i,t}\, \bar y_i",
     onnx="Resize",
     samples=lambda r: [S(normal(r, 1, 2, 3), **kwargs) for kwargs in _MODES],
+    reference=lambda x, axis, **how: np.moveaxis(np.moveaxis(x, axis, -1) @ _weights(x.shape[axis], **how).T, -1, axis),
 )
 def resample(xp, x, *, axis, size, mode, scale, align_corners):
     """``x`` interpolated to ``size`` along ``axis``."""
@@ -148,36 +176,17 @@ _SPATIAL = {"linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,)
 _SMOOTH = {"linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 
 
-def _weights_row(mode, align_corners, scale, m, i):
-    """For the tests: the weights of output ``i`` over ``m`` input elements."""
-    row = np.zeros(m)
-    if mode in ("nearest", "nearest-exact"):
-        row[min(int((i + 0.5 * (mode != "nearest")) * scale), m - 1)] = 1
-        return row
-    x = i * scale if align_corners else (i + 0.5) * scale - 0.5
-    if _SMOOTH[mode] == "linear":
-        x = min(max(x, 0), m - 1)
-        return np.maximum(0, 1 - np.abs(np.arange(m) - x))
-    for j in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
-        d = abs(x - j)
-        w = 1.25 * d**3 - 2.25 * d**2 + 1 if d <= 1 else -0.75 * (d**3 - 5 * d**2 + 8 * d - 4)
-        row[min(max(j, 0), m - 1)] += w
-    return row
-
-
 def _interpolate_reference(
     x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):
     n = x.ndim - 2
     factors = scale_factor if isinstance(scale_factor, tuple) else (scale_factor,) * n
     out = size if isinstance(size, tuple) else (size,) * n if size else [int(m * f) for m, f in zip(x.shape[2:], factors)]
-    if mode == "area":
-        return adaptive_avg_loops(n)(x, tuple(out))
+    kind = "antialias " * antialias + _SMOOTH.get(mode, mode)
     for axis, (m, o, f) in enumerate(zip(x.shape[2:], out, factors), start=2):
-        whole = size or recompute_scale_factor or (m == o and mode == "bilinear")
+        whole = size or recompute_scale_factor or (m == o and (antialias or mode != "bicubic"))
         scale = (m - 1) / max(o - 1, 1) if align_corners else m / o if whole else 1 / f
-        matrix = np.array([_weights_row(mode, align_corners, scale, m, i) for i in range(o)])
-        x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ _weights(m, o, kind, scale, align_corners).T, -1, axis)
     return x
 
 
@@ -197,6 +206,9 @@ def _interpolate_samples(r):
         S(image, scale_factor=(1.7, 0.6), mode="bilinear", recompute_scale_factor=True),
         S(image, (5, 3), mode="bicubic"),
         S(image, 5, mode="bicubic", align_corners=True),
+        S(image, (2, 6), mode="bilinear", antialias=True),
+        S(image, (2, 3), mode="bicubic", antialias=True),
+        S(image, scale_factor=(1.2, 0.6), mode="bicubic", antialias=True, align_corners=False),
         S(image, (2, 3), mode="area"),
         S(normal(r, 1, 1, 2, 3, 2), (3, 2, 4), mode="trilinear"),
         S(normal(r, 0, 1, 3), 2),
@@ -278,6 +290,8 @@ def interpolate(
     kind = ("antialias " if antialias else "") + _SMOOTH.get(mode, mode)
     y = input
     for axis, (m, o, f) in enumerate(zip(sizes, out, factors), start=2):
+        if mode == "nearest" and len(sizes) == 2 and o in (m, 2 * m):
+            f = None  # as PyTorch does, for images alone
         if m == o and (f is None or kind == "linear" or antialias):
             continue
         if align_corners:

@@ -12,9 +12,9 @@ def _samples(r):
     )
     return [
         S(p, g, m, v, **settings),
-        S(p, g, m, v, high, **{**settings, "maximize": True}),
+        S(p, g, m, v, vmax=high, **{**settings, "maximize": True}),
         S(p, g, m, v, **{**settings, "weight_decay": 0.3}),
-        S(p, g, m, v, high, **{**settings, "weight_decay": 0.3, "decoupled": True}),
+        S(p, g, m, v, vmax=high, **{**settings, "weight_decay": 0.3, "decoupled": True}),
     ]
 
 

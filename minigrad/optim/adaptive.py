@@ -192,9 +192,9 @@ def _rmsprop_samples(r):
     settings = dict(lr=0.1, alpha=0.8, eps=1e-3, weight_decay=0.0, momentum=0.0, maximize=False)
     return [
         S(p, g, square, **settings),
-        S(p, g, square, buf, **{**settings, "eps": 0.2, "weight_decay": 0.3, "momentum": 0.9, "maximize": True}),
-        S(p, g, square, None, mean, **settings),
-        S(p, g, square, buf, mean, **{**settings, "momentum": 0.9}),
+        S(p, g, square, buf=buf, **{**settings, "eps": 0.2, "weight_decay": 0.3, "momentum": 0.9, "maximize": True}),
+        S(p, g, square, mean=mean, **settings),
+        S(p, g, square, buf=buf, mean=mean, **{**settings, "momentum": 0.9}),
     ]
 
 

@@ -11,10 +11,10 @@ def _sgd_samples(r):
     return [
         S(p, g, **plain),
         S(p, g, **{**plain, "weight_decay": 0.3, "maximize": True}),
-        S(p, g, buf, **{**heavy, "dampening": 0.4}),
-        S(p, g, buf, **{**heavy, "weight_decay": 0.3, "nesterov": True}),
-        S(p, g, buf, **{**heavy, "dampening": 0.4, "first": True}),
-        S(p, g, buf, **{**heavy, "nesterov": True, "maximize": True, "first": True}),
+        S(p, g, buf=buf, **{**heavy, "dampening": 0.4}),
+        S(p, g, buf=buf, **{**heavy, "weight_decay": 0.3, "nesterov": True}),
+        S(p, g, buf=buf, **{**heavy, "dampening": 0.4, "first": True}),
+        S(p, g, buf=buf, **{**heavy, "nesterov": True, "maximize": True, "first": True}),
     ]
 
 

@@ -17,6 +17,7 @@ MULTIPLICATIONS = 2**17  # of a convolution
 ELEMENTS = 2**12  # of most operations
 CHEAP_ELEMENTS = 2**14  # of those that NumPy does in one or two passes
 WEIGHTS = 2**14  # of a quantized layer
+FEW_ROWS = 40  # of its input: from here on unpacking the weights once for a BLAS product is quicker
 
 
 def _floats(*arrays):
@@ -150,6 +151,11 @@ def _linear_w8(x, weight, scale):
     )
 
 
+def _linear_dynamic(x, weight, scale, bias=None):
+    fits = bias is None or (bias.dtype == FLOAT32 and bias.shape == scale.shape)
+    return fits and _linear_w8(x, weight, scale) and len(x) < FEW_ROWS
+
+
 def _are_matrices(x, weight):
     return x.ndim == weight.ndim == 2 and x.shape[1] == weight.shape[1] and len(x) > 0 and weight.size >= WEIGHTS
 
@@ -181,4 +187,5 @@ KERNELS: dict[str, Kernel] = {
     "philox": _kernel("philox:philox_bits", _philox),
     "linear_int8": _kernel("quantized:linear_int8", _linear_int8),
     "linear_w8": _kernel("quantized:linear_w8", _linear_w8),
+    "linear_dynamic": _kernel("quantized:linear_dynamic", _linear_dynamic),
 }

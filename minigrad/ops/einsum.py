@@ -1,0 +1,231 @@
+"""einsum: sums of products, written with one letter for each dimension."""
+
+import math
+import string
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..op import E, S, function
+from ..tensor import Tensor
+from .linalg import matmul
+from .samples import normal
+
+ELLIPSIS = "."  # stands for all dimensions that "..." covers, one letter each once it is known how many
+
+
+def _parse(equation, operands):
+    """Subscripts of each operand and of the result, with a letter for every dimension that "..." stands for."""
+    equation = equation.replace(" ", "").replace("...", ELLIPSIS)
+    for i, c in enumerate(equation):
+        if c not in string.ascii_letters and c not in ",->" + ELLIPSIS:
+            raise ShapeError(
+                f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], got {c!r}"
+            )
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        more = "more" if len(operands) > len(terms) else "fewer"
+        raise ShapeError(
+            f"einsum(): {more} operands were provided than specified in the equation: {len(operands)} for {equation!r}"
+        )
+    spare = [
+        c for c in map(chr, range(0x3B1, 0x3B1 + 64))
+    ]  # letters for "...": the last dimension it covers is the first of them
+    widest, named = 0, []
+    for i, (term, t) in enumerate(zip(terms, operands)):
+        ndim, count = t.array.ndim, len(term.replace(ELLIPSIS, ""))
+        if term.count(ELLIPSIS) > 1 or count > ndim or (ELLIPSIS not in term and count != ndim):
+            tail = "" if ELLIPSIS in term else " and no ellipsis was given"
+            raise ShapeError(
+                f"einsum(): the number of subscripts in the equation ({count}) does not match the number of dimensions ({ndim}) "
+                f"for operand {i}{tail}"
+            )
+        covered = ndim - count if ELLIPSIS in term else 0
+        widest = max(widest, covered)
+        named.append(term.replace(ELLIPSIS, "".join(reversed(spare[:covered]))))
+    everything = "".join(reversed(spare[:widest]))
+    if arrow:
+        result = right.replace(ELLIPSIS, everything)
+    else:
+        letters = "".join(named)
+        result = everything + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1 and c not in everything)
+    for c in result:
+        if result.count(c) > 1:
+            raise ShapeError(f"einsum(): output subscript {c} appears more than once in the output")
+        if not any(c in term for term in named) and c not in everything:
+            raise ShapeError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
+    return named, result
+
+
+def _check_sizes(named, operands):
+    """A subscript has one size everywhere, or 1."""
+    sizes = {}
+    for i, (term, t) in enumerate(zip(named, operands)):
+        for c, n in zip(term, t.array.shape):
+            known = sizes.get(c, 1)
+            if n != 1 and known not in (1, n):
+                raise ShapeError(
+                    f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with previously seen size {known}"
+                )
+            sizes[c] = n if n != 1 else known
+    return sizes
+
+
+def _without_repeats(t, term):
+    """Diagonals in place of subscripts that stand twice in one operand."""
+    for c in dict.fromkeys(term):
+        while term.count(c) > 1:
+            first = term.index(c)
+            second = term.index(c, first + 1)
+            if t.array.shape[first] != t.array.shape[second]:
+                raise ShapeError(
+                    f"einsum(): subscript {c} is repeated, but the sizes {t.array.shape[first]} and {t.array.shape[second]} don't match"
+                )
+            t = t.diagonal(0, first, second)  # the diagonal becomes the last dimension
+            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + c
+    return t, term
+
+
+def _summed(t, term, away):
+    """``t`` summed over the subscripts in ``away``."""
+    dims = tuple(i for i, c in enumerate(term) if c in away)
+    return (t.sum(dims), "".join(c for c in term if c not in away)) if dims else (t, term)
+
+
+def _arranged(t, term, groups):
+    """``t`` with its dimensions in the order of ``groups``, where a group is one string of subscripts to become one dimension, and
+    a subscript that ``t`` lacks becomes a dimension of size 1."""
+    order = [term.index(c) for g in groups for c in g if c in term]
+    t = t if order == list(range(len(order))) else t.permute(*order)
+    shape, sizes = [], dict(zip((term[i] for i in order), t.array.shape))
+    for g in groups:
+        shape.append(math.prod(sizes.get(c, 1) for c in g))
+    return t if tuple(shape) == t.array.shape else t.reshape(shape)
+
+
+def _contract(a, terms_a, b, terms_b, wanted):
+    """The product of two operands, summed over the subscripts that are not in ``wanted``."""
+    a, terms_a = _summed(a, terms_a, set(terms_a) - set(terms_b) - wanted)
+    b, terms_b = _summed(b, terms_b, set(terms_b) - set(terms_a) - wanted)
+    size_a, size_b = dict(zip(terms_a, a.array.shape)), dict(zip(terms_b, b.array.shape))
+    shared = [c for c in terms_a if c in terms_b]
+    for c in [c for c in shared if c not in wanted and size_a[c] != size_b[c]]:  # 1 against n: sum the n, then both are 1
+        a, b = (t.sum(term.index(c), keepdim=True) for t, term in ((a, terms_a), (b, terms_b)))
+    both = [c for c in shared if c in wanted]
+    inner = "".join(c for c in shared if c not in wanted)
+    only_a = "".join(c for c in terms_a if c not in terms_b)
+    only_b = "".join(c for c in terms_b if c not in terms_a)
+    left = _arranged(a, terms_a, [*both, only_a, inner])
+    right = _arranged(b, terms_b, [*both, inner, only_b])
+    out = matmul(left, right) if inner or only_a or only_b else left * right
+    terms = "".join(both) + only_a + only_b
+    sizes = [out.array.shape[i] for i in range(len(both))]
+    shape = (*sizes, *(size_a[c] for c in only_a), *(size_b[c] for c in only_b))
+    return (out if out.array.shape == shape else out.reshape(shape)), terms
+
+
+def _einsum_samples(r):
+    pairs = [
+        ("ij,jk->ik", (3, 4), (4, 2)),
+        ("ij,jk", (3, 4), (4, 2)),
+        ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)),
+        ("i,j->ij", (3,), (4,)),
+        ("ij,ij->", (3, 4), (3, 4)),
+        ("bhid,bhjd->bhij", (2, 1, 3, 4), (2, 1, 2, 4)),
+        ("...ij,...jk->...ik", (2, 3, 4), (4, 2)),
+        ("i...,i...->...", (3, 2), (3, 2)),
+        ("ij,kj->k", (3, 4), (2, 4)),
+        ("bn,anm,bm->ba", (2, 3), (4, 3, 2), (2, 2)),
+        ("ii->i", (3, 3)),
+        ("ii", (3, 3)),
+        ("ij->ji", (2, 3)),
+        ("ij->j", (2, 3)),
+        ("b...->...b", (2, 3, 4)),
+        ("iij,j->ij", (3, 3, 2), (2,)),
+        ("ij,ij->ij", (3, 4), (1, 4)),
+        ("ij,jk->ik", (3, 1), (4, 2)),
+        (" i j , j -> i ", (2, 3), (3,)),
+        ("ij,kl->ijkl", (2, 2), (1, 3)),
+        ("aij,ajk", (2, 2, 2), (2, 2, 2)),
+        ("abc,cbd->ad", (2, 3, 2), (2, 3, 2)),
+    ]
+    return [S(equation, *(normal(r, *shape) for shape in shapes)) for equation, *shapes in pairs]
+
+
+def _einsum_reference(equation, *operands):
+    if isinstance(operands[0], list | tuple):
+        operands = operands[0]
+    sizes = {}  # NumPy wants dimensions of size 1 written out
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    if "." not in equation:
+        for term, a in zip(terms, operands):
+            for c, n in zip(term, a.shape):
+                sizes[c] = max(sizes.get(c, 1), n)
+        operands = [np.broadcast_to(a, [sizes[c] for c in term]) for term, a in zip(terms, operands)]
+    return np.einsum(equation, *operands)
+
+
+@function(
+    "einsum",
+    spaces="torch",
+    samples=lambda r: [*_einsum_samples(r), S("ij,j->i", [normal(r, 2, 3), normal(r, 3)])],
+    formula=r"y_{out} = \sum_{\text{others}} \prod_n x^{(n)}_{in_n}",
+    derivative=r"\bar x^{(n)} = \text{einsum of } \bar y \text{ and the other operands}",
+    errors=lambda r: [
+        E(
+            RuntimeError,
+            "subscript j has size 3 for operand 1 which does not broadcast with previously seen size 4",
+            "ij,jk->ik",
+            normal(r, 3, 4),
+            normal(r, 3, 4),
+        ),
+        E(
+            RuntimeError,
+            r"the number of subscripts in the equation \(2\) does not match the number of dimensions \(3\) for operand 0",
+            "ij->i",
+            normal(r, 2, 3, 4),
+        ),
+        E(RuntimeError, "more operands were provided", "i->i", normal(r, 2), normal(r, 2)),
+        E(RuntimeError, "fewer operands were provided", "i,i->i", normal(r, 2)),
+        E(RuntimeError, "output subscript k does not appear", "ij->k", normal(r, 2, 2)),
+        E(RuntimeError, "appears more than once in the output", "ij->ii", normal(r, 2, 2)),
+        E(RuntimeError, "invalid subscript given at index 1", "i1->i", normal(r, 2, 2)),
+        E(RuntimeError, "is repeated, but the sizes", "ii->i", normal(r, 2, 3)),
+    ],
+    reference=_einsum_reference,
+)
+def einsum(equation, *operands):
+    """Sums of products, written with one letter for each dimension (Einstein's notation).
+
+    Args:
+        equation: for instance ``"bij,bjk->bik"``: letters that are missing on the right are summed over. Without ``->`` the
+            result has the letters that stand once, in alphabetical order. ``...`` stands for any leading dimensions; a letter
+            twice in one operand takes the diagonal.
+        operands: one tensor for each comma-separated part, separate or in a list.
+
+    Raises:
+        RuntimeError: where equation and operands do not fit, saying which letter or operand.
+
+    >>> import minigrad
+    >>> x = minigrad.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> minigrad.einsum("ij,j->i", x, minigrad.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    >>> minigrad.einsum("ii", x)
+    tensor(5.)
+    """
+    if len(operands) == 1 and isinstance(operands[0], list | tuple):
+        operands = operands[0]
+    if not isinstance(equation, str) or not operands or not all(isinstance(t, Tensor) for t in operands):
+        raise TypeError("einsum() takes an equation (a string) and the tensors it names: einsum('ij,jk->ik', a, b)")
+    terms, result = _parse(equation, operands)
+    pairs = [_without_repeats(t, term) for t, term in zip(operands, terms)]
+    sizes = _check_sizes([term for _, term in pairs], [t for t, _ in pairs])
+    t, term = pairs[0]
+    for i, (other, other_term) in enumerate(pairs[1:], 2):
+        wanted = set(result).union(*(later for _, later in pairs[i:]))
+        t, term = _contract(t, term, other, other_term, wanted)
+    t, term = _summed(t, term, set(term) - set(result))
+    t = _arranged(t, term, result)
+    shape = tuple(sizes.get(c, 1) for c in result)
+    return t if tuple(t.array.shape) == shape else t.expand(shape)
