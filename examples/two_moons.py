@@ -2,7 +2,7 @@
 
     python examples/two_moons.py
 
-The network, the max-margin loss and the step sizes are those of A. Karpathy's micrograd (https://github.com/karpathy/micrograd).
+The network, the loss and the step sizes are those of A. Karpathy's micrograd (https://github.com/karpathy/micrograd).
 """
 
 import argparse
@@ -58,7 +58,7 @@ def draw(model, x, y, path):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--steps", type=int, default=100, help="steps of gradient descent, each on all points")
+    parser.add_argument("--steps", type=int, default=200, help="steps of gradient descent, each on all points")
     parser.add_argument("--points", type=int, default=100, help="how many")
     parser.add_argument("--noise", type=float, default=0.1, help="how far they stray from the half circles")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers")
@@ -82,7 +82,7 @@ def main(argv=None):
             for p in model.parameters():
                 p -= lr * p.grad
         losses.append(loss.item())
-        if step % 10 == 0 or step == args.steps - 1:
+        if step % 20 == 0 or step == args.steps - 1:
             print(f"step {step:3}   loss {losses[-1]:.4f}   accuracy {((scores > 0) == (y > 0)).float().mean().item():.0%}")
 
     with minigrad.no_grad():

@@ -1,34 +1,57 @@
 """``python -m minigrad``: the command line."""
 
 import argparse
+import math
+import os
 import sys
 
 
 def parser():
-    p = argparse.ArgumentParser(prog="minigrad", description="A deep-learning library to read in an afternoon. Start with: python -m minigrad demo")
-    commands = p.add_subparsers(dest="command", metavar="COMMAND")
+    p = argparse.ArgumentParser(
+        prog="python -m minigrad",
+        description="A deep-learning library to read in an afternoon. Start with: python -m minigrad demo",
+    )
+    commands = p.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     demo = commands.add_parser(
         "demo",
         help="train a network on handwritten digits and see every step (under a minute)",
         description="Train a small convolutional network on 1,797 real handwritten digits, look at one step of backpropagation, "
         "save and load the network, quantize it to int8, and write a picture of its predictions.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    demo.add_argument("--epochs", type=_positive, default=15, metavar="N", help="passes over the training images")
-    demo.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="images per step")
-    demo.add_argument("--lr", type=float, default=2e-3, metavar="X", help="Adam's step size at the start; it falls to 0 along a cosine")
-    demo.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same numbers")
-    demo.add_argument("--device", default="cpu", metavar="D", help="cpu or cuda")
-    demo.add_argument("--out", default="minigrad-demo", metavar="DIR", help="folder for the files that are written")
-    demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    demo.add_argument("--epochs", type=_count, default=15, metavar="N", help="passes over the training images (default: 15)")
+    demo.add_argument("--batch-size", type=_count, default=32, metavar="N", help="images in one step (default: 32)")
+    demo.add_argument(
+        "--lr", type=_rate, default=2e-3, metavar="X", help="Adam's step size, which falls to 0 along a cosine (default: 0.002)"
+    )
+    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same numbers (default: 0)")
+    demo.add_argument("--device", default="cpu", metavar="D", help="cpu or cuda (default: cpu)")
+    demo.add_argument(
+        "--out", default="minigrad-demo", metavar="DIR", help="folder for the files that are written (default: minigrad-demo)"
+    )
+    demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else, for scripts")
     commands.add_parser("info", help="versions, devices, and which optional packages are there")
     return p
 
 
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {value}")
+def _count(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _seed(text):
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _rate(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
@@ -40,7 +63,18 @@ def info():
     import minigrad
 
     print(f"minigrad {minigrad.__version__}, Python {platform.python_version()}, {platform.platform()}, {platform.machine()}")
-    for name in ("numpy", "numba", "scipy", "ml-dtypes", "safetensors", "tqdm", "tbb", "matplotlib", "cupy-cuda12x", "cupy-cuda13x"):
+    for name in (
+        "numpy",
+        "numba",
+        "scipy",
+        "ml-dtypes",
+        "safetensors",
+        "tqdm",
+        "tbb",
+        "matplotlib",
+        "cupy-cuda12x",
+        "cupy-cuda13x",
+    ):
         try:
             print(f"{name:14} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -55,19 +89,31 @@ def main(argv=None):
         parser().print_help()
         return 0
     try:
+        _run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nstopped; what was written so far is complete", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+def _run(arguments):
+    from .errors import DeviceError, FileError
+
+    try:
         if arguments.command == "info":
             info()
         else:
             from .demo import run
 
             run(arguments)
-    except KeyboardInterrupt:
-        print("\nstopped; what was written so far is complete", file=sys.stderr)
-        return 130
-    except (OSError, RuntimeError) as error:
-        print(f"minigrad {arguments.command}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    except BrokenPipeError:
+        raise
+    except (OSError, DeviceError, FileError) as error:
+        sys.exit(f"minigrad {arguments.command}: {error}")
 
 
 if __name__ == "__main__":

@@ -304,6 +304,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch.
     """
 
+    half = half and kind != "update"  # an update's arithmetic is that of its arrays and settings
     tests = dict(
         samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half
     )

@@ -38,7 +38,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2,
         raise ValueError("gradcheck expects all tensor inputs to be checked to have requires_grad=True; none has")
     rng = np.random.default_rng(seed)
     outputs = _float_outputs(function(*inputs))
-    weights = [rng.standard_normal(o.shape) for o in outputs]
+    # An infinite output (a masked score) has no difference quotient: it gets weight 0.
+    weights = [rng.standard_normal(o.shape) * np.isfinite(_host(o)) for o in outputs]
     used = [(o, w) for o, w in zip(outputs, weights) if o.requires_grad]
     if not used:
         return _fail(raise_exception, "none of the outputs requires a gradient, although an input does")
@@ -123,7 +124,7 @@ def _projected(function, inputs, wanted, steps, scale, weights):
     moved = {id(t): wrap(_like(t, _host(t) + scale * v).array).requires_grad_() for t, v in zip(wanted, steps)}
     outputs = _float_outputs(function(*[moved.get(id(t), t) for t in inputs]))
     with np.errstate(all="ignore"):  # an infinite output is a difference to report, not a warning
-        return sum(float((_host(o) * w).sum()) for o, w in zip(outputs, weights))
+        return sum(float(np.where(w == 0, 0.0, _host(o) * w).sum()) for o, w in zip(outputs, weights))
 
 
 def assert_close(actual, expected, *, rtol=None, atol=None, equal_nan=False, msg=None):

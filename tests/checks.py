@@ -6,6 +6,8 @@ import zlib
 import numpy as np
 
 import minigrad
+import minigrad.compress  # its operations, and the optimizers', are checked too
+import minigrad.optim
 from minigrad import backends
 from minigrad import op as op_module
 from minigrad.op import Failure
@@ -191,8 +193,8 @@ def check_gradient_dtype(face, sample, device="cpu"):
 
 def check_layout(face, sample, device="cpu"):
     """Transposed and strided memory gives the same output; inputs are not changed."""
+    before = [host(t) for t in tensors_in([convert(v, device=device) for v in (*sample.args, *sample.kwargs.values())])]
     expected, (args, kwargs) = call(face, sample, device=device)
-    before = [host(t).copy() for t in tensors_in([args, kwargs])]
 
     def strided(value):
         if isinstance(value, Tensor) and value.dim() >= 1:
@@ -202,8 +204,9 @@ def check_layout(face, sample, device="cpu"):
             return type(value)(strided(v) for v in value)
         return value
 
+    fresh, named = ([convert(a, device=device) for a in values] for values in (sample.args, sample.kwargs.values()))
     seed()
-    out = face.call(*[strided(a) for a in args], **{k: strided(v) for k, v in kwargs.items()})
+    out = face.call(*[strided(a) for a in fresh], **{k: strided(v) for k, v in zip(kwargs, named)})
     for o, e in zip(tensors_in(out), tensors_in(expected), strict=True):
         if o.is_floating_point():
             close(host(o), host(e), 1e-9, f"{face.qualified}({sample}) on strided memory")

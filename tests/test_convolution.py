@@ -200,6 +200,22 @@ def test_recurrent_layers_in_half_precision():
         np.testing.assert_allclose(rough.detach().numpy(), exact.detach().numpy(), atol=5e-3)
 
 
+def test_large_lstm_agrees_with_its_text():
+    """The kernel takes over on large float arrays; the recorded rule, which second derivatives need, is always the text."""
+    layer = nn.LSTM(5, 32, num_layers=2, bidirectional=True, batch_first=True)
+    x = tensor(rng(0).standard_normal((16, 20, 5)).astype("f4"), True)
+    found = []
+    for flag, recorded in ((True, False), (True, True), (False, False)):
+        with minigrad.kernels.use_kernels(flag):
+            y, (h, c) = layer(x)
+            loss = (y * y).sum() + (h * c).sum()
+            found.append([y, *minigrad.autograd.grad(loss, [x, *layer.parameters()], create_graph=recorded)])
+    for kernel, recorded, text in zip(*found):
+        scale = np.abs(text.detach().numpy()).max()
+        np.testing.assert_allclose(kernel.detach().numpy(), text.detach().numpy(), rtol=1e-4, atol=1e-5 * scale)
+        np.testing.assert_allclose(recorded.detach().numpy(), text.detach().numpy(), rtol=1e-4, atol=1e-5 * scale)
+
+
 def test_state_dict_names_and_printing():
     layer = nn.LSTM(2, 3, num_layers=2, bias=False, bidirectional=True, proj_size=1)
     names = ["weight_ih_l0", "weight_hh_l0", "weight_hr_l0"]

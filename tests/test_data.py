@@ -270,6 +270,15 @@ def test_whole_batches_equal_single_samples(dtype):
             assert [t.tolist() for t in a] == [t.tolist() for t in b] and [t.shape for t in a] == [t.shape for t in b]
 
 
+def test_tensors_on_the_device(device):
+    x = minigrad.arange(8.0).reshape(4, 2).to(device)
+    dataset = Subset(TensorDataset(x, minigrad.arange(4)), [3, 1, 0])
+    batches = list(DataLoader(dataset, batch_size=2))
+    assert [b[0].device.type for b in batches] == [minigrad.device(device).type] * 2
+    assert [b[0].cpu().tolist() for b in batches] == [[[6.0, 7.0], [2.0, 3.0]], [[0.0, 1.0]]]
+    assert default_collate([x[0], x[1]]).device.type == minigrad.device(device).type
+
+
 def test_batches_are_copies():
     x = minigrad.zeros(4)
     (batch,) = next(iter(DataLoader(TensorDataset(x), batch_size=4)))

@@ -11,7 +11,6 @@ import minigrad as mg
 from minigrad.testing import gradcheck, gradgradcheck
 
 F = mg.nn.functional
-i64 = np.int64
 
 
 class T:
@@ -34,34 +33,40 @@ def made(lib, key):
 
 MASK = [[True, False, True, False], [False, False, True, True], [True, True, False, False]]
 BASIC = [
-    0, -1, (1, 2), (-1, -4), slice(None), slice(1, 3), slice(None, None, 2), slice(5, 9), slice(-2, None), slice(2, 1), (slice(None), 1), (slice(1, None), slice(None, 2)),
-    None, (None, 0), (slice(None), None, slice(1, 3)), ..., (..., 0), (0, ...), (..., None), (None, ..., None), (1, ..., 2), (), np.int64(1), (np.int32(0), np.int64(2)), slice(np.int64(1), None),
+    0, -1, (1, 2), (-1, -4), slice(None), slice(1, 3), slice(None, None, 2), slice(5, 9), slice(-2, None), slice(2, 1),
+    (slice(None), 1), (slice(1, None), slice(None, 2)),
+    None, (None, 0), (slice(None), None, slice(1, 3)), ..., (..., 0), (0, ...), (..., None), (None, ..., None), (1, ..., 2), (),
+    np.int64(1), (np.int32(0), np.int64(2)), slice(np.int64(1), None),
 ]  # fmt: skip
 ADVANCED = [
-    T([0, 2]), T([2, 2, 0]), T([-1, 0]), T([[0, 1], [2, 2]]), (T([0, 2]), T([1, 3])), (slice(None), T([3, 0])), (T([0, 1]), slice(1, 3)), (T([[0], [2]]), T([1, 3])), [0, 2], ([0, 1], [1, 2]),
-    np.array([1, 1]), range(2), T(MASK), T([True, False, True]), (slice(None), T([True, False, False, True])), (T([True, False, True]), 0), (T([True, True, False]), T([1, 2])), True, False, T(True), T(False),
-    (True, 0), (0, T([1, 2])), (T([1, 2]), 0), (None, T([1, 2])), (T([1, 2]), None), (..., T([1, 2])), (T(1), T([0, 2])), T(1), (T(1), T(2)), T([], "int64"), T([0, 2], "int32"), T([1, 0, 1], "uint8"),
-    (slice(None, None, 2), T([0, 1, 3])), [True, False, True], (slice(1, 3), [[0, 1], [2, 3]]), np.array(MASK), np.array([True, False, False]), (np.array(1), slice(None)),
+    T([0, 2]), T([2, 2, 0]), T([-1, 0]), T([[0, 1], [2, 2]]), (T([0, 2]), T([1, 3])), (slice(None), T([3, 0])),
+    (T([0, 1]), slice(1, 3)), (T([[0], [2]]), T([1, 3])), [0, 2], ([0, 1], [1, 2]),
+    np.array([1, 1]), range(2), T(MASK), T([True, False, True]), (slice(None), T([True, False, False, True])),
+    (T([True, False, True]), 0), (T([True, True, False]), T([1, 2])), True, False, T(True), T(False),
+    (True, 0), (0, T([1, 2])), (T([1, 2]), 0), (None, T([1, 2])), (T([1, 2]), None), (..., T([1, 2])), (T(1), T([0, 2])), T(1),
+    (T(1), T(2)), T([], "int64"), T([0, 2], "int32"), T([1, 0, 1], "uint8"),
+    (slice(None, None, 2), T([0, 1, 3])), [True, False, True], (slice(1, 3), [[0, 1], [2, 3]]), np.array(MASK),
+    np.array([True, False, False]), (np.array(1), slice(None)),
 ]  # fmt: skip
 DEEP = [  # on (2, 3, 4)
-    (0, slice(None), T([0, 1])), (slice(None), 0, T([0, 1])), (T([0, 1]), slice(None), T([1, 2])), (T([0, 1]), slice(None), 1), (T([0, 1]), 0, slice(None)), (slice(None), T([0, 2]), T([1, 3])),
-    (T([0]), None, T([1, 2])), (..., T([0, 2]), slice(1, 3)), (None, 0, ..., T([1, 1])), (T([[0, 1], [1, 0]]), T([1, 2])), (slice(None), T([[True, False, False, True]] * 3)), (0, T([True, False, True]), slice(None)),
-    (T([True, False]), slice(None), T([2])), (T([1, 0]), slice(None, 2), [0, 3]), (slice(None), slice(None), None, T([3])), (T(1), slice(None), T([0, 1])), (1, T(2), ...),
+    (0, slice(None), T([0, 1])), (slice(None), 0, T([0, 1])), (T([0, 1]), slice(None), T([1, 2])), (T([0, 1]), slice(None), 1),
+    (T([0, 1]), 0, slice(None)), (slice(None), T([0, 2]), T([1, 3])),
+    (T([0]), None, T([1, 2])), (..., T([0, 2]), slice(1, 3)), (None, 0, ..., T([1, 1])), (T([[0, 1], [1, 0]]), T([1, 2])),
+    (slice(None), T([[True, False, False, True]] * 3)), (0, T([True, False, True]), slice(None)),
+    (T([True, False]), slice(None), T([2])), (T([1, 0]), slice(None, 2), [0, 3]), (slice(None), slice(None), None, T([3])),
+    (T(1), slice(None), T([0, 1])), (1, T(2), ...),
 ]  # fmt: skip
-CASES = [((3, 4), k) for k in BASIC + ADVANCED] + [((2, 3, 4), k) for k in DEEP] + [((), ()), ((), ...), ((), None), ((), T(True)), ((0, 3), slice(None)), ((0, 3), T([], "int64"))]
+CASES = [((3, 4), k) for k in BASIC + ADVANCED] + [((2, 3, 4), k) for k in DEEP] + [((), ()), ((), ...), ((), None),
+    ((), T(True)), ((0, 3), slice(None)), ((0, 3), T([], "int64"))]
 BASIC_NAMES = {repr(k) for k in BASIC}
-name = lambda c: f"{c[0]}{c[1]!r}".replace("\n", "")  # noqa: E731
+
+
+def name(case):
+    return f"{case[0]}{case[1]!r}".replace("\n", "")
 
 
 def numbers(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
-
-
-def numpy_key(key):
-    key = made(np, key) if not isinstance(key, T) else key
-    if isinstance(key, T):
-        return np.array(key.data, key.dtype and {"uint8": bool}.get(key.dtype, key.dtype))
-    return key
 
 
 # ------------------------------------------------------------------------------------------------------------------- reading
@@ -166,7 +171,7 @@ def test_setitem_parity(case, value):
     import torch
 
     shape, key = case
-    if repeats(shape, key) or value == "integers" and repr(key) not in BASIC_NAMES:
+    if repeats(shape, key) or (value == "integers" and repr(key) not in BASIC_NAMES):
         return  # where tensors are in the key, PyTorch does not cast, and minigrad does
     if repr(key) == "False" or "uint8" == getattr(key, "dtype", None):
         return  # PyTorch: no gradient at all, and an error for numbers
@@ -175,7 +180,7 @@ def test_setitem_parity(case, value):
         x = lib.tensor(numbers(shape), requires_grad=True)
         y = x * 1
         v = VALUES[value](lib, y[made(lib, key)])
-        if lib is torch and isinstance(v, torch.Tensor) or lib is mg and isinstance(v, mg.Tensor):
+        if (lib is torch and isinstance(v, torch.Tensor)) or (lib is mg and isinstance(v, mg.Tensor)):
             v = v.requires_grad_() if v.is_floating_point() else v
         y[made(lib, key)] = v
         (y * y).sum().backward()
@@ -274,68 +279,99 @@ def test_iteration():
 # ----------------------------------------------------------------------------------------------- functions against PyTorch
 X, Y = numbers((3, 4)), numbers((3, 4), 2)
 PROGRAMS = {
-    "gather": lambda lib, x, y: (x.gather(1, lib.tensor([[0, 0], [3, 1], [2, 2]])), lib.gather(x, 0, lib.tensor([[2, 0, 1, 1]])), x[0, 0].gather(0, lib.tensor(0))),
+    "gather": lambda lib, x, y: (x.gather(1, lib.tensor([[0, 0], [3, 1], [2, 2]])), lib.gather(x, 0, lib.tensor([[2, 0, 1, 1]])),
+                                 x[0, 0].gather(0, lib.tensor(0))),
     "gather_errors": lambda lib, x, y: x.gather(1, lib.tensor([[4]])),
     "gather_negative": lambda lib, x, y: x.gather(1, lib.tensor([[-1]])),
     "gather_dims": lambda lib, x, y: x.gather(1, lib.tensor([0])),
     "gather_float": lambda lib, x, y: x.gather(1, lib.tensor([[0.0]])),
-    "scatter": lambda lib, x, y: (x.scatter(1, lib.tensor([[0, 2], [3, 1], [2, 0]]), y[:, :2]), x.scatter(0, lib.tensor([[2, 0, 1, 1]]), 2.0), lib.scatter(x, 1, lib.tensor([[1]]), y[:1, :1])),
+    "scatter": lambda lib, x, y: (x.scatter(1, lib.tensor([[0, 2], [3, 1], [2, 0]]), y[:, :2]),
+                                  x.scatter(0, lib.tensor([[2, 0, 1, 1]]), 2.0), lib.scatter(x, 1, lib.tensor([[1]]), y[:1, :1])),
     "scatter_dtype": lambda lib, x, y: x.scatter(1, lib.tensor([[1]]), y.float()),
     "scatter_bounds": lambda lib, x, y: x.scatter(1, lib.tensor([[9]]), 1.0),
-    "scatter_add": lambda lib, x, y: (x.scatter_add(1, lib.tensor([[0, 0], [3, 3], [2, 0]]), y[:, 2:]), x.clone().scatter_add_(0, lib.tensor([[1, 1, 1, 1]] * 3), y)),
-    "scatter_sum": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "sum", include_self=s) for s in (True, False)),
-    "scatter_mean": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "mean", include_self=s) for s in (True, False)),
-    "scatter_prod": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "prod", include_self=s) for s in (True, False)),
-    "scatter_amax": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "amax", include_self=s) for s in (True, False)),
-    "scatter_amin": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "amin", include_self=s) for s in (True, False)),
+    "scatter_add": lambda lib, x, y: (x.scatter_add(1, lib.tensor([[0, 0], [3, 3], [2, 0]]), y[:, 2:]),
+                                      x.clone().scatter_add_(0, lib.tensor([[1, 1, 1, 1]] * 3), y)),
+    "scatter_sum": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "sum",
+        include_self=s) for s in (True, False)),
+    "scatter_mean": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "mean",
+        include_self=s) for s in (True, False)),
+    "scatter_prod": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "prod",
+        include_self=s) for s in (True, False)),
+    "scatter_amax": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "amax",
+        include_self=s) for s in (True, False)),
+    "scatter_amin": lambda lib, x, y: tuple(x.scatter_reduce(1, lib.tensor([[0, 0, 1], [3, 3, 3], [2, 0, 2]]), y[:, 1:], "amin",
+        include_self=s) for s in (True, False)),
     "scatter_ties": lambda lib, x, y: (x * 0).scatter_reduce(0, lib.tensor([[0, 0, 0, 0]] * 3), y.round(), "amax"),
     "scatter_reduce_name": lambda lib, x, y: x.scatter_reduce(0, lib.tensor([[0]]), y, "largest"),
     "scatter_multiply": lambda lib, x, y: x.detach().scatter(1, lib.tensor([[0, 0], [3, 3], [2, 0]]), 3.0, reduce="multiply"),
-    "index_select": lambda lib, x, y: (x.index_select(0, lib.tensor([2, 0, 2])), lib.index_select(x, 1, lib.tensor(1)), x[0, 0].index_select(0, lib.tensor([0]))),
+    "index_select": lambda lib, x, y: (x.index_select(0, lib.tensor([2, 0, 2])), lib.index_select(x, 1, lib.tensor(1)),
+                                       x[0, 0].index_select(0, lib.tensor([0]))),
     "index_select_bounds": lambda lib, x, y: x.index_select(0, lib.tensor([3])),
-    "index_add": lambda lib, x, y: (x.index_add(0, lib.tensor([2, 2]), y[:2]), x.index_add(1, lib.tensor([0, 0, 1]), y[:, :3], alpha=2)),
+    "index_add": lambda lib, x, y: (x.index_add(0, lib.tensor([2, 2]), y[:2]),
+                                    x.index_add(1, lib.tensor([0, 0, 1]), y[:, :3], alpha=2)),
     "index_add_shape": lambda lib, x, y: x.index_add(0, lib.tensor([0]), y[:1, :3]),
     "index_copy": lambda lib, x, y: (x.index_copy(0, lib.tensor([2, 0]), y[:2]), x.index_copy(1, lib.tensor([3]), y[:, :1])),
     "index_copy_shape": lambda lib, x, y: x.index_copy(0, lib.tensor([0]), y[:1, :3]),
     "index_fill": lambda lib, x, y: (x.index_fill(1, lib.tensor([3, 0]), 2), x.index_fill(0, lib.tensor([1]), y[0, 0])),
-    "index_put": lambda lib, x, y: (x.index_put((lib.tensor([0, 2]), lib.tensor([1, 1])), y[0, :2]), x.index_put((lib.tensor([1, 1]),), y[0], accumulate=True)),
-    "take": lambda lib, x, y: (x.take(lib.tensor([[0, 11], [-1, 5]])), lib.take(x, lib.tensor(3)), x.put(lib.tensor([3, 3]), y[0, :2], accumulate=True)),
+    "index_put": lambda lib, x, y: (x.index_put((lib.tensor([0, 2]), lib.tensor([1, 1])), y[0, :2]),
+                                    x.index_put((lib.tensor([1, 1]),), y[0], accumulate=True)),
+    "take": lambda lib, x, y: (x.take(lib.tensor([[0, 11], [-1, 5]])), lib.take(x, lib.tensor(3)),
+                               x.put(lib.tensor([3, 3]), y[0, :2], accumulate=True)),
     "take_bounds": lambda lib, x, y: x.take(lib.tensor([12])),
-    "take_along_dim": lambda lib, x, y: (x.take_along_dim(x.argsort(1), 1), x.take_along_dim(lib.tensor([5, 1])), lib.take_along_dim(x, lib.tensor([[2]]), dim=1)),
-    "masked_fill": lambda lib, x, y: (x.masked_fill(x > 0, -1), x.masked_fill(lib.tensor([True, False, False, True]), y[0, 0]), x[0].masked_fill(x > 0, float("inf"))),
+    "take_along_dim": lambda lib, x, y: (x.take_along_dim(x.argsort(1), 1), x.take_along_dim(lib.tensor([5, 1])),
+                                         lib.take_along_dim(x, lib.tensor([[2]]), dim=1)),
+    "masked_fill": lambda lib, x, y: (x.masked_fill(x > 0, -1), x.masked_fill(lib.tensor([True, False, False, True]), y[0, 0]),
+                                      x[0].masked_fill(x > 0, float("inf"))),
     "masked_fill_mask": lambda lib, x, y: x.masked_fill(lib.ones(3, 4), 0),
     "masked_fill_value": lambda lib, x, y: x.masked_fill(x > 0, y[0]),
     "masked_select": lambda lib, x, y: (x.masked_select(x > 0), lib.masked_select(x, lib.tensor([True, False, False, True]))),
     "masked_scatter": lambda lib, x, y: (x.masked_scatter(x > 0, y), x.clone().masked_scatter_(x < 0, y)),
     "masked_scatter_short": lambda lib, x, y: x.masked_scatter(x > -9, y[:1]),
-    "nonzero": lambda lib, x, y: (lib.nonzero(x > 0), lib.nonzero(x > 0, as_tuple=True), lib.argwhere(x[0] > 0), lib.where(x > 0), lib.nonzero(lib.tensor(2)), lib.nonzero(lib.tensor(0), as_tuple=True)),
-    "sort": lambda lib, x, y: (*x.sort(), *x.sort(0, descending=True), *lib.sort(x, dim=1, stable=True), lib.argsort(x, -1), lib.msort(x), *x[0, 0].sort()),
+    "nonzero": lambda lib, x, y: (lib.nonzero(x > 0), lib.nonzero(x > 0, as_tuple=True), lib.argwhere(x[0] > 0),
+                                  lib.where(x > 0), lib.nonzero(lib.tensor(2)), lib.nonzero(lib.tensor(0), as_tuple=True)),
+    "sort": lambda lib, x, y: (*x.sort(), *x.sort(0, descending=True), *lib.sort(x, dim=1, stable=True), lib.argsort(x, -1),
+                               lib.msort(x), *x[0, 0].sort()),
     "sort_nan": lambda lib, x, y: tuple(lib.tensor([2.0, float("nan"), 1.0, 3.0]).sort(descending=d)[0] for d in (True, False)),
     "sort_ties": lambda lib, x, y: tuple(lib.tensor([2, 1, 2, 1, 2]).sort(descending=d, stable=True)[1] for d in (True, False)),
     "sort_bool": lambda lib, x, y: tuple(lib.tensor([True, False, True]).sort(stable=True)),
-    "topk": lambda lib, x, y: (*x.topk(2), *lib.topk(x, 3, 0, largest=False), *x.topk(4, sorted=True), *x[0, 0].topk(1), *x.topk(0)),
+    "topk": lambda lib, x, y: (*x.topk(2), *lib.topk(x, 3, 0, largest=False), *x.topk(4, sorted=True), *x[0, 0].topk(1),
+                               *x.topk(0)),
     "topk_k": lambda lib, x, y: x.topk(5),
-    "topk_nan": lambda lib, x, y: (lib.tensor([2.0, float("nan"), 1.0]).topk(2).values, lib.tensor([2.0, float("nan"), 1.0]).topk(2, largest=False).values),
-    "unique": lambda lib, x, y: (lib.tensor([[3, 1], [1, 2]]).unique(return_inverse=True, return_counts=True), lib.unique((x > 0).long(), dim=1, return_inverse=True), x.detach().unique()),
+    "topk_nan": lambda lib, x, y: (lib.tensor([2.0, float("nan"), 1.0]).topk(2).values,
+                                   lib.tensor([2.0, float("nan"), 1.0]).topk(2, largest=False).values),
+    "unique": lambda lib, x, y: (lib.tensor([[3, 1], [1, 2]]).unique(return_inverse=True, return_counts=True),
+                                 lib.unique((x > 0).long(), dim=1, return_inverse=True), x.detach().unique()),
     "unique_dims": lambda lib, x, y: lib.unique((y > 0).int(), dim=0, return_inverse=True, return_counts=True),
-    "unique_consecutive": lambda lib, x, y: (lib.unique_consecutive(lib.tensor([1, 1, 2, 1]), return_inverse=True, return_counts=True), lib.unique_consecutive((x > 0).int(), dim=1, return_counts=True)),
-    "bincount": lambda lib, x, y: (lib.bincount(lib.tensor([0, 3, 3])), lib.bincount(lib.tensor([0, 2, 2, 2]), x[0].detach()), lib.bincount(lib.tensor([1]), minlength=4), lib.tensor([1, 1]).bincount(lib.tensor([1, 2]))),
+    "unique_consecutive": lambda lib, x, y: (lib.unique_consecutive(lib.tensor([1, 1, 2, 1]), return_inverse=True,
+        return_counts=True), lib.unique_consecutive((x > 0).int(), dim=1, return_counts=True)),
+    "bincount": lambda lib, x, y: (lib.bincount(lib.tensor([0, 3, 3])), lib.bincount(lib.tensor([0, 2, 2, 2]), x[0].detach()),
+                                   lib.bincount(lib.tensor([1]), minlength=4), lib.tensor([1, 1]).bincount(lib.tensor([1, 2]))),
     "bincount_negative": lambda lib, x, y: lib.bincount(lib.tensor([-1])),
     "bincount_float": lambda lib, x, y: lib.bincount(lib.tensor([1.0])),
-    "histc": lambda lib, x, y: (lib.histc(x, 4), x.histc(5, -1, 1), lib.histc(lib.ones(3), 3), lib.histc(x.float(), bins=7, min=-2, max=2)),
-    "searchsorted": lambda lib, x, y: (lib.searchsorted(x[0].sort()[0], y), lib.searchsorted(lib.tensor([1, 3, 5]), 3, right=True), lib.searchsorted(x.sort()[0], y, side="right", out_int32=True)),
-    "searchsorted_more": lambda lib, x, y: (lib.searchsorted(x[0], y, sorter=x[0].argsort()), lib.bucketize(x, y[0].sort()[0]), lib.bucketize(lib.tensor([3]), lib.tensor([1, 3]), right=True)),
+    "histc": lambda lib, x, y: (lib.histc(x, 4), x.histc(5, -1, 1), lib.histc(lib.ones(3), 3),
+                                lib.histc(x.float(), bins=7, min=-2, max=2)),
+    "searchsorted": lambda lib, x, y: (lib.searchsorted(x[0].sort()[0], y),
+                                       lib.searchsorted(lib.tensor([1, 3, 5]), 3, right=True),
+                                       lib.searchsorted(x.sort()[0], y, side="right", out_int32=True)),
+    "searchsorted_more": lambda lib, x, y: (lib.searchsorted(x[0], y, sorter=x[0].argsort()), lib.bucketize(x, y[0].sort()[0]),
+                                            lib.bucketize(lib.tensor([3]), lib.tensor([1, 3]), right=True)),
     "searchsorted_shape": lambda lib, x, y: lib.searchsorted(x, y[:2]),
-    "isin": lambda lib, x, y: (lib.isin(lib.tensor([1, 2, 3]), lib.tensor([2, 5])), lib.isin(lib.tensor([1, 2]), 2, invert=True), lib.isin(x, x[0]), lib.isin(1, lib.tensor([1]))),
+    "isin": lambda lib, x, y: (lib.isin(lib.tensor([1, 2, 3]), lib.tensor([2, 5])), lib.isin(lib.tensor([1, 2]), 2, invert=True),
+                               lib.isin(x, x[0]), lib.isin(1, lib.tensor([1]))),
     "one_hot": lambda lib, x, y: (lib.nn.functional.one_hot(lib.tensor([0, 2])), lib.nn.functional.one_hot(lib.tensor([[1]]), 3)),
     "one_hot_range": lambda lib, x, y: lib.nn.functional.one_hot(lib.tensor([3]), 2),
-    "embedding": lambda lib, x, y: (lib.nn.functional.embedding(lib.tensor([[0, 2], [2, 1]]), x), lib.nn.functional.embedding(lib.tensor(1), x)),
+    "embedding": lambda lib, x, y: (lib.nn.functional.embedding(lib.tensor([[0, 2], [2, 1]]), x),
+                                    lib.nn.functional.embedding(lib.tensor(1), x)),
     "embedding_padding": lambda lib, x, y: lib.nn.functional.embedding(lib.tensor([0, 2, 2, 1]), x, padding_idx=2),
-    "embedding_frequency": lambda lib, x, y: lib.nn.functional.embedding(lib.tensor([0, 2, 2, 1, 2]), x, padding_idx=-3, scale_grad_by_freq=True),
+    "embedding_frequency": lambda lib, x, y: lib.nn.functional.embedding(lib.tensor([0, 2, 2, 1, 2]), x, padding_idx=-3,
+        scale_grad_by_freq=True),
     "embedding_bounds": lambda lib, x, y: lib.nn.functional.embedding(lib.tensor([3]), x),
     "embedding_float": lambda lib, x, y: lib.nn.functional.embedding(lib.tensor([1.0]), x),
-    "fill_diagonal": lambda lib, x, y: (x.clone().fill_diagonal_(5), lib.zeros(7, 3).fill_diagonal_(2, wrap=True), lib.zeros(2, 2, 2).fill_diagonal_(1)),
-    "twins": lambda lib, x, y: (x.clone().scatter_(1, lib.tensor([[0], [1], [2]]), 3.0), x.clone().index_put_((lib.tensor([0]),), y[0]), x.clone().masked_fill_(x > 0, 1), x.clone().tril_(), x.clone().triu_(1)),
+    "fill_diagonal": lambda lib, x, y: (x.clone().fill_diagonal_(5), lib.zeros(7, 3).fill_diagonal_(2, wrap=True),
+                                        lib.zeros(2, 2, 2).fill_diagonal_(1)),
+    "twins": lambda lib, x, y: (x.clone().scatter_(1, lib.tensor([[0], [1], [2]]), 3.0),
+                                x.clone().index_put_((lib.tensor([0]),), y[0]), x.clone().masked_fill_(x > 0, 1),
+                                x.clone().tril_(), x.clone().triu_(1)),
     "where_one": lambda lib, x, y: lib.where(x > 0),
     "vander": lambda lib, x, y: (lib.vander(x[0].detach()), lib.vander(x[0].detach(), N=3, increasing=True)),
 }  # fmt: skip
@@ -374,7 +410,8 @@ def test_embedding_with_a_largest_length():
     np.testing.assert_allclose(out.detach().numpy(), [[0.6, 0.8], [0.3, 0.4]], rtol=1e-5)
     np.testing.assert_allclose(w.detach().numpy()[2], [30.0, 40.0])  # not used, not touched
     inf = mg.tensor([[3.0, -4.0]])
-    np.testing.assert_allclose(F.embedding(mg.tensor([0]), inf, max_norm=2.0, norm_type=float("inf")).numpy(), [[1.5, -2.0]], rtol=1e-5)
+    np.testing.assert_allclose(F.embedding(mg.tensor([0]), inf, max_norm=2.0, norm_type=float("inf")).numpy(), [[1.5, -2.0]],
+                               rtol=1e-5)
 
 
 def test_embedding_gradients():
@@ -405,7 +442,8 @@ def test_large_embedding_gradients_add_up_in_order():
 
 def test_topk_of_many_by_partition():
     r = np.random.default_rng(1)
-    for values in (r.standard_normal((3, 500)), np.floor(r.random((3, 500)) * 5), np.where(r.random((3, 500)) < 0.01, np.nan, 1.0)):
+    for values in (r.standard_normal((3, 500)), np.floor(r.random((3, 500)) * 5),
+                   np.where(r.random((3, 500)) < 0.01, np.nan, 1.0)):
         for largest in (True, False):
             got = mg.tensor(values).topk(7, largest=largest)
             full = mg.tensor(values).sort(descending=largest)

@@ -26,6 +26,7 @@ from minigrad.kernels.cpu import (  # noqa: E402
     philox,
     pooling,
     quantized,
+    recurrent,
     rows,
 )
 
@@ -413,6 +414,48 @@ def test_layer_norm_sums_more_rows_than_a_chunk():
     close(dweight, (g * ((x - mean) * rstd)).sum(0))
 
 
+# ------------------------------------------------------------------------------------------------- recurrent layers
+def plain_lstm(gates, h, c, weight):
+    hs, cs = [], []
+    for a in gates:
+        i, f, u, o = np.split(a + h @ weight.T, 4, axis=1)
+        c = c / (1 + np.exp(-f)) + np.tanh(u) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+        hs.append(h)
+        cs.append(c)
+    return np.array(hs), np.array(cs)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("order", [np.copy, turned])
+def test_lstm(dtype, order):
+    arrays = [order(normal(*shape, dtype=dtype)) for shape in ((3, 2, 8), (2, 2), (2, 2), (8, 2))]
+    (hs, cs), _ = recurrent.lstm(*arrays)
+    for found, expected in zip((hs, cs), plain_lstm(*(a.astype(float) for a in arrays))):
+        assert found.dtype == dtype
+        close(found, expected)
+
+
+@pytest.mark.parametrize("given", [(True, True), (True, False), (False, True)])
+def test_lstm_backward(given):
+    """Against a central difference along a random direction."""
+    arrays = [normal(*shape, dtype=np.float64) for shape in ((3, 2, 8), (2, 2), (2, 2), (8, 2))]
+    steps = [normal(*a.shape, dtype=np.float64, seed=1) for a in arrays]
+    g = [turned(normal(3, 2, 2, dtype=np.float64, seed=2 + k)) if some else None for k, some in enumerate(given)]
+
+    def loss(sign):
+        outputs = plain_lstm(*(a + sign * 1e-5 * d for a, d in zip(arrays, steps)))
+        return sum((y * part).sum() for y, part in zip(outputs, g) if part is not None)
+
+    (hs, cs), activated = recurrent.lstm(*arrays)
+    saved = dict(zip(("gates", "h0", "c0", "weight"), arrays), y0=hs, y1=cs)
+    *gradients, none = recurrent.lstm_backward(g, saved, activated, (True,) * 5)
+    assert none is None
+    slope = sum((part * d).sum() for part, d in zip(gradients, steps))
+    np.testing.assert_allclose(slope, (loss(1) - loss(-1)) / 2e-5, rtol=1e-7)
+    assert recurrent.lstm_backward(g, saved, activated, (True, True, True, False, False))[3] is None
+
+
 # ------------------------------------------------------------------------------------------------- rows by their index
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_index_add_rows(dtype):
@@ -589,6 +632,7 @@ ACCEPTED = {
     "adam": ((MATRIX, MATRIX, MATRIX, MATRIX, None), {"lr": 0.1}),
     "sgd": ((MATRIX, MATRIX, None), {"lr": 0.1}),
     "philox": ((np.array([0, 0]),), {"count": 10_000}),
+    "lstm": ((np.zeros((8, 64, 128), np.float32), MATRIX[:64, :32], MATRIX[:64, :32], MATRIX[:128, :32]), {}),
     "linear_int8": ((MATRIX.astype(np.int8), MATRIX.astype(np.int8)), {}),
     "linear_w8": ((MATRIX, MATRIX.astype(np.int8), ROW), {}),
     "linear_dynamic": ((MATRIX[:3], MATRIX.astype(np.int8), ROW, ROW), {}),

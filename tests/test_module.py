@@ -59,7 +59,7 @@ def test_a_name_is_registered_once():
     assert "first" not in net._modules and "first" in net._parameters
     net.scale2 = 3
     net.scale2 = nn.Linear(1, 1)
-    assert "scale2" not in net.__dict__
+    assert "scale2" in net._modules and isinstance(net.scale2, nn.Linear)
     net.cache = nn.Parameter(minigrad.zeros(2))  # a persistent parameter in place of a buffer that was not
     assert "cache" in net.state_dict()
 
@@ -86,6 +86,25 @@ def test_deletion():
     with pytest.raises(AttributeError, match="'Net' object has no attribute 'scale'"):
         _ = net.scale
     assert not hasattr(net, "first")
+
+
+def test_the_registries_and_the_attributes_say_the_same():
+    net = Net()
+    weight = net._parameters.pop("scale")
+    assert (
+        not hasattr(net, "scale") and net._parameters.pop("forward", 3) == 3 and net._parameters.setdefault("s", weight) is net.s
+    )
+    net.plain = 1
+    assert net._modules.pop("plain", None) is None and net.plain == 1
+    net._modules["extra"] = nn.ReLU()
+    assert repr(net.extra) == "ReLU()" and net._modules.popitem()[0] and not set(net._modules) - set(net.__dict__)
+    net._modules = {"only": nn.Tanh()}  # some programs replace the whole dict
+    assert list(net._modules) == ["only"] and isinstance(net.only, nn.Tanh) and not hasattr(net, "first")
+    net._buffers.clear()
+    assert not hasattr(net, "steps")
+    other = copy.copy(net)
+    other.s = None
+    assert net.s is weight and other.only is net.only
 
 
 def test_dir_lists_what_was_assigned():

@@ -101,7 +101,12 @@ def test_gradients(face, torch):
     for s in samples_of(face):
         if not s.grad:
             continue
-        expected, given = run_theirs(torch, face, s, grad=True)
+        try:
+            expected, given = run_theirs(torch, face, s, grad=True)
+        except RuntimeError as error:
+            if "is not differentiable with respect to argument" in str(error):
+                continue  # class weights, running statistics: ours is compared with differences alone
+            raise
         out, (args, kwargs) = call(face, s, grad=True)
         outs, wants = [], []
         for a, b in zip(tensors_in(out), flat(torch, expected)):
@@ -121,7 +126,12 @@ def test_gradients(face, torch):
         if not ours or not others:
             continue
         a = minigrad.autograd.grad(sum((g * g).sum() for g in ours), inputs, allow_unused=True)
-        b = torch.autograd.grad(sum((g * g).sum() for g in others), leaves, allow_unused=True)
+        try:
+            b = torch.autograd.grad(sum((g * g).sum() for g in others), leaves, allow_unused=True)
+        except RuntimeError as error:
+            if "is not implemented" in str(error):
+                continue  # PyTorch has no second derivative
+            raise
         _compare(face, s, a, b, "second-order gradient")
 
 

@@ -173,6 +173,13 @@ def test_map_location():
             through_memory(t, map_location="cuda")
 
 
+def test_tensors_of_the_device(device):
+    t = minigrad.arange(6.0).reshape(2, 3).to(device)
+    back = through_memory({"t": t, "turned": t.T, "tied": t.detach()})
+    assert back["t"].device == "cpu" and back["turned"].tolist() == t.cpu().T.tolist() and back["tied"] is back["t"]
+    assert through_memory([t], map_location=device)[0].device.type == minigrad.device(device).type
+
+
 def test_metadata(tmp_path):
     path = tmp_path / "m.safetensors"
     minigrad.save({"t": minigrad.ones(1)}, path, metadata={"format": "pt", "author": "é"})

@@ -8,6 +8,8 @@ import numpy as np
 
 from .words import Words
 
+_ADDS_AT = frozenset("efdilILqQ")  # dtypes, by NumPy's letters, that cupy.add.at knows
+
 
 class CupyBackend(Words):
     name = "cupy"
@@ -35,6 +37,29 @@ class CupyBackend(Words):
     def _lapack(self, name, failed, *args):
         with cupyx.errstate(linalg="raise"):  # as in PyTorch, this waits for the GPU to say whether the matrix was good
             return super()._lapack(name, failed, *args)
+
+    def add_at(self, out, index, v):
+        """CuPy adds at repeated indices in some dtypes only; the others go through a wider one."""
+        if out.dtype.char in _ADDS_AT:
+            cupy.add.at(out, index, v)
+            return
+        wide = np.dtype("int64" if out.dtype.kind in "bui" else "float32")
+        total = out.astype(wide)
+        cupy.add.at(total, index, cupy.asarray(v).astype(wide))
+        out[...] = total.astype(out.dtype)
+
+    def extreme_along_axis(self, x, indices, v, *, axis, largest):
+        """By sorting: CuPy's own maximum.at rounds float64 to float32 and does not know every dtype."""
+        if not largest:
+            turn = cupy.invert if x.dtype.kind in "bui" else cupy.negative
+            return turn(self.extreme_along_axis(turn(x), indices, turn(v), axis=axis, largest=True))
+        places = cupy.arange(x.size).reshape(x.shape)
+        places = cupy.concatenate([places.reshape(-1), places[self._grid(indices, axis)].reshape(-1)])
+        values = cupy.concatenate([x.reshape(-1), v.reshape(-1)])
+        order = self.argsort(values, axis=0)
+        order = order[self.argsort(places[order], axis=0)]  # by place, then by value
+        last = cupy.searchsorted(places[order], cupy.arange(x.size), side="right") - 1
+        return values[order[last]].reshape(x.shape)
 
     def relu(self, x):
         return cupy.maximum(x, 0)

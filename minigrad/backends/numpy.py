@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from .numpy_indexing import IndexingWords
+from .words import bodies
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _BITS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}  # integers of the same size
@@ -88,8 +89,7 @@ class NumpyBackend(IndexingWords):
     def clamp(self, x, low=None, high=None):
         if x.size > 8192 and x.dtype.char in "fd" and not (hasattr(low, "dtype") or hasattr(high, "dtype")):
             return np.clip(x, -np.inf if low is None else low, np.inf if high is None else high)
-        y = x if low is None else np.maximum(x, low)
-        return y if high is None else np.minimum(y, high)
+        return bodies["clamp"](self, x, low, high)
 
     def sign(self, x):
         if x.dtype.char not in "fd" or x.size > 1024:

@@ -39,7 +39,9 @@ class IndexingWords(Words):
             inside = index.min() >= low and index.max() < high
         if not inside:
             worst = index.min() if index.min() < low else index.max()
-            raise BoundsError(f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])")
+            raise BoundsError(
+                f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])"
+            )
 
     def getitem(self, x, *indices, key):
         if len(indices) == 1 and key[-1] == "?" and indices[0].dtype.kind == "i" and x.flags.c_contiguous and _leading(key) == 1:
@@ -50,25 +52,24 @@ class IndexingWords(Words):
         """Rows added at the index tensors; the dimensions in front of them are moved behind."""
         count = _leading(key)
         if not indices or not count or any(i.dtype.kind == "b" for i in indices):
-            return self._masked(v, indices, key, shape) if len(indices) == 1 else super().ungetitem(v, *indices, key=key, shape=shape)
+            if len(indices) == 1 and indices[0].dtype.kind == "b":
+                return self.index_put(np.zeros(shape, v.dtype), v, *indices, key=key)  # a mask names no element twice
+            return super().ungetitem(v, *indices, key=key, shape=shape)
         front = len(key) - count
         sizes = shape[front : front + count]
         places, step = 0, 1
         for i, n in zip(indices[::-1], sizes[::-1]):
             places = places + np.where(i < 0, i + n, i) * step
             if i.size and (i.max() >= n or i.min() < -n):
-                raise IndexError(f"index {i.max() if i.max() >= n else i.min()} is out of bounds for axis {front + count - 1} with size {n}")
+                raise IndexError(
+                    f"index {i.max() if i.max() >= n else i.min()} is out of bounds for axis {front + count - 1} with size {n}"
+                )
             step *= n
         width = math.prod(shape[:front]) * math.prod(shape[front + count :])
         moved = np.moveaxis(v, range(front), range(places.ndim, places.ndim + front)) if front else v
         rows = self.index_add_rows(moved.reshape(places.size, width), places.reshape(-1), rows=step)
         out = rows.reshape(*sizes, *shape[:front], *shape[front + count :])
         return np.moveaxis(out, range(count, count + front), range(front)) if front else out
-
-    def _masked(self, v, indices, key, shape):
-        if indices[0].dtype.kind != "b":
-            return super().ungetitem(v, *indices, key=key, shape=shape)
-        return self.index_put(np.zeros(shape, v.dtype), v, *indices, key=key)  # a mask names no element twice
 
     def add_rows(self, g, index, *, rows):
         width = g.shape[1]
@@ -93,7 +94,8 @@ class IndexingWords(Words):
             return super().top_places(x, k=k, axis=axis, largest=largest)
         front = (slice(None),) * axis
         keys = x.astype(np.float32) if x.dtype.kind == "V" else x
-        near = np.argpartition(keys, n - k if largest else k - 1, axis=axis)[(*front, slice(n - k, n) if largest else slice(0, k))]
+        border, ours = (n - k, slice(n - k, n)) if largest else (k - 1, slice(0, k))
+        near = np.argpartition(keys, border, axis=axis)[(*front, ours)]
         near = np.sort(near, axis=axis)  # equal values in the order of their places
         order = self.argsort(np.take_along_axis(keys, near, axis), axis=axis, descending=largest)
         return np.take_along_axis(near, order, axis)
@@ -102,4 +104,5 @@ class IndexingWords(Words):
 def _leading(key):
     """How many index tensors a key ends in that has nothing else but full slices in front of them; 0 for other keys."""
     count = key.count("?")
-    return count if count and key[len(key) - count :] == ("?",) * count and key[: len(key) - count] == (_FULL,) * (len(key) - count) else 0
+    front = len(key) - count
+    return count if key == (_FULL,) * front + ("?",) * count else 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .. import cat, state
 from ..graph import no_grad
+from ..nn.evaluating import evaluating
 from .layers import Quantized
 
 BATCH = 256
@@ -82,26 +83,8 @@ def _share(flags):
     return flags.float().mean().item()
 
 
-class _evaluating:
-    """A model in eval mode without recording, and then as it was."""
-
-    def __init__(self, model):
-        self.was = [(m, m.training) for m in model.modules()]
-        self.off = no_grad()
-
-    def __enter__(self):
-        for module, _ in self.was:
-            module.training = False
-        self.off.__enter__()
-
-    def __exit__(self, *error):
-        self.off.__exit__(*error)
-        for module, mode in self.was:
-            module.training = mode
-
-
 def _classes(model, inputs):
-    with _evaluating(model):
+    with evaluating(model), no_grad():
         return cat([model(inputs[i : i + BATCH]).argmax(1) for i in range(0, len(inputs), BATCH)])
 
 
@@ -133,7 +116,7 @@ def _worst_layer(model, quantized, inputs):
         if isinstance(small.get(name), Quantized) and not isinstance(layer, Quantized):
             handles.append(layer.register_forward_hook(compare(name), with_kwargs=True))
     try:
-        with _evaluating(model), _evaluating(quantized):
+        with evaluating(model), evaluating(quantized), no_grad():
             model(inputs)
     finally:
         for handle in handles:

@@ -6,6 +6,7 @@ from ..graph import no_grad
 from ..tensor import Tensor
 from .hooks import Hook, add_hook, call_with_hooks
 from .parameter import Buffer, Parameter, typename
+from .registry import Registry
 from .state import State
 
 _KINDS = ("_parameters", "_buffers", "_modules")  # where assigned parameters, buffers and submodules are kept
@@ -43,9 +44,8 @@ class Module(State):
     def __init__(self):
         put = object.__setattr__
         put(self, "training", True)
-        put(self, "_parameters", {})
-        put(self, "_buffers", {})
-        put(self, "_modules", {})
+        for kind in _KINDS:
+            put(self, kind, Registry(self.__dict__))
         put(self, "_non_persistent_buffers_set", set())
         for hooks in _HOOKS:
             put(self, hooks, {})
@@ -62,16 +62,10 @@ class Module(State):
 
     # ----------------------------------------------------------------------------------------------------- registration
     def __getattr__(self, name):
-        own = self.__dict__
-        if "_modules" in own:
-            if name in (kind := own["_parameters"]) or name in (kind := own["_modules"]) or name in (kind := own["_buffers"]):
-                return kind[name]
-        elif name in _KINDS or name in _HOOKS:
-            raise AttributeError(
-                f"'{type(self).__name__}' object has no attribute '{name}': its class must call super().__init__() "
-                f"before anything else"
-            )
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        missing = f"'{type(self).__name__}' object has no attribute '{name}'"
+        if name in _KINDS or name in _HOOKS:
+            missing += ": its class must call super().__init__() before anything else"
+        raise AttributeError(missing)
 
     def __setattr__(self, name, value):
         own = self.__dict__
@@ -101,6 +95,9 @@ class Module(State):
                     f"cannot assign '{typename(value)}' as buffer '{name}' (minigrad.nn.Buffer, minigrad.Tensor or None expected)"
                 )
             own["_buffers"][name] = value
+        elif name in _KINDS:
+            own[name].clear()
+            own[name].update(value)
         else:
             object.__setattr__(self, name, value)
 
@@ -124,8 +121,20 @@ class Module(State):
         object.__delattr__(self, name)
 
     def __dir__(self):
-        names = [*object.__dir__(self), *self._parameters, *self._buffers, *self._modules]
-        return sorted({n for n in names if not n[:1].isdigit()})
+        return [n for n in object.__dir__(self) if not n[:1].isdigit()]
+
+    def __getstate__(self):
+        """For copy and pickle: every parameter, buffer and submodule once."""
+        state = self.__dict__.copy()
+        for kind in _KINDS:
+            for name in state.get(kind, ()):
+                del state[name]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        for kind in _KINDS:
+            self.__dict__[kind] = Registry(self.__dict__, state[kind])
 
     def _check_name(self, name, kind, what):
         if kind not in self.__dict__:

@@ -259,7 +259,8 @@ def prelu(input, weight):
     channels = input.array.shape[1] if ndim > 1 else 1
     if slopes not in (1, channels):
         raise ShapeError(
-            f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {slopes} and channel size = {channels}"
+            f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {slopes} and channel "
+            f"size = {channels}"
         )
     shape = (slopes, *(1,) * (ndim - 2)) if slopes > 1 else (1,) * ndim
     return leaky(input, weight.reshape(shape))
@@ -411,7 +412,7 @@ def hardswish(xp, x):
     >>> import minigrad
     >>> from minigrad.nn import functional as F
     >>> F.hardswish(minigrad.tensor([-4.0, 0.0, 4.0]))
-    tensor([-0.,  0.,  4.])
+    tensor([-0., 0., 4.])
     """
     return x * xp.minimum(xp.maximum(x + 3.0, 0.0), 6.0) / 6.0
 

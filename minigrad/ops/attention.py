@@ -77,7 +77,10 @@ def _triples(r):
     samples=_triples,
     reference=_attention_reference,
     formula=r"Y = \mathrm{softmax}(s Q K^\top + M)\,V, \quad s = 1 / \sqrt{D}",
-    derivative=r"\bar V = P^\top \bar Y, \quad \bar Q = s \bar Z K, \quad \bar K = s \bar Z^\top Q, \quad \bar Z = P \circ (\bar P - \mathrm{rowsum}(\bar P \circ P)), \quad \bar P = \bar Y V^\top",
+    derivative=(
+        r"\bar V = P^\top \bar Y, \quad \bar Q = s \bar Z K, \quad \bar K = s \bar Z^\top Q, \quad \bar Z = P \circ (\bar P - "
+        r"\mathrm{rowsum}(\bar P \circ P)), \quad \bar P = \bar Y V^\top"
+    ),
     errors=lambda r: [
         E(
             RuntimeError,
@@ -128,7 +131,8 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     q, k = query.array, key.array
     if min(q.ndim, k.ndim, value.array.ndim) < 2:
         raise ShapeError(
-            f"scaled_dot_product_attention: Expected query, key, and value to all be at least 2 dimensional, but got {q.ndim}, {k.ndim}, {value.array.ndim}"
+            f"scaled_dot_product_attention: Expected query, key, and value to all be at least 2 dimensional, but got "
+            f"{q.ndim}, {k.ndim}, {value.array.ndim}"
         )
     if is_causal and attn_mask is not None:
         raise RuntimeError(
@@ -173,6 +177,7 @@ def _repeat_heads(t, shape):
     heads = t.array.shape[-3] if t.array.ndim > 2 else 1
     if len(shape) < 3 or shape[-3] % heads:
         raise ShapeError(
-            f"scaled_dot_product_attention: Number of heads in key and value must divide the number of heads in query, got {heads} and shape {tuple(shape)}"
+            f"scaled_dot_product_attention: Number of heads in key and value must divide the number of heads in query, got "
+            f"{heads} and shape {tuple(shape)}"
         )
     return t.repeat_interleave(shape[-3] // heads, dim=-3)

@@ -16,8 +16,10 @@ _permute_view, _alias_view, _matrix_view = (quick.view(registry[name]) for name 
 
 
 # ------------------------------------------------------------------------------------------------------ order of dimensions
-@function("permute", spaces="torch", samples=lambda r: [S(normal(r, 2, 3, 4), (2, 0, 1)), S(normal(r, 2, 3), (-1, 0)), S(normal(r), ())],
-          errors=lambda r: [E(RuntimeError, "is not equal to the length", normal(r, 2, 3), (0, 1, 2)), E(IndexError, "out of range", normal(r, 2, 3), (0, 2)),
+@function("permute", spaces="torch", samples=lambda r: [S(normal(r, 2, 3, 4), (2, 0, 1)), S(normal(r, 2, 3), (-1, 0)),
+    S(normal(r), ())],
+          errors=lambda r: [E(RuntimeError, "is not equal to the length", normal(r, 2, 3), (0, 1, 2)),
+                            E(IndexError, "out of range", normal(r, 2, 3), (0, 2)),
                             E(RuntimeError, "duplicate dims", normal(r, 2, 3), (0, 0))],
           reference=np.transpose, **SAME)  # fmt: skip
 def permute(input, dims):
@@ -44,8 +46,10 @@ def _permute_method(self, *dims):
     return permute(self, dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims)
 
 
-@function("transpose swapaxes swapdims", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0), S(normal(r, 2, 3), dim0=1, dim1=1)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2)], reference=lambda x, dim0, dim1: np.swapaxes(x, dim0, dim1), **SAME)  # fmt: skip
+@function("transpose swapaxes swapdims", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0),
+    S(normal(r, 2, 3), dim0=1, dim1=1)],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2)],
+          reference=lambda x, dim0, dim1: np.swapaxes(x, dim0, dim1), **SAME)  # fmt: skip
 def transpose(input, dim0, dim1):
     """A view with dimensions ``dim0`` and ``dim1`` exchanged.
 
@@ -63,7 +67,8 @@ def transpose(input, dim0, dim1):
 
 
 @function("movedim moveaxis", samples=lambda r: [S(normal(r, 2, 3, 4), 0, -1), S(normal(r, 2, 3, 4), (0, 1), (2, 0))],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2), E(RuntimeError, "same number", normal(r, 2, 3), (0, 1), (1,)),
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2),
+                            E(RuntimeError, "same number", normal(r, 2, 3), (0, 1), (1,)),
                             E(RuntimeError, "multiple times", normal(r, 2, 3), (0, 0), (1, 0))],
           reference=np.moveaxis, **SAME)  # fmt: skip
 def movedim(input, source, destination):
@@ -82,7 +87,8 @@ def movedim(input, source, destination):
     return _permute_view(input, {"axes": tuple([places[d] if d in places else next(rest) for d in range(ndim)])})
 
 
-@function("t", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 3))], errors=lambda r: [E(RuntimeError, "<= 2 dimensions", normal(r, 2, 3, 4))],
+@function("t", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 3))],
+          errors=lambda r: [E(RuntimeError, "<= 2 dimensions", normal(r, 2, 3, 4))],
           reference=np.transpose, **SAME)  # fmt: skip
 def t(input):
     """The transposed matrix as a view; a vector is returned as it is.
@@ -97,7 +103,8 @@ def t(input):
 
 
 @function("adjoint", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 2, 3, 4))],
-          errors=lambda r: [E(RuntimeError, "only supported on matrices", normal(r, 3))], reference=lambda x: np.swapaxes(x, -1, -2), **SAME)  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "only supported on matrices", normal(r, 3))],
+          reference=lambda x: np.swapaxes(x, -1, -2), **SAME)  # fmt: skip
 def adjoint(input):
     """A view of real matrices with the last two dimensions exchanged.
 
@@ -119,7 +126,9 @@ def _all_reversed(self):
 def _matrix_h(self):
     """The transposed matrix; RuntimeError for a tensor of other than two dimensions (or none)."""
     if self.array.ndim not in (0, 2):
-        raise ShapeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D tensor; use .mH for batches")
+        raise ShapeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D tensor; use .mH for batches"
+        )
     return _all_reversed(self)
 
 

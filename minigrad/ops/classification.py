@@ -86,15 +86,18 @@ def _check_target(name, input, target):
     if t.shape != wanted and not (a.ndim == 1 and t.shape == (1,)):
         if a.ndim == 2 and t.ndim > 1:
             raise ShapeError(
-                f"{name}: 0D or 1D target tensor expected, multi-target not supported: scores {tuple(a.shape)} want classes {wanted}, got {tuple(t.shape)}"
+                f"{name}: 0D or 1D target tensor expected, multi-target not supported: scores {tuple(a.shape)} want "
+                f"classes {wanted}, got {tuple(t.shape)}"
             )
         if a.ndim > 1 and (t.ndim == 0 or t.shape[0] != a.shape[0]):
             got = t.shape[0] if t.ndim else 0
             raise ShapeError(
-                f"{name}: Expected input batch_size ({a.shape[0]}) to match target batch_size ({got}): scores {tuple(a.shape)}, classes {tuple(t.shape)}"
+                f"{name}: Expected input batch_size ({a.shape[0]}) to match target batch_size ({got}): scores "
+                f"{tuple(a.shape)}, classes {tuple(t.shape)}"
             )
         raise ShapeError(
-            f"{name}: Expected target size {list(wanted)}, got {list(t.shape)}: scores {tuple(a.shape)}, one class for each place but dimension 1"
+            f"{name}: Expected target size {list(wanted)}, got {list(t.shape)}: scores {tuple(a.shape)}, one class for "
+            f"each place but dimension 1"
         )
     if t.dtype != LONG:
         raise DtypeError(
@@ -111,7 +114,7 @@ def _all_plain(target, classes, ignore_index):
     t = target.array
     if t.__class__ is not np.ndarray:
         return False
-    if not t.size or (not 0 <= ignore_index < classes and _lowest(t) >= 0 and _highest(t) < classes):
+    if not t.size or (not 0 <= ignore_index < classes and _lowest(t, None) >= 0 and _highest(t, None) < classes):
         return True
     wrong = ((t < 0) | (t >= classes)) & (t != ignore_index)
     if wrong.any():
@@ -125,7 +128,8 @@ def _all_plain(target, classes, ignore_index):
 def _check_weight(name, weight, classes):
     if weight is not None and weight.array.shape != (classes,):
         raise ShapeError(
-            f"{name}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
+            f"{name}: weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
+            f"of shape: {list(weight.shape)}"
         )
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .. import backends, dtype as dtypes, graph
+from .. import backends, graph
+from .. import dtype as dtypes
 from ..device import device as Device
 from ..dispatch import apply, cast, tracer
 from ..dtype import array_dtype, as_dtype, category, common_dtype, of_numpy
@@ -41,7 +42,8 @@ def copy(xp, x):
     return xp.copy(x)
 
 
-@op(names="", vjp=(lambda xp, g: g,), formula="y = x", derivative=r"\bar x = \bar y", onnx="Identity", samples=lambda r: [S(normal(r, 2, 3))])
+@op(names="", vjp=(lambda xp, g: g,), formula="y = x", derivative=r"\bar x = \bar y", onnx="Identity",
+    samples=lambda r: [S(normal(r, 2, 3))])
 def contiguous(xp, x):
     """``x`` with its elements in memory one after the other."""
     return xp.contiguous(x)
@@ -52,7 +54,8 @@ def _clone(input, *, memory_format=None):
 
 
 _clone.__name__, _clone.__doc__ = "clone", copy.__doc__
-function("clone", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))], reference=np.copy, formula="y = x", derivative=r"\bar x = \bar y")(_clone)
+function("clone", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))], reference=np.copy, formula="y = x",
+         derivative=r"\bar x = \bar y")(_clone)
 
 
 @function("contiguous", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3))], reference=np.ascontiguousarray)
@@ -70,13 +73,16 @@ def _contiguous(self, memory_format=None):
 def _is_device(a):
     if isinstance(a, str):
         return a.partition(":")[0] in ("cpu", "cuda", "mps", "meta", "xpu")
-    return isinstance(a, Device) or isinstance(a, int) and not isinstance(a, bool)
+    return isinstance(a, Device) or (isinstance(a, int) and not isinstance(a, bool))
 
 
-@function("to", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), dtype=np.dtype("float64")), S(normal(r, 2), np.dtype("int64"), grad=False),
-                                                    S(normal(r, 2), "cpu"), S(normal(r, 2), dtype=np.dtype("float64"), copy=True)],
+@function("to", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), dtype=np.dtype("float64")),
+    S(normal(r, 2), np.dtype("int64"), grad=False),
+                                                    S(normal(r, 2), "cpu"),
+                                                    S(normal(r, 2), dtype=np.dtype("float64"), copy=True)],
           errors=lambda r: [E(RuntimeError, "names no device|no dtype", normal(r, 2), "foo")],
-          reference=lambda x, where=None, dtype=None, copy=False: x.astype(where if isinstance(where, np.dtype) else dtype or x.dtype))  # fmt: skip
+          reference=lambda x, where=None, dtype=None, copy=False: x.astype(where if isinstance(where, np.dtype) else dtype
+              or x.dtype))  # fmt: skip
 def _to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
     """The tensor in another dtype or on another device; itself where nothing changes. Gradients flow back through it.
 
@@ -128,11 +134,13 @@ def _converter(name, d):
     minigrad.{of_numpy[d].name}
     """
     reference = None if name == "bfloat16" else lambda x: x.astype(d)
-    function(name, spaces="Tensor", samples=lambda r: [S(np.array([[0, 3], [1, 2]]))] + [S(normal(r, 2) * 4, grad=False)] * (name != "double"),
+    floats = lambda r: [S(normal(r, 2) * 4, grad=False)] * (name != "double")
+    function(name, spaces="Tensor", samples=lambda r: [S(np.array([[0, 3], [1, 2]])), *floats(r)],
              reference=reference)(convert)  # fmt: skip
 
 
-for _name, _dtype in {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "long": "int64", "int": "int32",
+for _name, _dtype in {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "long": "int64",
+                      "int": "int32",
                       "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool"}.items():  # fmt: skip
     _converter(_name, array_dtype(_dtype))
 
@@ -156,8 +164,10 @@ def _cuda(self, device=None, non_blocking=False, memory_format=None):
 Tensor.cuda = _cuda
 
 
-@function("type", spaces="Tensor", samples=lambda r: [S(normal(r, 2), dtype=np.dtype("float64")), S(normal(r, 2), dtype="torch.DoubleTensor")],
-          errors=lambda r: [E(ValueError, "invalid type", normal(r, 2), "torch.NoTensor")], reference=lambda x, dtype: x.astype(np.float64))  # fmt: skip
+@function("type", spaces="Tensor", samples=lambda r: [S(normal(r, 2), dtype=np.dtype("float64")),
+    S(normal(r, 2), dtype="torch.DoubleTensor")],
+          errors=lambda r: [E(ValueError, "invalid type", normal(r, 2), "torch.NoTensor")],
+          reference=lambda x, dtype: x.astype(np.float64))  # fmt: skip
 def _type(self, dtype=None, non_blocking=False):
     """The tensor as ``dtype`` (a dtype, ``minigrad.FloatTensor`` or its name); without it the name of its type.
 
@@ -171,7 +181,8 @@ def _type(self, dtype=None, non_blocking=False):
     return self.to(where, d) if where else self.to(d)
 
 
-@function("type_as", spaces="Tensor", samples=lambda r: [S(normal(r, 2), normal(r, 3))], reference=lambda x, other: x.astype(other.dtype))
+@function("type_as", spaces="Tensor", samples=lambda r: [S(normal(r, 2), normal(r, 3))],
+          reference=lambda x, other: x.astype(other.dtype))
 def _type_as(self, other):
     """The tensor with the dtype and on the device of ``other``.
 
@@ -243,8 +254,10 @@ def numel(input):
     return input.numel()
 
 
-@function("result_type", spaces="torch", samples=lambda r: [S(np.arange(2), 2), S(np.arange(2), np.array(1)), S(3, np.array([True]))],
-          reference=lambda a, b: np.dtype("int64"), errors=lambda r: [E(TypeError, "Tensor or a number", normal(r, 2), "a")])  # fmt: skip
+@function("result_type", spaces="torch", samples=lambda r: [S(np.arange(2), 2), S(np.arange(2), np.array(1)),
+    S(3, np.array([True]))],
+          reference=lambda a, b: np.dtype("int64"), errors=lambda r: [E(TypeError, "Tensor or a number", normal(r, 2),
+              "a")])  # fmt: skip
 def result_type(tensor1, tensor2):
     """The dtype of a sum of the two, tensors or numbers, by PyTorch's promotion.
 
@@ -263,7 +276,8 @@ def result_type(tensor1, tensor2):
     return of_numpy[common_dtype(*groups)]
 
 
-@function("promote_types", spaces="torch", samples=lambda r: [S(np.dtype("int64"), np.dtype("float64")), S(np.dtype("uint8"), np.dtype("int8"))],
+@function("promote_types", spaces="torch", samples=lambda r: [S(np.dtype("int64"), np.dtype("float64")),
+    S(np.dtype("uint8"), np.dtype("int8"))],
           reference=np.promote_types)  # fmt: skip
 def promote_types(type1, type2):
     """The smallest dtype that both can be promoted to.
@@ -275,7 +289,8 @@ def promote_types(type1, type2):
     return of_numpy[dtypes.promote_types(array_dtype(type1), array_dtype(type2))]
 
 
-@function("can_cast", spaces="torch", samples=lambda r: [S(np.dtype("float32"), np.dtype("int64")), S(np.dtype("int64"), np.dtype("int8")), S(np.dtype("bool"), np.dtype("float16"))],
+@function("can_cast", spaces="torch", samples=lambda r: [S(np.dtype("float32"), np.dtype("int64")),
+    S(np.dtype("int64"), np.dtype("int8")), S(np.dtype("bool"), np.dtype("float16"))],
           reference=lambda a, b: np.can_cast(a, b, "same_kind"))  # fmt: skip
 def can_cast(from_, to):
     """Whether a write in place may turn ``from_`` into ``to``: not from float to integer, and nothing else into bool.
@@ -294,7 +309,8 @@ def _unrecorded(t):
     return t.node is None and t._base is None and tracer.get() is None
 
 
-@function("fill_", spaces="Tensor", parity=False, samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7), S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
+@function("fill_", spaces="Tensor", parity=False, samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7),
+    S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
 def _fill_(self, value):
     """Write one value everywhere, in place.
 
@@ -347,7 +363,8 @@ def _zero_(self):
     return _fill_(self, 0)
 
 
-@function("copy_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))], reference=lambda x, src: np.broadcast_to(src, x.shape))
+@function("copy_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))],
+          reference=lambda x, src: np.broadcast_to(src, x.shape))
 def _copy_(self, src, non_blocking=False):
     """Write the values of ``src`` into this tensor, in place: cast, moved and broadcast where needed. Gradients flow to ``src``.
 
@@ -361,7 +378,8 @@ def _copy_(self, src, non_blocking=False):
     return write(self, src.to(self.device, self.dtype))
 
 
-@function("set_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros(2, int), np.arange(3))], reference=lambda x, source: source)
+@function("set_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros(2, int), np.arange(3))],
+          reference=lambda x, source: source)
 def _set_(self, source):
     """Make this tensor look into the memory of ``source``.
 

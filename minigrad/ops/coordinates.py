@@ -20,13 +20,17 @@ def _triangle_indices(name, pick):
         return placed(np.stack(pick(row, offset, col)), array_dtype(dtype), device)
 
     call.__name__ = name
-    call.__doc__ = f"""The places of the {"lower" if name == "tril_indices" else "upper"} triangle of a (row, col) matrix: row numbers, then column numbers.
+    which = "lower" if name == "tril_indices" else "upper"
+    rows, columns = np.stack(pick(2, 0, 2)).tolist()
+    call.__doc__ = f"""The places of the {which} triangle of a (row, col) matrix: row numbers, then column numbers.
 
     >>> import minigrad
     >>> minigrad.{name}(2, 2)
-    tensor({np.stack(pick(2, 0, 2)).tolist()[0]},
-    """.replace(f"tensor({np.stack(pick(2, 0, 2)).tolist()[0]},", f"tensor([{np.stack(pick(2, 0, 2)).tolist()[0]},\n            {np.stack(pick(2, 0, 2)).tolist()[1]}])")
-    function(name, spaces="torch", samples=lambda r: [S(3, 3), S(2, 4, 1), S(4, 2, offset=-1), S(0, 2)], errors=lambda r: [E(RuntimeError, "non-negative", -1, 2)],
+    tensor([{rows},
+            {columns}])
+    """
+    function(name, spaces="torch", samples=lambda r: [S(3, 3), S(2, 4, 1), S(4, 2, offset=-1), S(0, 2)],
+             errors=lambda r: [E(RuntimeError, "non-negative", -1, 2)],
              reference=lambda row, col, offset=0: np.stack(pick(row, offset, col)))(call)  # fmt: skip
 
 
@@ -34,11 +38,14 @@ _triangle_indices("tril_indices", np.tril_indices)
 _triangle_indices("triu_indices", np.triu_indices)
 
 
-@function("meshgrid", spaces="torch", samples=lambda r: [S(normal(r, 2), normal(r, 3)), S([normal(r, 2), normal(r, 3), normal(r, 2)], indexing="ij"), S(normal(r, 2), normal(r, 3), indexing="xy"),
+@function("meshgrid", spaces="torch", samples=lambda r: [S(normal(r, 2), normal(r, 3)),
+    S([normal(r, 2), normal(r, 3), normal(r, 2)], indexing="ij"), S(normal(r, 2), normal(r, 3), indexing="xy"),
                                                          S(normal(r, 2), normal(r)), S(normal(r, 2), indexing="xy")],
-          errors=lambda r: [E(RuntimeError, "indexing must be one of", normal(r, 2), indexing="yx"), E(RuntimeError, "0D or 1D", normal(r, 2, 2)), E(RuntimeError, "non-empty"),
+          errors=lambda r: [E(RuntimeError, "indexing must be one of", normal(r, 2), indexing="yx"),
+                            E(RuntimeError, "0D or 1D", normal(r, 2, 2)), E(RuntimeError, "non-empty"),
                             E(RuntimeError, "same dtype", normal(r, 2), np.array([1]))],
-          reference=lambda *xs, indexing="ij": tuple(np.meshgrid(*(xs[0] if isinstance(xs[0], list) else xs), indexing=indexing)))  # fmt: skip
+          reference=lambda *xs, indexing="ij": tuple(np.meshgrid(*(xs[0] if isinstance(xs[0], list) else xs),
+              indexing=indexing)))  # fmt: skip
 def meshgrid(*tensors, indexing=None):
     """Coordinate grids: for each of n vectors an n-dimensional tensor in which it runs along its own dimension; views.
 
@@ -58,7 +65,9 @@ def meshgrid(*tensors, indexing=None):
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     if any(t.array.ndim > 1 for t in tensors):
-        raise ShapeError(f"meshgrid: Expected 0D or 1D tensor in the tensor list but got shapes {[tuple(t.array.shape) for t in tensors]}")
+        raise ShapeError(
+            f"meshgrid: Expected 0D or 1D tensor in the tensor list but got shapes {[tuple(t.array.shape) for t in tensors]}"
+        )
     if len({t.array.dtype for t in tensors}) > 1:
         raise DtypeError(f"meshgrid expects all tensors to have the same dtype, got {[t.dtype for t in tensors]}")
     swap = indexing == "xy" and len(tensors) > 1
@@ -71,7 +80,8 @@ def meshgrid(*tensors, indexing=None):
     return tuple(grids)
 
 
-@function("cartesian_prod", spaces="torch", samples=lambda r: [S(normal(r, 2), normal(r, 3)), S(normal(r, 2)), S(normal(r, 2), normal(r, 1), normal(r, 2))],
+@function("cartesian_prod", spaces="torch", samples=lambda r: [S(normal(r, 2), normal(r, 3)), S(normal(r, 2)),
+    S(normal(r, 2), normal(r, 1), normal(r, 2))],
           reference=lambda *xs: xs[0] if len(xs) == 1 else np.array(list(itertools.product(*xs))))  # fmt: skip
 def cartesian_prod(*tensors):
     """All ways to take one element of each vector, one way a row; of a single vector, itself.
@@ -90,8 +100,10 @@ def _numpy_combinations(x, r=2, with_replacement=False):
     return np.array(list(pick(x, r))).reshape(-1, r)
 
 
-@function("combinations", spaces="torch", samples=lambda r: [S(normal(r, 4)), S(normal(r, 4), 3), S(normal(r, 3), r=2, with_replacement=True), S(normal(r, 2), 3)],
-          errors=lambda r: [E(RuntimeError, "1D vector", normal(r, 2, 2)), E(RuntimeError, "non-negative", normal(r, 3), -1)], reference=_numpy_combinations)  # fmt: skip
+@function("combinations", spaces="torch", samples=lambda r: [S(normal(r, 4)), S(normal(r, 4), 3),
+    S(normal(r, 3), r=2, with_replacement=True), S(normal(r, 2), 3)],
+          errors=lambda r: [E(RuntimeError, "1D vector", normal(r, 2, 2)), E(RuntimeError, "non-negative", normal(r, 3), -1)],
+          reference=_numpy_combinations)  # fmt: skip
 def combinations(input, r=2, with_replacement=False):
     """All ways to choose ``r`` elements of a vector, one a row, in the order of :mod:`itertools`.
 
@@ -108,9 +120,11 @@ def combinations(input, r=2, with_replacement=False):
     return input[places] if r else input.new_empty(0)
 
 
-@function("vander", spaces="torch", samples=lambda r: [S(normal(r, 3)), S(normal(r, 3), 2), S(normal(r, 3), N=4, increasing=True)],
-          errors=lambda r: [E(RuntimeError, "one-dimensional", normal(r, 2, 2))], reference=lambda x, N=None, increasing=False: np.vander(x, N, increasing))  # fmt: skip
-def vander(x, N=None, increasing=False):  # noqa: N803 (PyTorch's name)
+@function("vander", spaces="torch", samples=lambda r: [S(normal(r, 3)), S(normal(r, 3), 2),
+    S(normal(r, 3), N=4, increasing=True)],
+          errors=lambda r: [E(RuntimeError, "one-dimensional", normal(r, 2, 2))],
+          reference=lambda x, N=None, increasing=False: np.vander(x, N, increasing))  # fmt: skip
+def vander(x, N=None, increasing=False):
     """The powers of each element of a vector, one element a row; the highest first unless ``increasing``.
 
     >>> import minigrad
@@ -132,9 +146,12 @@ def _numpy_one_hot(x, num_classes=-1):
     return np.eye(x.max() + 1 if num_classes == -1 else num_classes, dtype="int64")[x]
 
 
-@function("one_hot", spaces="functional", samples=lambda r: [S(np.array([0, 2, 1])), S(np.array([[0, 1], [2, 0]]), 4), S(np.array(1), num_classes=3)],
-          errors=lambda r: [E(RuntimeError, "smaller than num_classes", np.array([0, 2]), 2), E(RuntimeError, "must be non-negative", np.array([0, -2])),
-                            E(RuntimeError, "index tensor of type LongTensor", np.array([0.0])), E(RuntimeError, "total number of classes", np.zeros(0, int))],
+@function("one_hot", spaces="functional", samples=lambda r: [S(np.array([0, 2, 1])), S(np.array([[0, 1], [2, 0]]), 4),
+    S(np.array(1), num_classes=3)],
+          errors=lambda r: [E(RuntimeError, "smaller than num_classes", np.array([0, 2]), 2, by_value=True),
+                            E(RuntimeError, "must be non-negative", np.array([0, -2]), by_value=True),
+                            E(RuntimeError, "index tensor of type LongTensor", np.array([0.0])),
+                            E(RuntimeError, "total number of classes", np.zeros(0, int))],
           formula=r"y_{ij} = [x_i = j]", reference=_numpy_one_hot)  # fmt: skip
 def one_hot(input, num_classes=-1):
     """Class numbers as int64 rows of 0 with a 1 at the class.
@@ -152,7 +169,9 @@ def one_hot(input, num_classes=-1):
             [0, 0, 1]])
     """
     if input.array.dtype != np.int64:
-        raise DtypeError(f"one_hot is only applicable to index tensor of type LongTensor, got {input.dtype}; convert with .long()")
+        raise DtypeError(
+            f"one_hot is only applicable to index tensor of type LongTensor, got {input.dtype}; convert with .long()"
+        )
     if num_classes == -1:
         if not input.array.size:
             raise ShapeError("one_hot: can not infer total number of classes from empty tensor; give num_classes")
@@ -161,6 +180,8 @@ def one_hot(input, num_classes=-1):
         if input.array.min() < 0:
             raise RuntimeError(f"one_hot: Class values must be non-negative, got {input.array.min()}")
         if input.array.max() >= num_classes:
-            raise RuntimeError(f"one_hot: Class values must be smaller than num_classes, got {input.array.max()} of {num_classes}")
+            raise RuntimeError(
+                f"one_hot: Class values must be smaller than num_classes, got {input.array.max()} of {num_classes}"
+            )
     classes = apply(registry["arange"], (input,), {"n": int(num_classes)})
     return (input.unsqueeze(-1) == classes).long()

@@ -10,7 +10,7 @@ from ..op import E, S, function, op
 from ..tensor import Size, Tensor, wrap
 from .samples import Raw, normal
 
-_FLOAT64 = np.dtype("float64")
+INT64, _FLOAT64 = np.dtype("int64"), np.dtype("float64")
 _KNOWN = frozenset(d.dtype for d in ALL)
 
 
@@ -34,7 +34,7 @@ def ones_like(xp, x):
 
 
 @op(names="", samples=lambda r: [S(normal(r, 3), n=4), S(normal(r, 3), n=2, dtype=np.dtype("float32"))])
-def arange(xp, like, *, n, dtype=np.dtype("int64")):
+def arange(xp, like, *, n, dtype=INT64):
     """0, 1 ... n - 1 on the device of ``like``."""
     return xp.arange(like, n=n, dtype=dtype)
 
@@ -120,7 +120,10 @@ def array_of(data, name="tensor"):
         return supported(name, np.array(data))
     if not isinstance(data, bool | int | float | complex | list | tuple | range) and not hasattr(data, "__array__"):
         if data is None or isinstance(data, str | dict | set):
-            raise TypeError(f"{name}: could not infer dtype of {type(data).__name__} ({describe(data)}); give numbers or nested lists of numbers")
+            raise TypeError(
+                f"{name}: could not infer dtype of {type(data).__name__} ({describe(data)}); give numbers or nested lists of "
+                "numbers"
+            )
         if hasattr(data, "__len__"):
             data = list(data)
     found = _leaf_types(data, set()) if isinstance(data, list | tuple) else set()
@@ -141,7 +144,8 @@ def array_of(data, name="tensor"):
 
 
 _DATA = {
-    "samples": lambda r: [S([[1.0, 2.0], [3.0, 4.0]], grad=False), S([1, 2], grad=False), S(2.5, grad=False), S([True, False], grad=False)],
+    "samples": lambda r: [S([[1.0, 2.0], [3.0, 4.0]], grad=False), S([1, 2], grad=False), S(2.5, grad=False),
+                          S([True, False], grad=False)],
     "errors": lambda r: [
         E(ValueError, "equal lengths", [[1, 2], [3]]),
         E(TypeError, "tensor of|infer dtype", "text"),
@@ -207,14 +211,19 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     t = as_tensor(obj, dtype, device)
     if copy is False:
         source = obj.array if isinstance(obj, Tensor) else obj
-        if not isinstance(source, np.ndarray | t.array.__class__) or t.array.dtype != source.dtype or t.array.__class__ is not source.__class__:
-            raise ValueError(f"asarray: can't alias {describe(obj)} as {t.dtype} on {t.device} without a copy; leave copy=False out")
-    return t.detach().requires_grad_(requires_grad) if isinstance(obj, Tensor) and requires_grad != t.requires_grad else t.requires_grad_() if requires_grad else t
+        if source.__class__ is not t.array.__class__ or t.array.dtype != source.dtype:
+            raise ValueError(
+                f"asarray: can't alias {describe(obj)} as {t.dtype} on {t.device} without a copy; leave copy=False out"
+            )
+    if requires_grad == t.requires_grad:
+        return t
+    return (t.detach() if t is obj or t.node is not None else t).requires_grad_(requires_grad)
 
 
 @function("from_numpy", spaces="torch", samples=lambda r: [S(Raw(normal(r, 2, 3))), S(Raw(np.arange(4)[::-2]))], parity=False,
           errors=lambda r: [E(TypeError, "expected np.ndarray", [1.0]), E(TypeError, "can't convert", Raw(np.array(["a"]))),
-                            E(ValueError, "byte order", Raw(np.zeros(2, ">f4"))), E(TypeError, "no dtype uint16", Raw(np.zeros(2, "uint16")))],
+                            E(ValueError, "byte order", Raw(np.zeros(2, ">f4"))),
+                            E(TypeError, "no dtype uint16", Raw(np.zeros(2, "uint16")))],
           reference=lambda raw: raw.array)  # fmt: skip
 def from_numpy(ndarray):
     """A tensor that shares the memory of a NumPy array: a write through either shows in both.
@@ -292,7 +301,9 @@ class _Typed(type):
         device = cls.device_type if device is None else device
         if len(data) == 1 and not isinstance(data[0], int | np.integer | Size):
             if not isinstance(data[0], Tensor) and not hasattr(data[0], "__len__"):
-                raise TypeError(f"{cls.__name__}(): data must be a sequence (got {type(data[0]).__name__}); for one number write tensor(...)")
+                raise TypeError(
+                    f"{cls.__name__}(): data must be a sequence (got {type(data[0]).__name__}); for one number write tensor(...)"
+                )
             return placed(array_of(data[0], cls.__name__), cls.dtype, device)
         shape = data[0] if data and isinstance(data[0], Size) else data or (0,)
         return make("empty", tuple(int(n) for n in shape), dtype=cls.dtype.dtype, device=device, requires_grad=False)
@@ -301,14 +312,18 @@ class _Typed(type):
         return f"<class 'minigrad.{cls.__qualname__}'>"
 
 
-LEGACY = {"FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16", "LongTensor": "int64",
-          "IntTensor": "int32", "ShortTensor": "int16", "CharTensor": "int8", "ByteTensor": "uint8", "BoolTensor": "bool"}  # fmt: skip
+LEGACY = {"FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16",
+          "LongTensor": "int64",
+          "IntTensor": "int32", "ShortTensor": "int16", "CharTensor": "int8", "ByteTensor": "uint8",
+          "BoolTensor": "bool"}  # fmt: skip
 
 
 def typed(name, device_type="cpu"):
     """The class ``FloatTensor``, ``LongTensor`` ... for a kind of device; ``minigrad.cuda`` has its own."""
     d = as_dtype(LEGACY[name])
-    doc = f"""``{name}(2, 3)`` is an uninitialised {d.name} tensor, ``{name}([1, 2])`` one of these values; ``isinstance`` tests for it.
+    doc = f"""``{name}(2, 3)`` is an uninitialised {d.name} tensor, ``{name}([1, 2])`` one of these values.
+
+    It serves ``isinstance``, too.
 
     PyTorch's old way; :func:`minigrad.tensor` with a dtype is the usual one.
 

@@ -4,7 +4,6 @@ The factor of Cholesky is a function of a symmetric matrix: values come from its
 lower triangle, and the gradient is symmetric, as in PyTorch. Matrices are the last two dimensions; the others are batches.
 """
 
-
 import numpy as np
 
 from ..dispatch import apply
@@ -14,6 +13,7 @@ from .linalg import matmul
 from .samples import normal
 from .solving import IN_SINGLE, check_matrix, definite, identity, solve_triangular, square_errors, well
 
+DEPRECATED = "PyTorch warns that it is deprecated"
 ONE_TRIANGLE = "PyTorch's gradient has numbers in the triangle that is not read"
 
 
@@ -36,7 +36,10 @@ def _cholesky_rule(xp, g, y):
     names="",
     vjp=(_cholesky_rule,),
     formula=r"L L^\top = A",
-    derivative=r"\bar A = \frac{1}{2} L^{-\top} (P + P^\top) L^{-1}, \quad P = \mathrm{tril}(L^\top \bar L) \text{ with half its diagonal}",
+    derivative=(
+        r"\bar A = \frac{1}{2} L^{-\top} (P + P^\top) L^{-1}, \quad P = \mathrm{tril}(L^\top \bar L) \text{ with half its "
+        r"diagonal}"
+    ),
     samples=lambda r: [S(definite(r, 3, 3)), S(definite(r, 2, 2, 2))],
     reference=np.linalg.cholesky,
     **IN_SINGLE,
@@ -83,6 +86,7 @@ def _published_cholesky(space, name, place):
     function(
         "cholesky",
         spaces=space,
+        parity=True if place else DEPRECATED,
         formula=r"L L^\top = A",
         samples=samples,
         errors=lambda r: [*square_errors(r), E(LinAlgError, "not positive-definite", -np.eye(2))],
@@ -102,8 +106,8 @@ _published_cholesky("linalg", "minigrad.linalg.cholesky", "linalg.")
     formula=r"X = (L L^\top)^{-1} B",
     samples=lambda r: [S(normal(r, 3, 2), well(r, 3, 3)), S(normal(r, 2, 3, 1), well(r, 2, 3, 3), upper=True)],
     errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
-    reference=lambda b, l, upper=False: np.linalg.solve(
-        np.swapaxes(np.triu(l), -1, -2) @ np.triu(l) if upper else np.tril(l) @ np.swapaxes(np.tril(l), -1, -2), b
+    reference=lambda b, L, upper=False: np.linalg.solve(
+        np.swapaxes(np.triu(L), -1, -2) @ np.triu(L) if upper else np.tril(L) @ np.swapaxes(np.tril(L), -1, -2), b
     ),
     parity=ONE_TRIANGLE,
     **IN_SINGLE,
@@ -129,7 +133,7 @@ def cholesky_solve(B, L, upper=False):
     formula=r"Y = (L L^\top)^{-1}",
     samples=lambda r: [S(well(r, 3, 3)), S(well(r, 3, 3), upper=True)],
     errors=square_errors,
-    reference=lambda l, upper=False: np.linalg.inv(np.triu(l).T @ np.triu(l) if upper else np.tril(l) @ np.tril(l).T),
+    reference=lambda L, upper=False: np.linalg.inv(np.triu(L).T @ np.triu(L) if upper else np.tril(L) @ np.tril(L).T),
     parity=ONE_TRIANGLE,
     **IN_SINGLE,
 )
@@ -172,7 +176,8 @@ def tall_qr(xp, a):
 
 def _no_complete_gradient(xp, g):
     raise GradError(
-        "linalg.qr: the derivative is not implemented when mode='complete' and nrows > ncols: the further columns of Q are arbitrary. "
+        "linalg.qr: the derivative is not implemented when mode='complete' and nrows > ncols: the further columns of Q are "
+        "arbitrary. "
         "Use mode='reduced', or A.detach()"
     )
 
@@ -239,7 +244,7 @@ def qr(A, mode="reduced"):
     else:  # the first square block fixes Q
         Q, left = tall_qr(A[..., :rows])
         R = _cat(left, matmul(Q.mT, A[..., rows:]))
-    return QR(Q.detach().new_zeros(0) if mode == "r" else Q, R)
+    return QR(Q.flatten()[:0] if mode == "r" else Q, R)
 
 
 def _cat(*tensors):
@@ -248,6 +253,7 @@ def _cat(*tensors):
 
 @function(
     "qr",
+    parity=DEPRECATED,
     formula=r"A = Q R",
     samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 3, 2), some=False, grad=False)],
     errors=lambda r: square_errors(r)[1:],

@@ -108,7 +108,10 @@ def _by_channel(name, input, p, training, inplace, ndims, without_batch):
     p = _checked(p)
     ndim = input.array.ndim
     if ndim not in ndims:
-        message = f"{name}: Expected {' or '.join(f'{n}D' for n in ndims)} input, but received a {ndim}D input of shape {tuple(input.shape)}"
+        message = (
+            f"{name}: Expected {' or '.join(f'{n}D' for n in ndims)} input, but received a {ndim}D input of shape "
+            f"{tuple(input.shape)}"
+        )
         if ndim < 2 or name == "dropout1d":
             raise RuntimeError(message)
         warnings.warn(

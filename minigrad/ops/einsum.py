@@ -20,7 +20,8 @@ def _parse(equation, operands):
     for i, c in enumerate(equation):
         if c not in string.ascii_letters and c not in ",->" + ELLIPSIS:
             raise ShapeError(
-                f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], got {c!r}"
+                f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], "
+                f"got {c!r}"
             )
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -29,9 +30,7 @@ def _parse(equation, operands):
         raise ShapeError(
             f"einsum(): {more} operands were provided than specified in the equation: {len(operands)} for {equation!r}"
         )
-    spare = [
-        c for c in map(chr, range(0x3B1, 0x3B1 + 64))
-    ]  # letters for "...": the last dimension it covers is the first of them
+    spare = list(map(chr, range(0x3B1, 0x3B1 + 64)))  # letters for "...", the first for the last dimension it covers
     widest, named = 0, []
     for i, (term, t) in enumerate(zip(terms, operands)):
         ndim, count = t.array.ndim, len(term.replace(ELLIPSIS, ""))
@@ -66,7 +65,8 @@ def _check_sizes(named, operands):
             known = sizes.get(c, 1)
             if n != 1 and known not in (1, n):
                 raise ShapeError(
-                    f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with previously seen size {known}"
+                    f"einsum(): subscript {c} has size {n} for operand {i} which does not broadcast with previously seen "
+                    f"size {known}"
                 )
             sizes[c] = n if n != 1 else known
     return sizes
@@ -80,7 +80,8 @@ def _without_repeats(t, term):
             second = term.index(c, first + 1)
             if t.array.shape[first] != t.array.shape[second]:
                 raise ShapeError(
-                    f"einsum(): subscript {c} is repeated, but the sizes {t.array.shape[first]} and {t.array.shape[second]} don't match"
+                    f"einsum(): subscript {c} is repeated, but the sizes {t.array.shape[first]} and "
+                    f"{t.array.shape[second]} don't match"
                 )
             t = t.diagonal(0, first, second)  # the diagonal becomes the last dimension
             term = term[:first] + term[first + 1 : second] + term[second + 1 :] + c
@@ -94,8 +95,9 @@ def _summed(t, term, away):
 
 
 def _arranged(t, term, groups):
-    """``t`` with its dimensions in the order of ``groups``, where a group is one string of subscripts to become one dimension, and
-    a subscript that ``t`` lacks becomes a dimension of size 1."""
+    """``t`` with its dimensions in the order of ``groups``: the subscripts of one group become one dimension, and one that ``t``
+    lacks a dimension of size 1.
+    """
     order = [term.index(c) for g in groups for c in g if c in term]
     t = t if order == list(range(len(order))) else t.permute(*order)
     shape, sizes = [], dict(zip((term[i] for i in order), t.array.shape))

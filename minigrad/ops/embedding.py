@@ -17,7 +17,8 @@ INDEX = np.dtype("int64")
     formula=r"y_{k_i} \mathrel{+}= g_i",
     derivative=r"\bar g_i = \bar y_{k_i}",
     onnx="ScatterND",
-    samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2, 2, 1]), rows=5), S(normal(r, 2, 1), np.array([1, 1]), rows=2), S(normal(r, 0, 3), np.zeros(0, "int64"), rows=2)],
+    samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2, 2, 1]), rows=5), S(normal(r, 2, 1), np.array([1, 1]), rows=2),
+                       S(normal(r, 0, 3), np.zeros(0, "int64"), rows=2)],
     reference=lambda g, index, rows: np.stack([g[index == k].sum(0) for k in range(rows)]),
 )
 def index_add_rows(xp, g, index, *, rows):
@@ -46,7 +47,8 @@ def _table_rule(xp, g, index, weight_shape, padding_idx, scale_grad_by_freq):
     onnx="Gather",
     samples=lambda r: [
         S(np.array([[0, 2], [2, 1]]), normal(r, 4, 3)),
-        S(np.array([2, 2, 0]), normal(r, 3, 2), padding_idx=1),  # the padding row is not used, no row is used twice: true derivatives
+        S(np.array([2, 2, 0]), normal(r, 3, 2),
+          padding_idx=1),  # the padding row is not used, no row is used twice: true derivatives
         S(np.array([1, 0]), normal(r, 3, 2), scale_grad_by_freq=True),
         S(np.array([1, 1, 0, 2]), normal(r, 3, 2), padding_idx=0, scale_grad_by_freq=True, grad=False),
     ],
@@ -65,15 +67,22 @@ def _renormalize(weight, index, max_norm, norm_type):
     with graph.no_grad():
         used = index.reshape(-1).unique()
         rows = weight[used]
-        lengths = (rows.abs() ** norm_type).sum(1, keepdim=True) ** (1.0 / norm_type) if norm_type != float("inf") else rows.abs().amax(1, keepdim=True)
+        if norm_type == float("inf"):
+            lengths = rows.abs().amax(1, keepdim=True)
+        else:
+            lengths = (rows.abs() ** norm_type).sum(1, keepdim=True) ** (1.0 / norm_type)
         weight[used] = (rows * (max_norm / (lengths + 1e-7))).where(lengths > max_norm, rows)
 
 
 @function("embedding", spaces="functional", samples=lambda r: [
-              S(np.array([[0, 2], [2, 1]]), normal(r, 4, 3)), S(np.array([1, 1, 0]), normal(r, 3, 2), padding_idx=-1), S(np.array(2), normal(r, 3, 2)),
-              S(np.array([1, 1, 0]), normal(r, 3, 2), scale_grad_by_freq=True, grad=False), S(np.array([0, 2], dtype="int32"), normal(r, 3, 2), None, None, 2.0, False, False)],
-          errors=lambda r: [E(IndexError, "out of range", np.array([3]), normal(r, 3, 2)), E(IndexError, "out of range", np.array([-1]), normal(r, 3, 2)),
-                            E(RuntimeError, "scalar types: Long, Int", np.array([1.0]), normal(r, 3, 2)), E(RuntimeError, "must be 2-D", np.array([0]), normal(r, 3)),
+              S(np.array([[0, 2], [2, 1]]), normal(r, 4, 3)), S(np.array([1, 1, 0]), normal(r, 3, 2), padding_idx=-1),
+              S(np.array(2), normal(r, 3, 2)),
+              S(np.array([1, 1, 0]), normal(r, 3, 2), scale_grad_by_freq=True, grad=False),
+              S(np.array([0, 2], dtype="int32"), normal(r, 3, 2), None, None, 2.0, False, False)],
+          errors=lambda r: [E(IndexError, "out of range", np.array([3]), normal(r, 3, 2), by_value=True),
+                            E(IndexError, "out of range", np.array([-1]), normal(r, 3, 2), by_value=True),
+                            E(RuntimeError, "scalar types: Long, Int", np.array([1.0]), normal(r, 3, 2)),
+                            E(RuntimeError, "must be 2-D", np.array([0]), normal(r, 3)),
                             E(AssertionError, "within num_embeddings", np.array([0]), normal(r, 3, 2), 3)],
           formula=r"y_i = W_{k_i}", derivative=r"\bar W_{k_i} \mathrel{+}= \bar y_i",
           reference=lambda index, weight, *_, **__: weight[index])  # fmt: skip
@@ -103,7 +112,10 @@ def _embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sc
             [0., 0.]])
     """
     if not isinstance(input, Tensor) or input.array.dtype.kind != "i" or input.array.itemsize < 4:
-        raise DtypeError(f"embedding: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got {describe(input)}; convert with .long()")
+        raise DtypeError(
+            "embedding: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but "
+            f"got {describe(input)}; convert with .long()"
+        )
     if weight.array.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, (rows, width), got shape {tuple(weight.array.shape)}")
     rows = weight.array.shape[0]

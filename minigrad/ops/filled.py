@@ -26,13 +26,15 @@ def sizes(name, size):
 
 
 _SHAPES = {
-    "samples": lambda r: [S(2, 3, grad=False), S((2, 3), grad=False), S([0, 2], grad=False), S((), grad=False), S(2, dtype=np.dtype("int64"), grad=False)],
+    "samples": lambda r: [S(2, 3, grad=False), S((2, 3), grad=False), S([0, 2], grad=False), S((), grad=False),
+                          S(2, dtype=np.dtype("int64"), grad=False)],
     "errors": lambda r: [E(RuntimeError, "non-negative", -1), E(TypeError, "must be tuple of ints", 2.5)],
 }
 
 
 # PyTorch's signature also has layout, pin_memory and memory_format; here they are taken and have no effect.
-@function("zeros", spaces="torch", reference=lambda *size, dtype=None: np.zeros(size[0] if len(size) == 1 else size, dtype), **_SHAPES)
+@function("zeros", spaces="torch", reference=lambda *size, dtype=None: np.zeros(size[0] if len(size) == 1 else size, dtype),
+          **_SHAPES)
 def zeros(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``, of the default float dtype unless ``dtype`` says otherwise.
 
@@ -53,7 +55,8 @@ def zeros(*size, out=None, dtype=None, device=None, requires_grad=False, layout=
     return make("zeros", sizes("zeros", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 
-@function("ones", spaces="torch", reference=lambda *size, dtype=None: np.ones(size[0] if len(size) == 1 else size, dtype), **_SHAPES)
+@function("ones", spaces="torch", reference=lambda *size, dtype=None: np.ones(size[0] if len(size) == 1 else size, dtype),
+          **_SHAPES)
 def ones(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``. Arguments as :func:`minigrad.zeros`.
 
@@ -65,7 +68,8 @@ def ones(*size, out=None, dtype=None, device=None, requires_grad=False, layout=N
     return make("ones", sizes("ones", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 
-@function("empty", spaces="torch", samples=lambda r: [S(0), S((2, 0)), S(0, 3, dtype=np.dtype("int64"))], errors=_SHAPES["errors"],
+@function("empty", spaces="torch", samples=lambda r: [S(0), S((2, 0)), S(0, 3, dtype=np.dtype("int64"))],
+          errors=_SHAPES["errors"],
           parity="its values are whatever lay in memory")  # fmt: skip
 def empty(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
     """A tensor whose values are whatever lay in memory. Arguments as :func:`minigrad.zeros`.
@@ -78,8 +82,10 @@ def empty(*size, out=None, dtype=None, device=None, requires_grad=False, layout=
     return make("empty", sizes("empty", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 
-@function("full", spaces="torch", samples=lambda r: [S((2, 3), 1.5, grad=False), S((2,), 7, grad=False), S((2,), True, grad=False)],
-          errors=lambda r: [E(RuntimeError, "non-negative", (-1,), 1.0)], reference=lambda size, fill_value: np.full(size, fill_value))  # fmt: skip
+@function("full", spaces="torch", samples=lambda r: [S((2, 3), 1.5, grad=False), S((2,), 7, grad=False),
+    S((2,), True, grad=False)],
+          errors=lambda r: [E(RuntimeError, "non-negative", (-1,), 1.0)],
+          reference=lambda size, fill_value: np.full(size, fill_value))  # fmt: skip
 def full(size, fill_value, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of shape ``size`` filled with ``fill_value``; its dtype is the number's unless ``dtype`` says otherwise.
 
@@ -103,7 +109,7 @@ def eye(n, m=None, *, out=None, dtype=None, device=None, requires_grad=False, la
     tensor([[1., 0.],
             [0., 1.]])
     """
-    if n < 0 or m is not None and m < 0:
+    if n < 0 or (m is not None and m < 0):
         raise ShapeError(f"eye: n must be greater or equal to 0, got {n if n < 0 else m}")
     d = array_dtype(dtype or get_default_dtype())
     return make("eye", n, m, dtype=d, device=device, requires_grad=requires_grad, out=out)
@@ -115,10 +121,13 @@ def _number(v):
 
 
 @function("arange", spaces="torch",
-          samples=lambda r: [S(5, grad=False), S(1, 7, 2, grad=False), S(0, 1, 0.25, grad=False), S(3, 0, -1, grad=False), S(2, 2, grad=False),
+          samples=lambda r: [S(5, grad=False), S(1, 7, 2, grad=False), S(0, 1, 0.25, grad=False), S(3, 0, -1, grad=False),
+                             S(2, 2, grad=False),
                              S(end=4, grad=False), S(1, end=3, dtype=np.dtype("float64"), grad=False)],
-          errors=lambda r: [E(RuntimeError, "step must be nonzero", 0, 1, 0), E(RuntimeError, "inconsistent with step sign", 1, 5, -1)],
-          reference=lambda start=0, end=None, step=1, dtype=None: np.arange(*((0, start) if end is None else (start, end)), step, dtype=dtype))  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "step must be nonzero", 0, 1, 0),
+                            E(RuntimeError, "inconsistent with step sign", 1, 5, -1)],
+          reference=lambda start=0, end=None, step=1, dtype=None: np.arange(*((0, start) if end is None else (start, end)), step,
+              dtype=dtype))  # fmt: skip
 def arange(start=0, end=None, step=1, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """``start``, ``start + step`` ... up to but without ``end``; ``arange(end)`` starts at 0.
 
@@ -166,7 +175,8 @@ def _evenly(name, start, end, steps, d):
     return np.where(i < (steps + 1) // 2 if steps == 1 else i < steps // 2, start + i * step, end - step * (steps - 1 - i))
 
 
-@function("linspace", spaces="torch", samples=lambda r: [S(0, 1, 5, grad=False), S(3.0, -1.0, 4, dtype=np.dtype("float64")), S(2, 5, 1, grad=False), S(0, 1, steps=0, grad=False)],
+@function("linspace", spaces="torch", samples=lambda r: [S(0, 1, 5, grad=False), S(3.0, -1.0, 4, dtype=np.dtype("float64")),
+    S(2, 5, 1, grad=False), S(0, 1, steps=0, grad=False)],
           errors=lambda r: [E(RuntimeError, "steps must be non-negative", 0, 1, -1)],
           reference=lambda start, end, steps, dtype=None: np.linspace(start, end, steps))  # fmt: skip
 def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -183,7 +193,8 @@ def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_g
 @function("logspace", spaces="torch", samples=lambda r: [S(0, 2, 3, grad=False), S(-1, 1, 4, 2.0, dtype=np.dtype("float64"))],
           errors=lambda r: [E(RuntimeError, "steps must be non-negative", 0, 1, -1)],
           reference=lambda start, end, steps, base=10.0, dtype=None: np.logspace(start, end, steps, base=base))  # fmt: skip
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, device=None, requires_grad=False, layout=None,
+             pin_memory=False):
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``.
 
     >>> import minigrad
@@ -201,7 +212,8 @@ def _like(word, input, fill, dtype, device, requires_grad):
     return make(word, input.array.shape, *fill, dtype=d, device=where, requires_grad=requires_grad)
 
 
-_LIKE = {"samples": lambda r: [S(normal(r, 2, 3), grad=False), S(normal(r, 2), dtype=np.dtype("int64"), grad=False), S(normal(r), grad=False)]}
+_LIKE = {"samples": lambda r: [S(normal(r, 2, 3), grad=False), S(normal(r, 2), dtype=np.dtype("int64"), grad=False),
+                               S(normal(r), grad=False)]}
 
 
 @function("zeros_like", spaces="torch", reference=lambda x, dtype=None: np.zeros_like(x, dtype), **_LIKE)
@@ -237,9 +249,11 @@ def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=No
     return _like("empty", input, (), dtype, device, requires_grad)
 
 
-@function("full_like", spaces="torch", samples=lambda r: [S(normal(r, 2, 3), 2.5, grad=False), S(normal(r, 2), 2, dtype=np.dtype("int64"), grad=False)],
+@function("full_like", spaces="torch", samples=lambda r: [S(normal(r, 2, 3), 2.5, grad=False),
+    S(normal(r, 2), 2, dtype=np.dtype("int64"), grad=False)],
           reference=lambda x, v, dtype=None: np.full_like(x, v, dtype))  # fmt: skip
-def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
+def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False,
+              memory_format=None):
     """``fill_value`` everywhere, with the shape, dtype and device of ``input``, where the arguments do not say otherwise.
 
     >>> import minigrad
@@ -255,10 +269,14 @@ def _new(word, self, size, fill, dtype, device, requires_grad):
 
 
 def _new_shapes(*fill):
-    return lambda r: [S(normal(r, 3), (2, 3), *fill, grad=False), S(normal(r, 3), (2,), *fill, dtype=np.dtype("int64"), grad=False)]
+    return lambda r: [
+        S(normal(r, 3), (2, 3), *fill, grad=False),
+        S(normal(r, 3), (2,), *fill, dtype=np.dtype("int64"), grad=False),
+    ]
 
 
-@function("new_zeros", spaces="Tensor", samples=_new_shapes(), reference=lambda x, size, dtype=None: np.zeros(size, dtype or x.dtype))
+@function("new_zeros", spaces="Tensor", samples=_new_shapes(),
+          reference=lambda x, size, dtype=None: np.zeros(size, dtype or x.dtype))
 def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Zeros of shape ``size`` with this tensor's dtype and device.
 
@@ -269,7 +287,8 @@ def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=
     return _new("zeros", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_ones", spaces="Tensor", samples=_new_shapes(), reference=lambda x, size, dtype=None: np.ones(size, dtype or x.dtype))
+@function("new_ones", spaces="Tensor", samples=_new_shapes(),
+          reference=lambda x, size, dtype=None: np.ones(size, dtype or x.dtype))
 def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Ones of shape ``size`` with this tensor's dtype and device.
 
@@ -280,7 +299,8 @@ def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=N
     return _new("ones", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_empty", spaces="Tensor", samples=lambda r: [S(normal(r, 3), (0, 2))], parity="its values are whatever lay in memory")
+@function("new_empty", spaces="Tensor", samples=lambda r: [S(normal(r, 3), (0, 2))],
+          parity="its values are whatever lay in memory")
 def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """An uninitialised tensor of shape ``size`` with this tensor's dtype and device.
 
@@ -291,7 +311,8 @@ def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=
     return _new("empty", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_full", spaces="Tensor", samples=_new_shapes(2.0), reference=lambda x, size, v, dtype=None: np.full(size, v, dtype or x.dtype))
+@function("new_full", spaces="Tensor", samples=_new_shapes(2.0),
+          reference=lambda x, size, v, dtype=None: np.full(size, v, dtype or x.dtype))
 def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of shape ``size`` filled with ``fill_value``, with this tensor's dtype and device.
 
@@ -302,7 +323,8 @@ def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=F
     return _new("full", self, (size,), (_number(fill_value),), dtype, device, requires_grad)
 
 
-@function("new_tensor", spaces="Tensor", samples=lambda r: [S(normal(r, 3), [1, 2], grad=False)], reference=lambda x, data: np.array(data, x.dtype))
+@function("new_tensor", spaces="Tensor", samples=lambda r: [S(normal(r, 3), [1, 2], grad=False)],
+          reference=lambda x, data: np.array(data, x.dtype))
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """:func:`minigrad.tensor` of ``data`` with this tensor's dtype and device.
 

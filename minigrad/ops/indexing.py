@@ -7,9 +7,9 @@ the index tensors then read from it. Each reader comes with its adjoint, so grad
 import numpy as np
 
 from .. import backends, quick
+from ..backends.words import index_key
 from ..dispatch import apply, make_view
 from ..errors import BoundsError, DimError, ShapeError, describe
-from ..backends.words import index_key
 from ..graph import Node, recording, serial, tracer, writes
 from ..op import S, op, registry
 from ..tensor import Tensor, new, wrap
@@ -58,7 +58,8 @@ def slice_(xp, x, *, key):
     ),
     formula=r"y = x, \quad y[k] = v",
     derivative=r"\bar v = \bar y[k]",
-    samples=lambda r: [S(normal(r, 4, 5), normal(r, 2), key=(("slice", 1, None, 2), 3)), S(normal(r, 4, 5), normal(r), key=(..., 3))],
+    samples=lambda r: [S(normal(r, 4, 5), normal(r, 2), key=(("slice", 1, None, 2), 3)),
+                       S(normal(r, 4, 5), normal(r), key=(..., 3))],
 )
 def slice_put(xp, x, v, *, key):
     """A copy of ``x`` with ``v`` written at a key of ints and slices."""
@@ -162,7 +163,9 @@ def _index_tensor(t, k):
         k = _like(t, k)
     kind = k.array.dtype.kind
     if kind not in "bui":
-        raise DimError(f"tensors used as indices must be long, int, byte or bool tensors, got {describe(k)}; convert with .long()")
+        raise DimError(
+            f"tensors used as indices must be long, int, byte or bool tensors, got {describe(k)}; convert with .long()"
+        )
     if k.array.__class__ is not t.array.__class__:
         k = k.to(t.device)
     return k != 0 if kind == "u" else k  # PyTorch: a byte tensor is a mask
@@ -217,7 +220,8 @@ def split_key(t, key):
             d, out = d + n, out + (n or 1)
         else:
             raise DimError(
-                f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {describe(k)})"
+                f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"{describe(k)})"
             )
     return tuple(template), tensors, places
 
@@ -252,7 +256,8 @@ def _checked_int(k, d, size):
 def _check_mask(index, n, d, shape):
     if index.array.dtype == np.bool_ and n and index.array.shape != shape[d : d + n]:
         raise DimError(
-            f"The shape of the mask {list(index.array.shape)} at index {d} does not match the shape of the indexed tensor {list(shape)} at index {d}"
+            f"The shape of the mask {list(index.array.shape)} at index {d} does not match the shape of the indexed tensor "
+            f"{list(shape)} at index {d}"
         )
 
 
@@ -279,7 +284,7 @@ def _is_plain_index(t, index):
     a, b = t.array, index.array
     if a.__class__ is not b.__class__ or not b.ndim or not a.ndim:
         return False
-    return b.dtype.kind == "i" or b.dtype.kind == "b" and b.shape == a.shape[: b.ndim]
+    return b.dtype.kind == "i" or (b.dtype.kind == "b" and b.shape == a.shape[: b.ndim])
 
 
 def _refuse_mask(indices):
@@ -316,7 +321,9 @@ def _quick_key(key):
             template.append(k)
         elif kind is slice:
             a, b, step = k.start, k.stop, k.step
-            if not ((a is None or a.__class__ is int) and (b is None or b.__class__ is int) and (step is None or step.__class__ is int and step > 0)):
+            if (a is not None and a.__class__ is not int) or (b is not None and b.__class__ is not int):
+                return None
+            if step is not None and (step.__class__ is not int or step <= 0):
                 return None
             template.append(("slice", a, b, step))
         else:
@@ -349,11 +356,14 @@ def _getitem(self, key):
 def _value_for(t, value):
     """What is assigned as a Tensor of the dtype and on the device of ``t``; a number becomes 0-d."""
     if isinstance(value, Tensor):
-        return value if value.array.dtype == t.array.dtype and value.array.__class__ is t.array.__class__ else value.to(t.device, t.dtype)
+        fits = value.array.dtype == t.array.dtype and value.array.__class__ is t.array.__class__
+        return value if fits else value.to(t.device, t.dtype)
     if isinstance(value, np.ndarray | list | tuple):
         return _like(t, np.asarray(value).astype(t.array.dtype))
     if not isinstance(value, bool | int | float | complex | np.generic):
-        raise TypeError(f"x[key] = value: can't assign {describe(value)} to a {t.dtype} tensor; give a number, a Tensor or an array")
+        raise TypeError(
+            f"x[key] = value: can't assign {describe(value)} to a {t.dtype} tensor; give a number, a Tensor or an array"
+        )
     return t.new_full((), value)
 
 
@@ -364,7 +374,9 @@ def _fitting(value, shape):
     if surplus > 0 and all(n == 1 for n in sizes[:surplus]):
         value, sizes = value.reshape(sizes[surplus:]), sizes[surplus:]
     if len(sizes) > len(shape) or any(n != m and n != 1 for n, m in zip(sizes[::-1], shape[::-1])):
-        raise ShapeError(f"shape mismatch: value tensor of shape {list(sizes)} cannot be broadcast to indexing result of shape {list(shape)}")
+        raise ShapeError(
+            f"shape mismatch: value tensor of shape {list(sizes)} cannot be broadcast to indexing result of shape {list(shape)}"
+        )
     return value
 
 
@@ -412,7 +424,7 @@ def _set_at_once(t, key, value):
         if value.node is not None or value.array.dtype != a.dtype or value.array.__class__ is not a.__class__:
             return False
         value = value.array
-    elif value.__class__ is not float and value.__class__ is not int or a.dtype.kind != "f":
+    elif (value.__class__ is not float and value.__class__ is not int) or a.dtype.kind != "f":
         return False
     try:
         a[key] = value
@@ -424,7 +436,9 @@ def _set_at_once(t, key, value):
 
 def _put_at_once(view, value, indices, template):
     """Write straight into the memory where neither a history nor a trace asks for more."""
-    if tracer.get() is not None or recording() and (value.node is not None or root_of(view).node is not None) or overlaps(view.array):
+    if tracer.get() is not None or overlaps(view.array):
+        return False
+    if recording() and (value.node is not None or root_of(view).node is not None):
         return False
     try:
         view.array[index_key(template, [i.array for i in indices])] = value.array

@@ -26,7 +26,8 @@ def _piece(xp, g, i, xs_shapes, axis):
     formula=r"y = [x_1; x_2; \dots]",
     derivative=r"\bar x_i = \text{its part of } \bar y",
     onnx="Concat",
-    samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 4), axis=0), S(normal(r, 3, 1), normal(r, 3, 0), normal(r, 3, 2), axis=-1), S(normal(r, 2), axis=0)],
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 4), axis=0), S(normal(r, 3, 1), normal(r, 3, 0), normal(r, 3, 2),
+        axis=-1), S(normal(r, 2), axis=0)],
 )
 def concat(xp, *xs, axis=0):
     """Tensors joined along an existing dimension."""
@@ -40,7 +41,8 @@ def concat(xp, *xs, axis=0):
     formula=r"y_i = x_i",
     derivative=r"\bar x_i = \bar y_i",
     onnx="ConcatFromSequence",
-    samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4), axis=0), S(normal(r, 3), normal(r, 3), normal(r, 3), axis=-1), S(normal(r), axis=0)],
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4), axis=0), S(normal(r, 3), normal(r, 3), normal(r, 3), axis=-1),
+                       S(normal(r), axis=0)],
 )
 def stack(xp, *xs, axis=0):
     """Tensors of one shape joined along a new dimension."""
@@ -61,14 +63,18 @@ def _tensors(name, tensors):
 
 
 @function("cat concat concatenate", spaces="torch",
-          samples=lambda r: [S([normal(r, 3, 4), normal(r, 2, 4)]), S([normal(r, 3, 1), normal(r, 3, 2)], dim=-1), S([normal(r, 0), normal(r, 2, 3)]),
+          samples=lambda r: [S([normal(r, 3, 4), normal(r, 2, 4)]), S([normal(r, 3, 1), normal(r, 3, 2)], dim=-1),
+                             S([normal(r, 0), normal(r, 2, 3)]),
                              S([normal(r, 2, 1), normal(r, 2, 1)], axis=1)],
-          errors=lambda r: [E(RuntimeError, "Sizes of tensors must match", [normal(r, 3, 4), normal(r, 2, 3)]), E(RuntimeError, "non-empty list", []),
-                            E(IndexError, "out of range", [normal(r, 3)], dim=1), E(TypeError, "expected Tensor as element 1", [normal(r, 3), 1.0]),
+          errors=lambda r: [E(RuntimeError, "Sizes of tensors must match", [normal(r, 3, 4), normal(r, 2, 3)]),
+                            E(RuntimeError, "non-empty list", []),
+                            E(IndexError, "out of range", [normal(r, 3)], dim=1),
+                            E(TypeError, "expected Tensor as element 1", [normal(r, 3), 1.0]),
                             E(RuntimeError, "same number of dimensions", [normal(r, 3), normal(r, 3, 1)]),
                             E(RuntimeError, "zero-dimensional", [normal(r), normal(r)])],
           formula=r"y = [x_1; x_2; \dots]", derivative=r"\bar x_i = \text{its part of } \bar y",
-          reference=lambda xs, dim=0, axis=None: np.concatenate([x for x in xs if x.shape != (0,)], axis=axis or dim))  # fmt: skip
+          reference=lambda xs, dim=0, axis=None: np.concatenate([x for x in xs if x.shape != (0,)],
+              axis=axis or dim))  # fmt: skip
 def cat(tensors, dim=0, *, axis=None, out=None):
     """Tensors joined along an existing dimension; their other sizes must agree. Mixed dtypes are promoted.
 
@@ -97,9 +103,13 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     d = positive_dim("cat", dim, len(first))
     for i, s in enumerate(shapes):
         if len(s) != len(first):
-            raise ShapeError(f"cat: Tensors must have same number of dimensions: got {len(first)} and {len(s)} (shapes {first} and {s})")
+            raise ShapeError(
+                f"cat: Tensors must have same number of dimensions: got {len(first)} and {len(s)} (shapes {first} and {s})"
+            )
         if s[:d] + s[d + 1 :] != first[:d] + first[d + 1 :]:
-            raise ShapeError(f"cat: Sizes of tensors must match except in dimension {d}. Got shape {s} at position {i} beside {first}")
+            raise ShapeError(
+                f"cat: Sizes of tensors must match except in dimension {d}. Got shape {s} at position {i} beside {first}"
+            )
     return _out(apply(registry["concat"], tuple(tensors), {"axis": d}), out)
 
 
@@ -107,9 +117,12 @@ def _out(result, out):
     return result if out is None else out.copy_(result)
 
 
-@function("stack", spaces="torch", samples=lambda r: [S([normal(r, 3, 4), normal(r, 3, 4)]), S([normal(r, 3), normal(r, 3)], dim=-1), S([normal(r), normal(r)], axis=0)],
-          errors=lambda r: [E(RuntimeError, "equal size", [normal(r, 3), normal(r, 2)]), E(RuntimeError, "non-empty", []), E(IndexError, "out of range", [normal(r, 3)], dim=2)],
-          formula=r"y_i = x_i", derivative=r"\bar x_i = \bar y_i", reference=lambda xs, dim=0, axis=None: np.stack(xs, axis=axis or dim))  # fmt: skip
+@function("stack", spaces="torch", samples=lambda r: [S([normal(r, 3, 4), normal(r, 3, 4)]),
+    S([normal(r, 3), normal(r, 3)], dim=-1), S([normal(r), normal(r)], axis=0)],
+          errors=lambda r: [E(RuntimeError, "equal size", [normal(r, 3), normal(r, 2)]), E(RuntimeError, "non-empty", []),
+                            E(IndexError, "out of range", [normal(r, 3)], dim=2)],
+          formula=r"y_i = x_i", derivative=r"\bar x_i = \bar y_i",
+          reference=lambda xs, dim=0, axis=None: np.stack(xs, axis=axis or dim))  # fmt: skip
 def _stack(tensors, dim=0, *, axis=None, out=None):
     """Tensors of one shape joined along a new dimension.
 
@@ -130,7 +143,10 @@ def _stack(tensors, dim=0, *, axis=None, out=None):
     first = tensors[0].array.shape
     for i, t in enumerate(tensors):
         if t.array.shape != first:
-            raise ShapeError(f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(t.array.shape)} at entry {i}")
+            raise ShapeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(t.array.shape)} at "
+                f"entry {i}"
+            )
     d = positive_dim("stack", dim if axis is None else axis, len(first) + 1)
     return _out(apply(registry["stack"], tuple(tensors), {"axis": d}), out)
 
@@ -159,7 +175,8 @@ def _at_least_function(ndim):
     minigrad.Size({[1] * ndim})
     """
     numpy_function = getattr(np, call.__name__)
-    function(call.__name__, spaces="torch", samples=lambda r: [S(normal(r)), S(normal(r, 2)), S(normal(r, 2, 3)), S(normal(r, 2, 3, 4)), S(normal(r), normal(r, 2))],
+    function(call.__name__, spaces="torch", samples=lambda r: [S(normal(r)), S(normal(r, 2)), S(normal(r, 2, 3)),
+        S(normal(r, 2, 3, 4)), S(normal(r), normal(r, 2))],
              reference=lambda *xs: numpy_function(*xs))(call)  # fmt: skip
     return call
 
@@ -180,7 +197,8 @@ def hstack(tensors):
     return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1)
 
 
-@function("vstack row_stack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2)]), S([normal(r, 1, 2), normal(r, 3, 2)])],
+@function("vstack row_stack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2)]),
+    S([normal(r, 1, 2), normal(r, 3, 2)])],
           errors=lambda r: [E(RuntimeError, "must match", [normal(r, 2), normal(r, 3)])], reference=np.vstack)  # fmt: skip
 def vstack(tensors):
     """Tensors joined one below the other: along dimension 0, 1-D tensors as rows.
@@ -193,7 +211,8 @@ def vstack(tensors):
     return cat([_at_least(t, 2) for t in _tensors("vstack", tensors)], 0)
 
 
-@function("dstack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2)]), S([normal(r, 2, 3), normal(r, 2, 3)])], reference=np.dstack)
+@function("dstack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2)]), S([normal(r, 2, 3), normal(r, 2, 3)])],
+          reference=np.dstack)
 def dstack(tensors):
     """Tensors joined in depth: along dimension 2.
 
@@ -205,7 +224,8 @@ def dstack(tensors):
     return cat([_at_least(t, 3) for t in _tensors("dstack", tensors)], 2)
 
 
-@function("column_stack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2, 3)]), S([normal(r, 2), normal(r, 2)])], reference=np.column_stack)
+@function("column_stack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2, 3)]),
+    S([normal(r, 2), normal(r, 2)])], reference=np.column_stack)
 def column_stack(tensors):
     """Tensors joined along dimension 1, 1-D tensors as columns.
 
@@ -228,7 +248,8 @@ def _blocks(*xs):
 
 
 @function("block_diag", spaces="torch", samples=lambda r: [S(normal(r, 2, 3), normal(r, 2), normal(r))],
-          errors=lambda r: [E(RuntimeError, "less than or equal to 2|at most 2", normal(r, 2, 3, 4))], reference=_blocks)  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "less than or equal to 2|at most 2", normal(r, 2, 3, 4))],
+          reference=_blocks)  # fmt: skip
 def block_diag(*tensors):
     """A matrix with the given matrices along its diagonal, zeros elsewhere; a vector counts as one row.
 
@@ -239,7 +260,9 @@ def block_diag(*tensors):
     """
     for i, t in enumerate(tensors):
         if t.array.ndim > 2:
-            raise ShapeError(f"block_diag: Input tensors must have at most 2 dimensions. Input {i} has {t.array.ndim} (shape {t.array.shape})")
+            raise ShapeError(
+                f"block_diag: Input tensors must have at most 2 dimensions. Input {i} has {t.array.ndim} (shape {t.array.shape})"
+            )
     parts = [_at_least(t, 2) for t in tensors]
     rows, start, width = [], 0, sum(p.array.shape[1] for p in parts)
     for p in parts:
@@ -256,8 +279,10 @@ def _tiled(t, repeats):
     return spread.reshape([r * s for r, s in zip(repeats, shape)])
 
 
-@function("repeat", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), 2, 1), S(normal(r, 3), (2, 2)), S(normal(r), 3), S(normal(r, 2), 0)],
-          errors=lambda r: [E(RuntimeError, "can not be smaller than the number of dimensions", normal(r, 2, 3), 2), E(RuntimeError, "negative", normal(r, 2), -1)],
+@function("repeat", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), 2, 1), S(normal(r, 3), (2, 2)), S(normal(r), 3),
+    S(normal(r, 2), 0)],
+          errors=lambda r: [E(RuntimeError, "can not be smaller than the number of dimensions", normal(r, 2, 3), 2),
+                            E(RuntimeError, "negative", normal(r, 2), -1)],
           formula=r"y_{i + k n} = x_i", derivative=r"\bar x_i = \sum_k \bar y_{i + k n}",
           reference=lambda x, *repeats: np.tile(x, repeats[0] if isinstance(repeats[0], tuple) else repeats))  # fmt: skip
 def repeat(self, *repeats):
@@ -274,7 +299,8 @@ def repeat(self, *repeats):
     repeats = whole(repeats)
     if len(repeats) < self.array.ndim:
         raise ShapeError(
-            f"repeat: Number of dimensions of repeat dims can not be smaller than the number of dimensions of tensor: {repeats} for shape {self.array.shape}"
+            f"repeat: Number of dimensions of repeat dims can not be smaller than the number of dimensions of tensor: "
+            f"{repeats} for shape {self.array.shape}"
         )
     if any(n < 0 for n in repeats):
         raise ShapeError(f"repeat: Trying to create tensor with negative dimension: repeats {repeats}")
@@ -294,9 +320,12 @@ def tile(input, *dims):
     return _tiled(input, (1,) * (input.array.ndim - len(dims)) + dims)
 
 
-@function("repeat_interleave", samples=lambda r: [S(normal(r, 2, 3), 2), S(normal(r, 2, 3), 2, dim=1), S(normal(r, 3), np.array([0, 2, 1])),
-                                                  S(normal(r, 2, 3), np.array([1, 2]), dim=0), S(normal(r, 2, 3), repeats=np.array([2]), dim=-1, output_size=6)],
-          errors=lambda r: [E(RuntimeError, "must have the same size", normal(r, 3), np.array([1, 2])), E(IndexError, "out of range", normal(r, 3), 2, dim=1),
+@function("repeat_interleave", samples=lambda r: [S(normal(r, 2, 3), 2), S(normal(r, 2, 3), 2, dim=1),
+    S(normal(r, 3), np.array([0, 2, 1])),
+                                                  S(normal(r, 2, 3), np.array([1, 2]), dim=0),
+                                                  S(normal(r, 2, 3), repeats=np.array([2]), dim=-1, output_size=6)],
+          errors=lambda r: [E(RuntimeError, "must have the same size", normal(r, 3), np.array([1, 2])),
+                            E(IndexError, "out of range", normal(r, 3), 2, dim=1),
                             E(RuntimeError, "negative", normal(r, 3), -1)],
           formula=r"y_{i r + k} = x_i", derivative=r"\bar x_i = \sum_k \bar y_{i r + k}",
           reference=lambda x, repeats, dim=None, output_size=None: np.repeat(x, repeats, axis=dim))  # fmt: skip
@@ -320,7 +349,9 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
     if isinstance(repeats, Tensor):
         counts = repeats.numpy(force=True).reshape(-1)
         if counts.size not in (1, shape[d]):
-            raise ShapeError(f"repeat_interleave: repeats must have the same size as input along dim {d}: {counts.size} for shape {shape}")
+            raise ShapeError(
+                f"repeat_interleave: repeats must have the same size as input along dim {d}: {counts.size} for shape {shape}"
+            )
         if counts.size != 1:
             if (counts < 0).any():
                 raise ShapeError("repeat_interleave: repeats can not be negative")

@@ -73,13 +73,14 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 
     >>> import minigrad
     >>> from minigrad.nn import functional as F
-    >>> F.binary_cross_entropy(minigrad.tensor([0.5, 1.0]), minigrad.tensor([1.0, 1.0]), reduction="none")
-    tensor([0.6931, 0.0000])
+    >>> F.binary_cross_entropy(minigrad.tensor([0.5, 0.25]), minigrad.tensor([1.0, 1.0]), reduction="none")
+    tensor([0.6931, 1.3863])
     """
     reduction = mode(reduction, size_average, reduce)
     if target.array.shape != input.array.shape:
         raise ValueError(
-            f"binary_cross_entropy: Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}) "
+            f"binary_cross_entropy: Using a target size ({list(target.shape)}) that is different to the input size "
+            f"({list(input.shape)}) "
             f"is deprecated. Please ensure they have the same size: target.view_as(input), or input.squeeze(1)"
         )
     a = input.array
@@ -149,13 +150,14 @@ def binary_cross_entropy_with_logits(
 
     >>> import minigrad
     >>> from minigrad.nn import functional as F
-    >>> F.binary_cross_entropy_with_logits(minigrad.tensor([0.0, 100.0]), minigrad.tensor([1.0, 1.0]), reduction="none")
-    tensor([0.6931, 0.0000])
+    >>> F.binary_cross_entropy_with_logits(minigrad.tensor([0.0, -100.0]), minigrad.tensor([1.0, 1.0]), reduction="none")
+    tensor([  0.6931, 100.0000])
     """
     reduction = mode(reduction, size_average, reduce)
     if target.array.shape != input.array.shape:
         raise ValueError(
-            f"binary_cross_entropy_with_logits: Target size ({list(target.shape)}) must be the same as input size ({list(input.shape)}); "
+            f"binary_cross_entropy_with_logits: Target size ({list(target.shape)}) must be the same as input size "
+            f"({list(input.shape)}); "
             f"write target.view_as(input), or input.squeeze(1)"
         )
     if pos_weight is None:
@@ -203,7 +205,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         return loss.sum() / (input.array.shape[0] if input.array.ndim else 1)
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(
-            "kl_div: reduction='mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only "
+            "kl_div: reduction='mean' divides the total loss by both the batch size and the support size. 'batchmean' "
+            "divides only "
             "by the batch size, and aligns with the KL math definition.",
             stacklevel=2,
         )

@@ -130,12 +130,14 @@ def linear(xp, x, weight, bias=None):
     """
     if x.shape[-1:] != weight.shape[-1:]:
         raise ShapeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and {weight.shape[-1]}x{weight.shape[0]}): "
+            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and "
+            f"{weight.shape[-1]}x{weight.shape[0]}): "
             f"the input's last size is {x.shape[-1] if x.shape else None}, the layer wants in_features={weight.shape[-1]}"
         )
     if x.dtype != weight.dtype:
         raise DtypeError(
-            f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}: convert the input with .to(weight.dtype), "
+            f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}: convert the input with "
+            f".to(weight.dtype), "
             f"for instance with .float()"
         )
     y = xp.matmul(x, xp.matrix_transpose(weight))
@@ -143,7 +145,8 @@ def linear(xp, x, weight, bias=None):
         return y
     if bias.shape != weight.shape[:1]:
         raise ShapeError(
-            f"a bias of shape {tuple(bias.shape)} does not fit a weight of shape {tuple(weight.shape)}: it needs out_features elements"
+            f"a bias of shape {tuple(bias.shape)} does not fit a weight of shape {tuple(weight.shape)}: it needs "
+            f"out_features elements"
         )
     return y + bias
 
@@ -264,7 +267,8 @@ def dot(input, tensor):
         raise ShapeError(f"dot: 1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors; use matmul, or (a * b).sum()")
     if a.shape != b.shape:
         raise ShapeError(
-            f"dot: inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number of elements"
+            f"dot: inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the same number "
+            f"of elements"
         )
     return matmul(input, tensor)
 

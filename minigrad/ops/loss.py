@@ -8,8 +8,8 @@ import numpy as np
 from ..errors import ShapeError, describe
 from ..op import E, S, function, op
 from ..tensor import Tensor
-from .activation import softplus
 from .samples import normal, positive
+from .smooth import softplus
 
 
 # -------------------------------------------------------------------------------------------------------------- reductions

@@ -1,6 +1,5 @@
 """Normalization over the last axes: layer norm and RMS norm."""
 
-
 import numpy as np
 
 from ..dtype import of_numpy
@@ -37,15 +36,19 @@ def _layer_norm_dx(xp, g, x, weight, y1, y2):
         lambda xp, g: xp.sum(g[0], axis=_lead(g[0])),
     ),
     formula=r"y = w h + b, \quad h = (x - \mu) r, \quad r = 1 / \sqrt{\sigma^2 + \epsilon}",
-    derivative=r"\bar x = r\,(\bar h - \mathrm{mean}(\bar h) - h\,\mathrm{mean}(\bar h h)), \quad \bar w = \sum \bar y h, \quad \bar b = \sum \bar y",
+    derivative=(
+        r"\bar x = r\,(\bar h - \mathrm{mean}(\bar h) - h\,\mathrm{mean}(\bar h h)), \quad \bar w = \sum \bar y h, \quad \bar "
+        r"b = \sum \bar y"
+    ),
     onnx="LayerNormalization",
     samples=lambda r: [
         S(normal(r, 3, 4), positive(r, 4), normal(r, 4), eps=1e-5),
         S(normal(r, 2, 3, 4), eps=0.1),
         S(normal(r, 5), positive(r, 5), eps=1e-5),
+        S(normal(r, 2, 3), None, normal(r, 3), eps=0.5),
     ],
     reference=lambda x, w=1.0, b=0.0, *, eps: (
-        (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps) * w + b,
+        (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps) * (1.0 if w is None else w) + b,
         x.mean(-1, keepdims=True),
         1 / np.sqrt(x.var(-1, keepdims=True) + eps),
     ),
@@ -103,7 +106,7 @@ def _layer_norm_reference(x, normalized_shape, weight=1.0, bias=0.0, eps=1e-5):
         S(normal(r, 3, 4), (4,), positive(r, 4), normal(r, 4)),
         S(normal(r, 2, 3, 4), (3, 4), positive(r, 3, 4), normal(r, 3, 4)),
         S(normal(r, 2, 3, 4), [4], positive(r, 4), eps=0.1),
-        S(normal(r, 2, 3), (3,), None, normal(r, 3)),
+        S(normal(r, 2, 3), (3,), None, normal(r, 3), grad=False),
         S(normal(r, 5), (5,)),
     ],
     errors=lambda r: [

@@ -10,9 +10,14 @@ from .samples import normal
 from .splitting import along, part
 
 
+def _inside(widths, shape):
+    """The key of what lies between the padding."""
+    return tuple(("slice", a, a + n, None) for (a, _), n in zip(widths, shape))
+
+
 @op(
     names="",
-    vjp=(lambda xp, g, widths, x_shape: xp.getitem(g, key=tuple(("slice", a, a + n, None) for (a, _), n in zip(widths, x_shape))),),
+    vjp=(lambda xp, g, widths, x_shape: xp.getitem(g, key=_inside(widths, x_shape)),),
     formula=r"y_{i + a} = x_i",
     derivative=r"\bar x_i = \bar y_{i + a}",
     onnx="Pad",
@@ -85,11 +90,17 @@ def _pad(input, pad, mode="constant", value=None):
     if len(pad) % 2:
         raise ShapeError(f"pad: Padding length must be divisible by 2, got {len(pad)} widths {pad}")
     if len(pad) > 2 * len(shape):
-        raise ShapeError(f"pad: Padding length should be no more than twice the number of dimensions of the input: {len(pad)} widths for {len(shape)} dimensions")
+        raise ShapeError(
+            f"pad: Padding length should be no more than twice the number of dimensions of the input: {len(pad)} widths for "
+            f"{len(shape)} dimensions"
+        )
     pairs = [(0, 0)] * (len(shape) - len(pad) // 2) + [pad[i : i + 2] for i in range(len(pad) - 2, -1, -2)]
     for d, ((a, b), n) in enumerate(zip(pairs, shape)):
         if n + a + b < 0 or -a > n or -b > n:
-            raise ShapeError(f"pad: The input size {n}, plus negative padding {a} and {b}, resulted in a negative output size at dimension {d}")
+            raise ShapeError(
+                f"pad: The input size {n}, plus negative padding {a} and {b}, resulted in a negative output size at dimension "
+                f"{d}"
+            )
     if mode == "constant":
         return _constant(input, pairs, 0 if value is None else value)
     if mode not in _NUMPY:
@@ -98,7 +109,8 @@ def _pad(input, pad, mode="constant", value=None):
         raise ValueError(f'pad: padding mode "{mode}" doesn\'t take in value argument, got {value}')
     if not len(pad) // 2 + 1 <= len(shape) <= len(pad) // 2 + 2:
         raise NotImplementedError(
-            f"pad: Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {len(pad)} widths need an input of "
+            f"pad: Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {len(pad)} widths need an "
+            f"input of "
             f"{len(pad) // 2 + 1} or {len(pad) // 2 + 2} dimensions, got shape {tuple(shape)}"
         )
     for d, (a, b) in enumerate(pairs):
@@ -123,7 +135,10 @@ def _cut(input, d, a, b):
 def _reflect(input, d, a, b):
     n = input.array.shape[d]
     if a >= n or b >= n:
-        raise ShapeError(f"pad: Padding size should be less than the corresponding input dimension, but got: padding ({a}, {b}) at dimension {d} of input {list(input.shape)}")
+        raise ShapeError(
+            f"pad: Padding size should be less than the corresponding input dimension, but got: padding ({a}, {b}) at dimension "
+            f"{d} of input {list(input.shape)}"
+        )
     input, a, b = _cut(input, d, a, b)
     n = input.array.shape[d]
     pieces = [input]
@@ -148,7 +163,9 @@ def _replicate(input, d, a, b):
 def _circular(input, d, a, b):
     n = input.array.shape[d]
     if a > n or b > n:
-        raise ShapeError(f"pad: Padding value causes wrapping around more than once: padding ({a}, {b}) at dimension {d} of size {n}")
+        raise ShapeError(
+            f"pad: Padding value causes wrapping around more than once: padding ({a}, {b}) at dimension {d} of size {n}"
+        )
     pieces = [part(input, along(d, max(-a, 0), n - max(-b, 0)))]
     if a > 0:
         pieces.insert(0, part(input, along(d, n - a - max(-b, 0), n - max(-b, 0))))

@@ -114,6 +114,7 @@ def _cross(name, a, b, dim):
 
 @function(
     "cross",
+    parity="without dim PyTorch warns that this is deprecated",
     formula=r"y = a \times b",
     derivative=r"\bar a = b \times \bar y, \quad \bar b = \bar y \times a",
     samples=lambda r: [
@@ -227,7 +228,8 @@ def bilinear(input1, input2, weight, bias=None):
     for i, t in ((1, input1), (2, input2)):
         if t.array.shape[-1] != weight.array.shape[i]:
             raise ShapeError(
-                f"bilinear(): input{i} size does not match weight size: got {t.array.shape[-1]} but expected {weight.array.shape[i]}"
+                f"bilinear(): input{i} size does not match weight size: got {t.array.shape[-1]} but expected "
+                f"{weight.array.shape[i]}"
             )
     out = einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else out + bias

@@ -26,8 +26,10 @@ def _numpy_flip(x, *dims):
     return np.flip(x, dims)
 
 
-@function("flip", samples=lambda r: [S(normal(r, 3, 4), (0,)), S(normal(r, 2, 3, 2), (0, -1)), S(normal(r, 3), (0,)), S(normal(r, 0, 2), (0,))],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), (1,)), E(RuntimeError, "multiple times", normal(r, 3, 2), (0, -2))],
+@function("flip", samples=lambda r: [S(normal(r, 3, 4), (0,)), S(normal(r, 2, 3, 2), (0, -1)), S(normal(r, 3), (0,)),
+                                     S(normal(r, 0, 2), (0,))],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), (1,)),
+                            E(RuntimeError, "multiple times", normal(r, 3, 2), (0, -2))],
           formula=r"y_i = x_{n - 1 - i}", derivative=r"\bar x_i = \bar y_{n - 1 - i}", reference=_numpy_flip)  # fmt: skip
 def _flip(input, *dims):
     """A copy with the elements along ``dims`` in reverse order: ``x.flip(0)``, ``x.flip(0, 1)`` or ``x.flip((0, 1))``.
@@ -73,8 +75,10 @@ def roll(xp, x, *, shifts, axis):
     return xp.roll(x, shifts=shifts, axis=axis)
 
 
-@function("roll", samples=lambda r: [S(normal(r, 5), 2), S(normal(r, 3, 4), 3), S(normal(r, 3, 4), 1, 0), S(normal(r, 3, 4), shifts=(1, -2), dims=(0, -1)), S(normal(r, 0), 1)],
-          errors=lambda r: [E(RuntimeError, "must align", normal(r, 3, 4), (1, 2), (0,)), E(IndexError, "out of range", normal(r, 3), 1, 1)],
+@function("roll", samples=lambda r: [S(normal(r, 5), 2), S(normal(r, 3, 4), 3), S(normal(r, 3, 4), 1, 0),
+                                     S(normal(r, 3, 4), shifts=(1, -2), dims=(0, -1)), S(normal(r, 0), 1)],
+          errors=lambda r: [E(RuntimeError, "must align", normal(r, 3, 4), (1, 2), (0,)),
+                            E(IndexError, "out of range", normal(r, 3), 1, 1)],
           formula=r"y_{(i + s) \bmod n} = x_i", derivative=r"\bar x_i = \bar y_{(i + s) \bmod n}",
           reference=lambda x, shifts, dims=None: np.roll(x, shifts, dims))  # fmt: skip
 def _roll(input, shifts, dims=None):
@@ -99,8 +103,10 @@ def _roll(input, shifts, dims=None):
     return apply(registry["roll"], (input,), {"shifts": shifts, "axis": axis}) if input.array.ndim else input.clone()
 
 
-@function("rot90", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 2, 3), 2), S(normal(r, 2, 3, 2), k=3, dims=(1, 2)), S(normal(r, 2, 3), 4), S(normal(r, 2, 3), -1, (1, 0))],
-          errors=lambda r: [E(RuntimeError, "total rotation dims == 2", normal(r, 2, 3), 1, (0,)), E(RuntimeError, "different", normal(r, 2, 3), 1, (0, -2)),
+@function("rot90", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 2, 3), 2), S(normal(r, 2, 3, 2), k=3, dims=(1, 2)),
+                                      S(normal(r, 2, 3), 4), S(normal(r, 2, 3), -1, (1, 0))],
+          errors=lambda r: [E(RuntimeError, "total rotation dims == 2", normal(r, 2, 3), 1, (0,)),
+                            E(RuntimeError, "different", normal(r, 2, 3), 1, (0, -2)),
                             E(IndexError, "out of range", normal(r, 2, 3), 1, (0, 2))],
           reference=lambda x, k=1, dims=(0, 1): np.rot90(x, k, dims))  # fmt: skip
 def rot90(input, k=1, dims=(0, 1)):
@@ -137,13 +143,15 @@ def _triangle(name, other):
     }
 
 
-@op(names="", vjp=(lambda xp, g, k: xp.tril(g, k=k),), onnx="Trilu", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)])
+@op(names="", vjp=(lambda xp, g, k: xp.tril(g, k=k),), onnx="Trilu", samples=lambda r: [S(normal(r, 3, 3)),
+    S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)])
 def tril(xp, x, *, k=0):
     """Matrices with zeros above diagonal ``k``."""
     return xp.tril(x, k=k)
 
 
-@op(names="", vjp=(lambda xp, g, k: xp.triu(g, k=k),), onnx="Trilu", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)])
+@op(names="", vjp=(lambda xp, g, k: xp.triu(g, k=k),), onnx="Trilu", samples=lambda r: [S(normal(r, 3, 3)),
+    S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)])
 def triu(xp, x, *, k=0):
     """Matrices with zeros below diagonal ``k``."""
     return xp.triu(x, k=k)

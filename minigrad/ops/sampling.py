@@ -98,7 +98,8 @@ def _probability(name, p):
 
 
 def _check(t, valid, message):
-    """RuntimeError where values are not ``valid``. Values on a GPU or under a trace are not looked at: that would wait for them."""
+    """RuntimeError where values are not ``valid``. Values on a GPU or under a trace are not looked at: that would wait "
+    "for them."""
     a = t.array
     if a.__class__ is np.ndarray and not valid(a).all():
         raise RuntimeError(f"{message}; got {describe(t)} with values from {a.min()} to {a.max()}")
@@ -203,7 +204,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         raise RuntimeError(f"multinomial: cannot sample n_sample <= 0 samples, got num_samples={num_samples}")
     if not replacement and num_samples > shape[-1]:
         raise RuntimeError(
-            f"multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {shape[-1]}; "
+            f"multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of "
+            f"{shape[-1]}; "
             f"pass replacement=True to draw an index more than once"
         )
     _check(

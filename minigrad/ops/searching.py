@@ -1,10 +1,12 @@
 """Counting and searching: distinct values, histograms, places in a sorted sequence, membership."""
 
+import math
+
 import numpy as np
 
 from .. import backends
 from ..dispatch import apply
-from ..errors import DtypeError, ShapeError, describe
+from ..errors import ShapeError, describe
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor, wrap
 from .samples import normal
@@ -38,10 +40,13 @@ def _row_order(xp, x):
 _SEVERAL = np.array([[3, 1], [3, 1], [1, 2], [3, 0]])
 
 
-@op(names="", outputs=3, samples=lambda r: [S(np.array([3, 1, 3, 2])), S(np.array([1.0, np.nan, 1.0, np.nan])), S(np.zeros(0, "int64"))],
-    reference=lambda x: tuple(v.reshape(-1) for v in np.unique(x, return_inverse=True, return_counts=True, equal_nan=False)))  # fmt: skip
+@op(names="", outputs=3, samples=lambda r: [S(np.array([3, 1, 3, 2])), S(np.array([1.0, np.nan, 1.0, np.nan])),
+                                            S(np.zeros(0, "int64"))],
+    reference=lambda x: tuple(v.reshape(-1) for v in np.unique(x, return_inverse=True, return_counts=True,
+        equal_nan=False)))  # fmt: skip
 def unique(xp, x):
-    """The distinct elements of a vector in order, the number of each element's, and how often each comes up. NaN equals nothing."""
+    """The distinct elements of a vector in order, the number of each element's, and how often each comes up. NaN equals "
+    "nothing."""
     order = xp.argsort(x, axis=0)
     ordered = xp.getitem(x, order, key=("?",))
     starts, group, counts = _runs(xp, ordered)
@@ -49,7 +54,8 @@ def unique(xp, x):
 
 
 @op(names="", outputs=3, samples=lambda r: [S(_SEVERAL), S(np.zeros((0, 2), "int64"))],
-    reference=lambda x: tuple(v if i == 0 else v.reshape(-1) for i, v in enumerate(np.unique(x, return_inverse=True, return_counts=True, axis=0))))  # fmt: skip
+    reference=lambda x: tuple(v if i == 0 else v.reshape(-1) for i, v in enumerate(np.unique(x, return_inverse=True,
+        return_counts=True, axis=0))))  # fmt: skip
 def unique_rows(xp, x):
     """The distinct rows of a matrix in lexicographic order, the number of each row's, and how often each comes up."""
     order = _row_order(xp, x)
@@ -73,7 +79,8 @@ def _distinct(name, vector_op, row_op, input, dim, return_inverse, return_counts
     else:
         d = positive_dim(name, dim, input.array.ndim)
         first = input.movedim(d, 0) if input.array.ndim else input.reshape(1)
-        rows = first.reshape(first.array.shape[0], -1) if first.array.size else first.reshape(first.array.shape[0], max(first.array[:1].size, 0))
+        n, *rest = first.array.shape
+        rows = first.reshape(n, math.prod(rest))
         values, inverse, counts = apply(registry[row_op], (rows,), {})
         values = values.reshape(values.array.shape[0], *first.array.shape[1:])
         values = values.movedim(0, d) if input.array.ndim else values
@@ -89,7 +96,8 @@ def _numpy_unique(x, sorted=True, return_inverse=False, return_counts=False, dim
     return out if len(out) > 1 else values
 
 
-@function("unique", samples=lambda r: [S(np.array([[3, 1], [2, 3]])), S(np.array([3.0, 1.0, 3.0, np.nan, np.nan]), return_inverse=True, return_counts=True), S(_SEVERAL, dim=0, return_inverse=True),
+@function("unique", samples=lambda r: [S(np.array([[3, 1], [2, 3]])), S(np.array([3.0, 1.0, 3.0, np.nan, np.nan]),
+    return_inverse=True, return_counts=True), S(_SEVERAL, dim=0, return_inverse=True),
                                        S(_SEVERAL, sorted=False, dim=1, return_counts=True), S(np.array(5)), S(np.zeros(0))],
           errors=lambda r: [E(IndexError, "out of range", np.array([1]), dim=1)], reference=_numpy_unique)  # fmt: skip
 def _unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
@@ -119,7 +127,8 @@ def _numpy_consecutive(x, return_inverse=False, return_counts=False, dim=None):
     return out if len(out) > 1 else values
 
 
-@function("unique_consecutive", samples=lambda r: [S(np.array([1, 1, 2, 1])), S(np.array([[1, 1], [2, 1]]), return_inverse=True, return_counts=True),
+@function("unique_consecutive", samples=lambda r: [S(np.array([1, 1, 2, 1])),
+    S(np.array([[1, 1], [2, 1]]), return_inverse=True, return_counts=True),
                                                    S(_SEVERAL, dim=0, return_inverse=True, return_counts=True)],
           reference=_numpy_consecutive)  # fmt: skip
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
@@ -137,9 +146,14 @@ def _numpy_bincount(x, weights=None, minlength=0):
     return np.bincount(x, weights, minlength)
 
 
-@function("bincount", samples=lambda r: [S(np.array([0, 3, 3])), S(np.array([1, 1]), normal(r, 2)), S(np.array([1]), minlength=4), S(np.zeros(0, "int64")), S(np.array([2, 0]), np.array([3, 4]))],
-          errors=lambda r: [E(RuntimeError, "1-d non-negative", np.array([0, -1])), E(RuntimeError, "1-d non-negative", np.array([[1]])), E(NotImplementedError, "not implemented for", np.array([1.0])),
-                            E(RuntimeError, "same length", np.array([1]), normal(r, 2)), E(RuntimeError, "minlength", np.array([1]), minlength=-1)],
+@function("bincount", samples=lambda r: [S(np.array([0, 3, 3])), S(np.array([1, 1]), normal(r, 2)),
+                                         S(np.array([1]), minlength=4), S(np.zeros(0, "int64")),
+                                         S(np.array([2, 0]), np.array([3, 4]))],
+          errors=lambda r: [E(RuntimeError, "1-d non-negative", np.array([0, -1])),
+                            E(RuntimeError, "1-d non-negative", np.array([[1]])),
+                            E(NotImplementedError, "not implemented for", np.array([1.0])),
+                            E(RuntimeError, "same length", np.array([1]), normal(r, 2)),
+                            E(RuntimeError, "minlength", np.array([1]), minlength=-1)],
           reference=_numpy_bincount)  # fmt: skip
 def bincount(input, weights=None, minlength=0):
     """How often each of 0, 1, 2 ... comes up in a vector of integers; with ``weights`` the sum of their weights.
@@ -151,7 +165,7 @@ def bincount(input, weights=None, minlength=0):
     a = input.array
     if a.dtype.kind not in "iu":
         raise NotImplementedError(f'"bincount" not implemented for {input.dtype}; convert with .long()')
-    if a.ndim != 1 or a.size and a.dtype.kind == "i" and bool((a < 0).any()):
+    if a.ndim != 1 or (a.size and a.dtype.kind == "i" and bool((a < 0).any())):
         raise ShapeError(f"bincount only supports 1-d non-negative integral inputs, got {describe(input)}")
     if minlength < 0:
         raise ShapeError(f"bincount: minlength should be >= 0, got {minlength}")
@@ -160,7 +174,10 @@ def bincount(input, weights=None, minlength=0):
     if weights is None:
         return counts
     if weights.array.shape != a.shape:
-        raise ShapeError(f"bincount: weights should be 1-d and have the same length as input, got shapes {tuple(weights.shape)} and {tuple(input.shape)}")
+        raise ShapeError(
+            f"bincount: weights should be 1-d and have the same length as input, got shapes {tuple(weights.shape)} and "
+            f"{tuple(input.shape)}"
+        )
     weights = weights.detach() if weights.is_floating_point() else weights.double()
     return weights.new_zeros(counts.array.shape).scatter_add(0, places, weights)
 
@@ -171,8 +188,10 @@ def _numpy_histc(x, bins=100, min=0, max=0):
     return np.histogram(x, bins, (low, high))[0].astype(float)
 
 
-@function("histc", samples=lambda r: [S(normal(r, 30), 4), S(np.array([1.0, 2.0, 1.0, 9.0]), bins=4, min=0, max=3), S(np.ones(2), 4), S(normal(r, 3, 3), 5, -1.0, 1.0)],
-          errors=lambda r: [E(RuntimeError, "bins must be > 0", normal(r, 3), 0), E(RuntimeError, "max must be larger than min", normal(r, 3), 4, 1, 0),
+@function("histc", samples=lambda r: [S(normal(r, 30), 4), S(np.array([1.0, 2.0, 1.0, 9.0]), bins=4, min=0, max=3),
+                                      S(np.ones(2), 4), S(normal(r, 3, 3), 5, -1.0, 1.0)],
+          errors=lambda r: [E(RuntimeError, "bins must be > 0", normal(r, 3), 0),
+                            E(RuntimeError, "max must be larger than min", normal(r, 3), 4, 1, 0),
                             E(NotImplementedError, "not implemented for", np.array([1, 2]))],
           reference=_numpy_histc)  # fmt: skip
 def histc(input, bins=100, min=0, max=0):
@@ -201,6 +220,11 @@ def histc(input, bins=100, min=0, max=0):
 
 
 # ------------------------------------------------------------------------------------------------------------------ searching
+def _number_beside(t, value):
+    """A number as a 0-d tensor beside ``t``; a float beside integers stays a float."""
+    return t.new_tensor(value, dtype="float64" if isinstance(value, float) and not t.is_floating_point() else None)
+
+
 def _numpy_searchsorted(sequence, values, *, side="left", right=False, out_int32=False, sorter=None):
     side = "right" if right else side
     sequence = sequence if sorter is None else np.take_along_axis(sequence, sorter, -1)
@@ -210,10 +234,14 @@ def _numpy_searchsorted(sequence, values, *, side="left", right=False, out_int32
     return np.stack([np.searchsorted(s, v, side) for s, v in rows]).reshape(values.shape)
 
 
-@function("searchsorted", spaces="torch", samples=lambda r: [S(np.array([1.0, 3.0, 5.0]), np.array([[3.0, 6.0], [0.0, 1.0]])), S(np.array([1, 3, 3, 5]), 3, right=True), S(np.array([1, 3]), np.array(2)),
-                                                             S(np.array([[1, 3, 5], [2, 4, 6]]), np.array([[3, 9], [6, 0]]), side="right", out_int32=True),
-                                                             S(np.array([5, 1, 3]), np.array([2, 9]), sorter=np.array([1, 2, 0]))],
-          errors=lambda r: [E(RuntimeError, "first N-1 dimensions", np.zeros((2, 3)), np.zeros((3, 1))), E(RuntimeError, "side", np.zeros(3), np.zeros(1), side="up"),
+@function("searchsorted", spaces="torch", samples=lambda r: [S(np.array([1.0, 3.0, 5.0]), np.array([[3.0, 6.0], [0.0, 1.0]])),
+    S(np.array([1, 3, 3, 5]), 3, right=True), S(np.array([1, 3]), np.array(2)),
+                                                             S(np.array([[1, 3, 5], [2, 4, 6]]), np.array([[3, 9], [6, 0]]),
+                                                                 side="right", out_int32=True),
+                                                             S(np.array([5, 1, 3]), np.array([2, 9]),
+                                                                 sorter=np.array([1, 2, 0]))],
+          errors=lambda r: [E(RuntimeError, "first N-1 dimensions", np.zeros((2, 3)), np.zeros((3, 1))),
+                            E(RuntimeError, "side", np.zeros(3), np.zeros(1), side="up"),
                             E(RuntimeError, "right can't be", np.zeros(3), np.zeros(1), side="left", right=True)],
           reference=_numpy_searchsorted)  # fmt: skip
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
@@ -238,12 +266,13 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if side == "left" and right:
         raise RuntimeError("searchsorted(): side and right can't be set to opposites, got side of left while right was True")
     side = "right" if right else side or "left"
-    values = input if isinstance(input, Tensor) else sorted_sequence.new_tensor(input, dtype=None if not isinstance(input, float) else "float32")
+    values = input if isinstance(input, Tensor) else _number_beside(sorted_sequence, input)
     sequence = sorted_sequence if sorter is None else sorted_sequence.gather(-1, sorter)
     s, v = sequence.array, values.array
-    if s.ndim != 1 and s.shape[:-1] != v.shape[:-1] or not s.ndim:
+    if (s.ndim != 1 and s.shape[:-1] != v.shape[:-1]) or not s.ndim:
         raise ShapeError(
-            f"searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, "
+            f"searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            f"input value tensor must match, "
             f"but we got boundaries tensor {list(s.shape)} and input value tensor {list(v.shape)}"
         )
     xp = backends.of(s)
@@ -257,9 +286,11 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     return wrap(xp.asarray(found)).to("int32" if out_int32 else "int64")
 
 
-@function("bucketize", spaces="torch", samples=lambda r: [S(np.array([[3.0, 5.0], [0.0, 9.0]]), np.array([1.0, 3.0, 5.0])), S(np.array([3, 5]), np.array([1, 3, 5]), right=True, out_int32=True), S(4.0, np.array([1.0, 5.0]))],
+@function("bucketize", spaces="torch", samples=lambda r: [S(np.array([[3.0, 5.0], [0.0, 9.0]]), np.array([1.0, 3.0, 5.0])),
+    S(np.array([3, 5]), np.array([1, 3, 5]), right=True, out_int32=True), S(4.0, np.array([1.0, 5.0]))],
           errors=lambda r: [E(RuntimeError, "must be 1 dimension", np.zeros(2), np.zeros((2, 2)))],
-          reference=lambda x, boundaries, out_int32=False, right=False: np.searchsorted(boundaries, x, "right" if right else "left"))  # fmt: skip
+          reference=lambda x, boundaries, out_int32=False, right=False: np.searchsorted(boundaries, x,
+              "right" if right else "left"))  # fmt: skip
 def bucketize(input, boundaries, *, out_int32=False, right=False):
     """The number of the interval between sorted ``boundaries`` that each value falls in: how many lie below it.
 
@@ -272,7 +303,8 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-@function("isin", spaces="torch", samples=lambda r: [S(np.array([[1, 2], [3, 4]]), np.array([4, 2])), S(np.array([1, 2]), 2, invert=True), S(1, np.array([1, 2])), S(np.array([1.0, np.nan]), np.array([np.nan])),
+@function("isin", spaces="torch", samples=lambda r: [S(np.array([[1, 2], [3, 4]]), np.array([4, 2])),
+    S(np.array([1, 2]), 2, invert=True), S(1, np.array([1, 2])), S(np.array([1.0, np.nan]), np.array([np.nan])),
                                                      S(np.array([1, 2]), np.zeros(0, "int64"))],
           errors=lambda r: [E(TypeError, "must be a Tensor", 1, 2)],
           reference=lambda a, b, assume_unique=False, invert=False: np.isin(a, b, invert=invert))  # fmt: skip
@@ -286,7 +318,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     some = next((t for t in (elements, test_elements) if isinstance(t, Tensor)), None)
     if some is None:
         raise TypeError(f"isin: one of the arguments must be a Tensor, got {describe(elements)} and {describe(test_elements)}")
-    elements, tests = (t if isinstance(t, Tensor) else some.new_tensor(t, dtype=None if isinstance(t, float) else some.dtype) for t in (elements, test_elements))
+    elements, tests = (t if isinstance(t, Tensor) else _number_beside(some, t) for t in (elements, test_elements))
     tests = tests.detach().reshape(-1)
     n = tests.array.size
     if not n:

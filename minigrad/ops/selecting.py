@@ -36,10 +36,13 @@ def _numpy_take(x, dim, index):
     return np.take(x, np.atleast_1d(index), axis=dim) if x.ndim else x
 
 
-@function("index_select", samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0, 2])), S(normal(r, 3, 4), -1, np.array([1])), S(normal(r, 3), dim=0, index=np.array(1)),
+@function("index_select", samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0, 2])), S(normal(r, 3, 4), -1, np.array([1])),
+                                             S(normal(r, 3), dim=0, index=np.array(1)),
                                              S(normal(r, 2, 3), 1, np.array([], dtype="int64"))],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 0, np.array([3])), E(IndexError, "out of range", normal(r, 3), 0, np.array([-1])),
-                            E(IndexError, "vector", normal(r, 3), 0, np.array([[0]])), E(RuntimeError, "int32/int64", normal(r, 3), 0, np.array([0.0])),
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), by_value=True),
+                            E(IndexError, "out of range", normal(r, 3), 0, np.array([-1]), by_value=True),
+                            E(IndexError, "vector", normal(r, 3), 0, np.array([[0]])),
+                            E(RuntimeError, "int32/int64", normal(r, 3), 0, np.array([0.0])),
                             E(IndexError, "out of range", normal(r, 3), 1, np.array([0]))],
           formula=r"y_j = x_{k_j}", derivative=r"\bar x_{k_j} \mathrel{+}= \bar y_j", reference=_numpy_take)  # fmt: skip
 def index_select(input, dim, index):
@@ -58,7 +61,7 @@ def index_select(input, dim, index):
     tensor([[2, 2, 1],
             [4, 4, 3]])
     """
-    index, d, key = _along("index_select", input, dim, index)
+    index, _, key = _along("index_select", input, dim, index)
     if not input.array.ndim:
         return input.clone()
     return apply(registry["getitem"], (input, index), {"key": key})
@@ -68,13 +71,17 @@ def _check_source(name, input, d, index, source):
     if not isinstance(source, Tensor):
         raise TypeError(f"{name}(): argument 'source' must be Tensor, not {describe(source)}")
     if source.array.dtype != input.array.dtype:
-        raise DtypeError(f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type; write source.type_as(x)")
+        raise DtypeError(
+            f"{name}(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type; write source.type_as(x)"
+        )
     shape = input.array.shape
     expected = (*shape[:d], index.array.shape[0], *shape[d + 1 :]) if shape else ()
     if source.array.shape != expected and (shape or source.array.size != 1):
         raise ShapeError(
-            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension: Source/destination tensor must have same "
-            f"slice shapes. Got self.shape = {list(shape)}, source.shape = {list(source.array.shape)}, {index.array.shape[0]} indices along dimension {d}"
+            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension: "
+            f"Source/destination tensor must have same "
+            f"slice shapes. Got self.shape = {list(shape)}, source.shape = {list(source.array.shape)}, "
+            f"{index.array.shape[0]} indices along dimension {d}"
         )
     return source
 
@@ -92,7 +99,7 @@ _ADDED = {
         S(normal(r, 3), dim=-1, index=np.array([0]), source=normal(r, 1)),
     ],
     "errors": lambda r: [
-        E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), normal(r, 1)),
+        E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), normal(r, 1), by_value=True),
         E(RuntimeError, "same slice shapes", normal(r, 3, 2), 0, np.array([0]), normal(r, 1, 3)),
         E(RuntimeError, "same scalar type", normal(r, 3), 0, np.array([0]), np.array([1])),
     ],
@@ -102,7 +109,9 @@ _ADDED = {
 @function("index_add", **_ADDED, reference=_numpy_index_add, formula=r"y = x, \quad y_{k_j} \mathrel{+}= \alpha s_j",
           derivative=r"\bar x = \bar y, \quad \bar s_j = \alpha \bar y_{k_j}", inplace=True)  # fmt: skip
 def index_add(input, dim, index, source, *, alpha=1):
-    """A copy of ``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``; repeated indices add up.
+    """A copy of ``input`` with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``.
+
+    Repeated indices add up.
 
     >>> import minigrad
     >>> minigrad.index_add(minigrad.zeros(3), 0, minigrad.tensor([0, 0, 2]), minigrad.tensor([1.0, 2.0, 3.0]))
@@ -122,7 +131,8 @@ def _numpy_index_copy(x, dim, index, source):
     return np.moveaxis(out, 0, dim)
 
 
-@function("index_copy", samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0]), normal(r, 2, 4)), S(normal(r, 2, 3), 1, np.array([1]), normal(r, 2, 1))],
+@function("index_copy", samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0]), normal(r, 2, 4)),
+                                           S(normal(r, 2, 3), 1, np.array([1]), normal(r, 2, 1))],
           errors=_ADDED["errors"], reference=_numpy_index_copy, formula=r"y = x, \quad y_{k_j} = s_j",
           derivative=r"\bar s_j = \bar y_{k_j}, \quad \bar x = \bar y \text{ but } \bar x_{k_j} = 0", inplace=True)  # fmt: skip
 def index_copy(input, dim, index, source):
@@ -143,9 +153,12 @@ def _numpy_index_fill(x, dim, index, value):
     return np.moveaxis(out, 0, dim)
 
 
-@function("index_fill", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([2, 0]), 1.5), S(normal(r, 3), 0, np.array([1]), normal(r))],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), 0.0), E(RuntimeError, "0-dimension", normal(r, 3), 0, np.array([0]), normal(r, 2))],
-          reference=_numpy_index_fill, formula=r"y = x, \quad y_{k_j} = v", derivative=r"\bar v = \textstyle\sum_j \bar y_{k_j}", inplace=True)  # fmt: skip
+@function("index_fill", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([2, 0]), 1.5),
+                                           S(normal(r, 3), 0, np.array([1]), normal(r))],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), 0.0, by_value=True),
+                            E(RuntimeError, "0-dimension", normal(r, 3), 0, np.array([0]), normal(r, 2))],
+          reference=_numpy_index_fill, formula=r"y = x, \quad y_{k_j} = v", derivative=r"\bar v = \textstyle\sum_j \bar y_{k_j}",
+          inplace=True)  # fmt: skip
 def index_fill(input, dim, index, value):
     """A copy of ``input`` with one ``value`` (a number or a 0-d tensor) at the slices ``index`` along ``dim``.
 
@@ -155,12 +168,14 @@ def index_fill(input, dim, index, value):
     """
     index, _, key = _along("index_fill", input, dim, index)
     if isinstance(value, Tensor) and value.array.ndim:
-        raise ShapeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s).")
+        raise ShapeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+        )
     value = value.to(input.dtype) if isinstance(value, Tensor) else input.new_full((), value)
     return apply(registry["index_put"], (input, value, index), {"key": key}) if input.array.ndim else value.clone()
 
 
-# ------------------------------------------------------------------------------------------------------------ x[i, j] as functions
+# ----------------------------------------------------------------------------------------------------- x[i, j] as functions
 def _numpy_put(x, indices, values, accumulate=False):
     out = x.copy()
     if accumulate:
@@ -170,13 +185,18 @@ def _numpy_put(x, indices, values, accumulate=False):
     return out
 
 
-@function("index_put", samples=lambda r: [S(normal(r, 3, 4), (np.array([0, 2]), np.array([1, 1])), normal(r, 2)), S(normal(r, 3, 4), (np.array([0, 2]),), normal(r, 4)),
+@function("index_put", samples=lambda r: [S(normal(r, 3, 4), (np.array([0, 2]), np.array([1, 1])), normal(r, 2)),
+                                          S(normal(r, 3, 4), (np.array([0, 2]),), normal(r, 4)),
                                           S(normal(r, 3, 4), (np.array([0, 0]),), normal(r, 2, 4), accumulate=True),
-                                          S(normal(r, 2, 2), (np.array([[True, False], [True, True]]),), normal(r), accumulate=True)],
-          errors=lambda r: [E(IndexError, "out of bounds", normal(r, 3), (np.array([3]),), normal(r)), E(RuntimeError, "shape mismatch", normal(r, 3), (np.array([1, 2]),), normal(r, 3))],
+                                          S(normal(r, 2, 2), (np.array([[True, False], [True, True]]),), normal(r),
+                                            accumulate=True)],
+          errors=lambda r: [E(IndexError, "out of bounds", normal(r, 3), (np.array([3]),), normal(r), by_value=True),
+                            E(RuntimeError, "shape mismatch", normal(r, 3), (np.array([1, 2]),), normal(r, 3))],
           formula=r"y = x, \quad y[i] = v", derivative=r"\bar v = \bar y[i]", reference=_numpy_put, inplace=True)  # fmt: skip
 def _index_put(input, indices, values, accumulate=False):
-    """A copy of ``input`` with ``values`` written at (or with ``accumulate`` added to) ``input[indices]``, indices being a tuple of tensors.
+    """A copy of ``input`` with ``values`` written at ``input[indices]``, or with ``accumulate`` added there.
+
+    ``indices`` is a tuple of tensors.
 
     >>> import minigrad
     >>> minigrad.index_put(minigrad.zeros(3), (minigrad.tensor([0, 0]),), minigrad.tensor([1.0, 2.0]), accumulate=True)
@@ -192,7 +212,8 @@ def _index_put(input, indices, values, accumulate=False):
 
 
 @function("take", samples=lambda r: [S(normal(r, 3, 4), np.array([[0, 11], [5, -1]])), S(normal(r, 3), np.array(1))],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), np.array([3])), E(RuntimeError, "int32/int64", normal(r, 3), np.array([1.0]))],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), np.array([3]), by_value=True),
+                            E(RuntimeError, "int32/int64", normal(r, 3), np.array([1.0]))],
           formula=r"y_j = x_{k_j}", derivative=r"\bar x_{k_j} \mathrel{+}= \bar y_j", reference=np.take)  # fmt: skip
 def take(input, index):
     """The elements of the flattened ``input`` at ``index``; the result has the shape of ``index``.
@@ -205,10 +226,13 @@ def take(input, index):
     return apply(registry["getitem"], (input.reshape(-1), index), {"key": ("?",)})
 
 
-@function("put", samples=lambda r: [S(normal(r, 3, 4), np.array([0, 11]), normal(r, 2)), S(normal(r, 3), np.array([1, 1]), normal(r, 2), accumulate=True)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), np.array([3]), normal(r, 1)), E(RuntimeError, "same number of elements", normal(r, 3), np.array([1]), normal(r, 2))],
+@function("put", samples=lambda r: [S(normal(r, 3, 4), np.array([0, 11]), normal(r, 2)),
+                                    S(normal(r, 3), np.array([1, 1]), normal(r, 2), accumulate=True)],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), np.array([3]), normal(r, 1), by_value=True),
+                            E(RuntimeError, "same number of elements", normal(r, 3), np.array([1]), normal(r, 2))],
           formula=r"y = x, \quad y_{k_j} = s_j", derivative=r"\bar s_j = \bar y_{k_j}",
-          reference=lambda x, i, v, accumulate=False: _numpy_put(x.reshape(-1), i, v, accumulate).reshape(x.shape), inplace=True)  # fmt: skip
+          reference=lambda x, i, v, accumulate=False: _numpy_put(x.reshape(-1), i, v, accumulate).reshape(x.shape),
+          inplace=True)  # fmt: skip
 def put(input, index, source, accumulate=False):
     """A copy of ``input`` with ``source`` written at (or added to) the places ``index`` of the flattened tensor.
 
@@ -219,6 +243,9 @@ def put(input, index, source, accumulate=False):
     """
     index = checked_index("put", index, input.array.size, low=-input.array.size)
     if index.array.size != source.array.size:
-        raise ShapeError(f"put_(): Expected source and index to have the same number of elements, but got source {source.array.size} and index {index.array.size}")
+        raise ShapeError(
+            f"put_(): Expected source and index to have the same number of elements, but got source {source.array.size} and "
+            f"index {index.array.size}"
+        )
     flat = _index_put(input.reshape(-1), (index.reshape(-1),), source.reshape(-1), accumulate)
     return flat.reshape(input.array.shape)

@@ -29,7 +29,9 @@ def positive_dims(name, dims, ndim):
     """Several dimensions (an int counts as one) counted from the front; RuntimeError where one comes twice."""
     found = tuple(positive_dim(name, d, ndim) for d in (dims if isinstance(dims, tuple | list) else (dims,)))
     if len(set(found)) != len(found):
-        raise ShapeError(f"{name}: dim {next(d for d in found if found.count(d) > 1)} appears multiple times in the list of dims {dims}")
+        raise ShapeError(
+            f"{name}: dim {next(d for d in found if found.count(d) > 1)} appears multiple times in the list of dims {dims}"
+        )
     return found
 
 
@@ -145,14 +147,19 @@ def resolve_shape(name, shape, size):
     if shape.count(-1) > 1:
         raise ShapeError(f"{name}: only one dimension can be inferred, got shape {list(shape)}")
     if -1 in shape and 0 in shape and not size:
-        raise ShapeError(f"{name}: cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value")
+        raise ShapeError(
+            f"{name}: cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+            "can be any value"
+        )
     raise ShapeError(f"{name}: shape '{list(shape)}' is invalid for input of size {size}")
 
 
-@function("reshape", spaces="torch", samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (-1, 2)), S(normal(r, 0, 3), (3, -1)), S(normal(r), (1,))],
+@function("reshape", spaces="torch", samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (-1, 2)),
+    S(normal(r, 0, 3), (3, -1)), S(normal(r), (1,))],
           errors=lambda r: [E(RuntimeError, "is invalid for input of size 12", normal(r, 3, 4), (5, 2)),
                             E(RuntimeError, "only one dimension can be inferred", normal(r, 4), (-1, -1)),
-                            E(RuntimeError, "can be any value", normal(r, 0, 3), (-1, 0)), E(RuntimeError, "is invalid", normal(r, 4), (-2, -2))],
+                            E(RuntimeError, "can be any value", normal(r, 0, 3), (-1, 0)),
+                            E(RuntimeError, "is invalid", normal(r, 4), (-2, -2))],
           reference=np.reshape, **SAME)  # fmt: skip
 def _reshape(input, shape):
     """The elements of ``input`` in another shape, a view where the memory allows it. One size may be -1.
@@ -169,7 +176,7 @@ def _reshape(input, shape):
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return _reshape_view(input, {"shape": resolve_shape("reshape", (shape,) if isinstance(shape, int) else shape, input.array.size)})
+    return _reshape_method(input, shape)
 
 
 def _reshape_method(self, *shape):
@@ -206,15 +213,21 @@ def _view_dtype(self, dtype):
 
     d = array_dtype(dtype)
     if self.node is not None and d != self.array.dtype:
-        raise GradError(f"view({dtype}): the bytes of a tensor that requires a gradient cannot be read as another dtype; .detach() it, or use .to(dtype)")
+        raise GradError(
+            f"view({dtype}): the bytes of a tensor that requires a gradient cannot be read as another dtype; .detach() it, or "
+            "use .to(dtype)"
+        )
     try:
         return wrap(self.array.view(d))
     except ValueError as error:
-        raise DtypeError(f"view: self.size(-1) must fit the new element size ({self.dtype} to {dtype}, shape {tuple(self.shape)}): {error}") from None
+        raise DtypeError(
+            f"view: self.size(-1) must fit the new element size ({self.dtype} to {dtype}, shape {tuple(self.shape)}): {error}"
+        ) from None
 
 
 @function("view_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 6))],
-          errors=lambda r: [E(RuntimeError, "is invalid", normal(r, 3), normal(r, 2))], reference=lambda x, other: x.reshape(other.shape), **SAME)  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "is invalid", normal(r, 3), normal(r, 2))],
+          reference=lambda x, other: x.reshape(other.shape), **SAME)  # fmt: skip
 def _view_as(self, other):
     """A view in the shape of ``other``.
 
@@ -227,7 +240,8 @@ def _view_as(self, other):
 
 
 @function("reshape_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 6))],
-          errors=lambda r: [E(RuntimeError, "is invalid", normal(r, 3), normal(r, 2))], reference=lambda x, other: x.reshape(other.shape), **SAME)  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "is invalid", normal(r, 3), normal(r, 2))],
+          reference=lambda x, other: x.reshape(other.shape), **SAME)  # fmt: skip
 def _reshape_as(self, other):
     """The elements in the shape of ``other``.
 
@@ -243,9 +257,11 @@ def _flat(x, start_dim=0, end_dim=-1):
     return x.reshape(*s[:a], -1, *s[b + 1 :]) if x.size else x.reshape(*s[:a], math.prod(s[a : b + 1]), *s[b + 1 :])
 
 
-@function("flatten", samples=lambda r: [S(normal(r, 2, 3, 4)), S(normal(r, 2, 3, 4), 1), S(normal(r, 2, 3, 4, 1), start_dim=1, end_dim=2), S(normal(r)),
+@function("flatten", samples=lambda r: [S(normal(r, 2, 3, 4)), S(normal(r, 2, 3, 4), 1),
+                                        S(normal(r, 2, 3, 4, 1), start_dim=1, end_dim=2), S(normal(r)),
                                         S(normal(r, 0, 3, 2), 1)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 2), 2), E(RuntimeError, "start_dim cannot come after", normal(r, 2, 3), 1, 0)],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 2), 2),
+                            E(RuntimeError, "start_dim cannot come after", normal(r, 2, 3), 1, 0)],
           reference=_flat, **SAME)  # fmt: skip
 def flatten(input, start_dim=0, end_dim=-1):
     """The dimensions from ``start_dim`` to ``end_dim`` made one; a view where the memory allows it.
@@ -279,8 +295,10 @@ def ravel(input):
 
 
 @function("unflatten", samples=lambda r: [S(normal(r, 3, 8), 1, (2, -1)), S(normal(r, 6, 2), -2, (2, 3))],
-          errors=lambda r: [E(RuntimeError, "is invalid for input of size|don't multiply up", normal(r, 3, 8), 1, (3, 2)), E(IndexError, "out of range", normal(r, 3), 1, (3,))],
-          reference=lambda x, dim, sizes: x.reshape(x.shape[: dim % x.ndim] + tuple(sizes) + x.shape[dim % x.ndim + 1 :]), **SAME)  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "is invalid for input of size|don't multiply up", normal(r, 3, 8), 1, (3, 2)),
+                            E(IndexError, "out of range", normal(r, 3), 1, (3,))],
+          reference=lambda x, dim, sizes: x.reshape(x.shape[: dim % x.ndim] + tuple(sizes) + x.shape[dim % x.ndim + 1 :]),
+          **SAME)  # fmt: skip
 def unflatten(input, dim, sizes):
     """One dimension made several; one of the ``sizes`` may be -1.
 
@@ -293,10 +311,13 @@ def unflatten(input, dim, sizes):
     return _reshape_view(input, {"shape": shape[:d] + resolve_shape("unflatten", sizes, shape[d]) + shape[d + 1 :]})
 
 
-@function("squeeze", samples=lambda r: [S(normal(r, 1, 3, 1)), S(normal(r, 1, 3, 1), 0), S(normal(r, 1, 3, 1), dim=1), S(normal(r, 1, 3, 1), (0, -1)), S(normal(r))],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 1, 3), 2), E(RuntimeError, "multiple times", normal(r, 1, 3), (0, -2))],
+@function("squeeze", samples=lambda r: [S(normal(r, 1, 3, 1)), S(normal(r, 1, 3, 1), 0), S(normal(r, 1, 3, 1), dim=1),
+                                        S(normal(r, 1, 3, 1), (0, -1)), S(normal(r))],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 1, 3), 2),
+                            E(RuntimeError, "multiple times", normal(r, 1, 3), (0, -2))],
           reference=lambda x, dim=None: np.squeeze(x) if dim is None else x.reshape(
-              [n for i, n in enumerate(x.shape) if n != 1 or i not in [d % x.ndim for d in np.atleast_1d(dim)]]), **SAME)  # fmt: skip
+              [n for i, n in enumerate(x.shape) if n != 1 or i not in [d % x.ndim for d in np.atleast_1d(dim)]]),
+              **SAME)  # fmt: skip
 def squeeze(input, dim=None):
     """A view without the dimensions of size 1: all of them, or those in ``dim`` (an int or a tuple).
 
@@ -309,8 +330,10 @@ def squeeze(input, dim=None):
     return _reshape_view(input, {"shape": tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims])})
 
 
-@function("unsqueeze", samples=lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), -1), S(normal(r), 0), S(normal(r, 3, 4), dim=-3)],
-          errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)], reference=lambda x, dim: np.expand_dims(x, dim), **SAME)  # fmt: skip
+@function("unsqueeze", samples=lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), -1), S(normal(r), 0),
+                                          S(normal(r, 3, 4), dim=-3)],
+          errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)],
+          reference=lambda x, dim: np.expand_dims(x, dim), **SAME)  # fmt: skip
 def unsqueeze(input, dim):
     """A view with a new dimension of size 1 at place ``dim``.
 
@@ -337,10 +360,13 @@ def _target(name, shape, sizes):
     target = tuple([n if n != -1 or i < lead else shape[i - lead] for i, n in enumerate(sizes)])
     for i, n in enumerate(target):
         if n < 0:
-            raise ShapeError(f"{name}: the expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}")
+            raise ShapeError(
+                f"{name}: the expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+            )
         if i >= lead and n != shape[i - lead] != 1:
             raise ShapeError(
-                f"{name}: The expanded size of the tensor ({n}) must match the existing size ({shape[i - lead]}) at non-singleton "
+                f"{name}: The expanded size of the tensor ({n}) must match the existing size ({shape[i - lead]}) at "
+                f"non-singleton "
                 f"dimension {i}.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
             )
     return target
@@ -348,7 +374,8 @@ def _target(name, shape, sizes):
 
 _STRETCHES = {
     "samples": lambda r: [S(normal(r, 3, 1), (3, 4)), S(normal(r, 3), (2, 3)), S(normal(r), (2, 2)), S(normal(r, 1, 2), (0, 2))],
-    "errors": lambda r: [E(RuntimeError, "must match the existing size", normal(r, 3), (4,)), E(RuntimeError, "number of sizes provided", normal(r, 2, 3), (3,))],
+    "errors": lambda r: [E(RuntimeError, "must match the existing size", normal(r, 3), (4,)),
+                         E(RuntimeError, "number of sizes provided", normal(r, 2, 3), (3,))],
     "formula": r"y_{i j} = x_j",
     "derivative": r"\bar x_j = \sum_i \bar y_{i j}",
 }
@@ -383,7 +410,8 @@ def _broadcast_to(input, size):
 
 @function("expand_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 1), normal(r, 2, 3, 4))],
           errors=lambda r: [E(RuntimeError, "must match the existing size", normal(r, 3), normal(r, 4))],
-          reference=lambda x, other: np.broadcast_to(x, other.shape), formula=r"y_{i j} = x_j", derivative=r"\bar x_j = \sum_i \bar y_{i j}")  # fmt: skip
+          reference=lambda x, other: np.broadcast_to(x, other.shape), formula=r"y_{i j} = x_j",
+          derivative=r"\bar x_j = \sum_i \bar y_{i j}")  # fmt: skip
 def _expand_as(self, other):
     """A view stretched to the shape of ``other``.
 
@@ -395,7 +423,8 @@ def _expand_as(self, other):
 
 
 @function("broadcast_tensors", spaces="torch", samples=lambda r: [S(normal(r, 3, 1), normal(r, 4))],
-          errors=lambda r: [E(RuntimeError, "must match", normal(r, 3), normal(r, 4))], reference=np.broadcast_arrays)  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "must match", normal(r, 3), normal(r, 4))],
+          reference=np.broadcast_arrays)  # fmt: skip
 def broadcast_tensors(*tensors):
     """Views of the tensors, all stretched to their common shape.
 
@@ -422,7 +451,9 @@ def broadcast_shapes(*shapes):
     try:
         return Size(np.broadcast_shapes(*shapes))
     except ValueError:
-        raise ShapeError(f"broadcast: the size of one tensor must match the others at each non-singleton dimension, got shapes {shapes}") from None
+        raise ShapeError(
+            f"broadcast: the size of one tensor must match the others at each non-singleton dimension, got shapes {shapes}"
+        ) from None
 
 
 Tensor.reshape, Tensor.view = _reshape_method, _view

@@ -173,7 +173,9 @@ def _gelu_tanh_rule(xp, g, x):
     promote="float",
     vjp=(_gelu_tanh_rule,),
     formula=r"y = \frac{x}{2} (1 + t), \quad t = \tanh(\sqrt{2 / \pi}\,(x + 0.044715 x^3))",
-    derivative=r"\bar x = \bar y\,\left(\frac{1 + t}{2} + \frac{x}{2} (1 - t^2) \sqrt{2 / \pi}\,(1 + 3 \cdot 0.044715 x^2)\right)",
+    derivative=(
+        r"\bar x = \bar y\,\left(\frac{1 + t}{2} + \frac{x}{2} (1 - t^2) \sqrt{2 / \pi}\,(1 + 3 \cdot 0.044715 x^2)\right)"
+    ),
     onnx="Gelu",
     samples=unary(-4.0, 4.0),
     reference=lambda x: x / (1 + np.exp(-2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),

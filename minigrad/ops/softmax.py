@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from ..dispatch import apply
+from ..dtype import float64
 from ..op import E, S, function, op, registry
 from .samples import normal
 from .shape import positive_dim
@@ -70,7 +71,7 @@ def _dim_samples(r):
         S(normal(r, 3, 4), dim=0),
         S(normal(r, 2, 3, 2), dim=-2),
         S(normal(r), 0),
-        S(normal(r, 3, 4), -1, dtype="float64"),
+        S(normal(r, 3, 4), -1, dtype=float64),
         S(1e3 * normal(r, 2, 3), 1),
         S(normal(r, 2, 0), 1),
     ]
@@ -154,7 +155,7 @@ def _functional(name, doc, reference, call, formula, derivative):
 
     public.__name__ = public.__qualname__ = name
     public.__doc__ = doc
-    samples = lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 2, 3, 2), dim=-2), S(normal(r, 3, 4), dim=0, dtype="float64")]
+    samples = lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 2, 3, 2), dim=-2), S(normal(r, 3, 4), dim=0, dtype=float64)]
     function(
         name,
         spaces="functional",

@@ -37,12 +37,18 @@ def check_matrix(name, *tensors, square=False):
             raise RuntimeError(
                 f"{name}: Expected a floating point or complex tensor as input. Got {t.dtype}; convert it with .float()"
             )
-        if t.array.ndim < 2:
+        if square:
+            _check_square(name, t)
+        elif t.array.ndim < 2:
             raise ShapeError(f"{name}: The input tensor A must have at least 2 dimensions, got shape {tuple(t.shape)}")
-        if square and t.array.shape[-1] != t.array.shape[-2]:
-            raise ShapeError(
-                f"{name}: A must be batches of square matrices, but they are {t.array.shape[-2]} by {t.array.shape[-1]} matrices"
-            )
+
+
+def _check_square(name, t):
+    shape = t.array.shape
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: The input tensor A must have at least 2 dimensions, got shape {tuple(shape)}")
+    if shape[-1] != shape[-2]:
+        raise ShapeError(f"{name}: A must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} matrices")
 
 
 def square_errors(r):
@@ -288,8 +294,8 @@ def _published_det(space, name):
     call.__doc__ = f"""The determinant of each matrix (..., n, n). Singular matrices have a gradient, too.
 
     >>> import minigrad
-    >>> {name}(minigrad.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    tensor(-2.0000)
+    >>> {name}(minigrad.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor(6.)
     """
     samples = lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 2, 2)), S(np.array([[1.0, 2.0], [2.0, 4.0]]), grad=False)]
     function(
@@ -373,7 +379,9 @@ def identity(like, n):
 
 def _published_power(space, name):
     def call(input, n):
-        check_matrix("linalg.matrix_power", input, square=True)
+        if n < 0:
+            check_matrix("linalg.matrix_power", input)
+        _check_square("linalg.matrix_power", input)
         size = input.array.shape[-1]
         if n == 0:
             return identity(input, size).expand(input.shape).clone()
@@ -395,13 +403,19 @@ def _published_power(space, name):
     tensor([[1., 5.],
             [0., 1.]])
     """
-    samples = lambda r: [S(well(r, 2, 2), n) for n in (0, 1, 2, 5, -1, -3)] + [S(well(r, 2, 2, 2), 3)]
+    samples = lambda r: (
+        [S(well(r, 2, 2), n, grad=n != 0) for n in (0, 1, 2, 5, -1, -3)]
+        + [S(well(r, 2, 2, 2), 3), S(np.array([[1, 2], [3, 4]]), 3)]
+    )
     function(
         "matrix_power",
         spaces=space,
         formula=r"Y = A^n",
         samples=samples,
-        errors=lambda r: [E(e.error, e.match, *e.args, 2) for e in square_errors(r)],
+        errors=lambda r: [
+            *(E(e.error, e.match, *e.args, 2) for e in square_errors(r)[:2]),
+            E(RuntimeError, "Expected a floating point or complex tensor", np.array([[1, 2], [3, 4]]), -1),
+        ],
         reference=lambda a, n: np.linalg.matrix_power(a, n),
         **IN_SINGLE,
     )(call)
@@ -463,6 +477,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
 
 @function(
     "triangular_solve",
+    parity="PyTorch warns that it is deprecated",
     formula=r"X = T^{-1} B",
     samples=lambda r: [
         S(normal(r, 3, 2), well(r, 3, 3)),

@@ -12,13 +12,15 @@ from .samples import normal
 from .shape import positive_dim
 
 
-@op(names="", samples=lambda r: [S(normal(r, 3, 4), axis=1), S(normal(r, 3, 4), axis=0, descending=True), S(np.array([2.0, 1.0, 2.0, np.nan]), axis=0, descending=True), S(normal(r), axis=0)])
+@op(names="", samples=lambda r: [S(normal(r, 3, 4), axis=1), S(normal(r, 3, 4), axis=0, descending=True),
+                                 S(np.array([2.0, 1.0, 2.0, np.nan]), axis=0, descending=True), S(normal(r), axis=0)])
 def argsort(xp, x, *, axis=-1, descending=False):
     """The places of the elements in order, equal ones in the order in which they stand; NaN counts as the largest."""
     return xp.argsort(x, axis=axis, descending=descending)
 
 
-@op(names="", samples=lambda r: [S(normal(r, 3, 4), k=2, axis=1, largest=True), S(normal(r, 200), k=3, axis=0, largest=False), S(normal(r, 2, 100), k=5, axis=1, largest=True)])
+@op(names="", samples=lambda r: [S(normal(r, 3, 4), k=2, axis=1, largest=True), S(normal(r, 200), k=3, axis=0, largest=False),
+                                 S(normal(r, 2, 100), k=5, axis=1, largest=True)])
 def top_places(xp, x, *, k, axis, largest):
     """The places of the ``k`` largest (or smallest) elements along an axis, in order; NaN counts as the largest."""
     return xp.top_places(x, k=k, axis=axis, largest=largest)
@@ -74,7 +76,8 @@ def _numpy_sort(x, *a, **k):
     return (np.take_along_axis(x, order, dim) if x.ndim else x), order
 
 
-@function("sort", samples=_samples, errors=_dim_error, formula=r"y_i = x_{\pi(i)}, \quad y_0 \le y_1 \le \dots", derivative=r"\bar x_{\pi(i)} = \bar y_i",
+@function("sort", samples=_samples, errors=_dim_error, formula=r"y_i = x_{\pi(i)}, \quad y_0 \le y_1 \le \dots",
+          derivative=r"\bar x_{\pi(i)} = \bar y_i",
           reference=_numpy_sort)  # fmt: skip
 def sort(input, dim=-1, descending=False, stable=False):
     """The elements along ``dim`` in order, and where they were: a named tuple ``(values, indices)``.
@@ -101,7 +104,8 @@ def sort(input, dim=-1, descending=False, stable=False):
     return _Sorted(take_along_axis(input, order, positive_dim("sort", dim, input.array.ndim)), order)
 
 
-@function("msort", samples=lambda r: [S(normal(r, 3, 4))], reference=lambda x: np.sort(x, 0), formula=r"y_i = x_{\pi(i)}", derivative=r"\bar x_{\pi(i)} = \bar y_i")
+@function("msort", samples=lambda r: [S(normal(r, 3, 4))], reference=lambda x: np.sort(x, 0), formula=r"y_i = x_{\pi(i)}",
+          derivative=r"\bar x_{\pi(i)} = \bar y_i")
 def msort(input):
     """The elements along the first dimension in order.
 
@@ -120,9 +124,13 @@ def _numpy_topk(x, k, dim=-1, largest=True, sorted=True):
     return np.take(values, keep, dim), np.take(places, keep, dim)
 
 
-@function("topk", samples=lambda r: [S(normal(r, 3, 4), 2), S(normal(r, 4, 3), 2, 0, largest=False), S(normal(r, 5), 5, dim=-1, largest=True, sorted=False), S(normal(r, 90), 3),
-                                     S(normal(r, 90), 3, largest=False), S(normal(r), 1), S(np.array([3.0, np.nan, 1.0]), 2, grad=False), S(np.array([4, 9, 1]), 2), S(normal(r, 2, 3), 0)],
-          errors=lambda r: [E(RuntimeError, "selected index k out of range", normal(r, 3), 4), E(RuntimeError, "selected index k out of range", normal(r, 3), -1),
+@function("topk", samples=lambda r: [S(normal(r, 3, 4), 2), S(normal(r, 4, 3), 2, 0, largest=False),
+                                     S(normal(r, 5), 5, dim=-1, largest=True, sorted=False), S(normal(r, 90), 3),
+                                     S(normal(r, 90), 3, largest=False), S(normal(r), 1),
+                                     S(np.array([3.0, np.nan, 1.0]), 2, grad=False), S(np.array([4, 9, 1]), 2),
+                                     S(normal(r, 2, 3), 0)],
+          errors=lambda r: [E(RuntimeError, "selected index k out of range", normal(r, 3), 4),
+                            E(RuntimeError, "selected index k out of range", normal(r, 3), -1),
                             E(IndexError, "out of range", normal(r, 3), 1, 1)],
           formula=r"y_i = x_{\pi(i)}, \quad i < k", derivative=r"\bar x_{\pi(i)} = \bar y_i", reference=_numpy_topk)  # fmt: skip
 def topk(input, k, dim=-1, largest=True, sorted=True):

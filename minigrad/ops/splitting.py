@@ -1,5 +1,7 @@
 """Parts of a tensor as views: pieces along a dimension, single slices, diagonals, sliding windows."""
 
+import itertools
+
 import numpy as np
 
 from .. import quick
@@ -19,10 +21,14 @@ def along(dim, start, stop):
     return (FULL,) * dim + (("slice", start, stop, None),)
 
 
-@function("narrow", samples=lambda r: [S(normal(r, 3, 4), 1, 1, 2), S(normal(r, 3, 4), 0, -2, 2), S(normal(r, 3), dim=-1, start=0, length=0)],
-          errors=lambda r: [E(RuntimeError, "exceeds dimension size", normal(r, 3), 0, 2, 2), E(IndexError, "out of range", normal(r, 3), 1, 0, 1),
-                            E(RuntimeError, "non-negative", normal(r, 3), 0, 0, -1), E(IndexError, "start out of range", normal(r, 3), 0, 4, 0)],
-          reference=lambda x, dim, start, length: np.take(x, np.arange(length) + start % x.shape[dim], axis=dim), **PARTS)  # fmt: skip
+@function("narrow", samples=lambda r: [S(normal(r, 3, 4), 1, 1, 2), S(normal(r, 3, 4), 0, -2, 2),
+                                       S(normal(r, 3), dim=-1, start=0, length=0)],
+          errors=lambda r: [E(RuntimeError, "exceeds dimension size", normal(r, 3), 0, 2, 2),
+                            E(IndexError, "out of range", normal(r, 3), 1, 0, 1),
+                            E(RuntimeError, "non-negative", normal(r, 3), 0, 0, -1),
+                            E(IndexError, "start out of range", normal(r, 3), 0, 4, 0)],
+          reference=lambda x, dim, start, length: np.take(x, np.arange(length) + start % x.shape[dim], axis=dim),
+          **PARTS)  # fmt: skip
 def narrow(input, dim, start, length):
     """A view of ``length`` elements along ``dim``, beginning at ``start``.
 
@@ -43,7 +49,8 @@ def narrow(input, dim, start, length):
 
 
 @function("select", samples=lambda r: [S(normal(r, 3, 4), 1, 2), S(normal(r, 3, 4), dim=-2, index=-1), S(normal(r, 3), 0, 0)],
-          errors=lambda r: [E(IndexError, "out of range for tensor of size", normal(r, 3), 0, 3), E(IndexError, "cannot be applied to a 0-dim", normal(r), 0, 0)],
+          errors=lambda r: [E(IndexError, "out of range for tensor of size", normal(r, 3), 0, 3),
+                            E(IndexError, "cannot be applied to a 0-dim", normal(r), 0, 0)],
           reference=lambda x, dim, index: np.take(x, index, axis=dim), **PARTS)  # fmt: skip
 def select(input, dim, index):
     """A view of one slice along ``dim``, without that dimension.
@@ -78,7 +85,7 @@ def unbind(input, dim=0):
 
 
 def _pieces(input, d, bounds):
-    return tuple([part(input, along(d, a, b)) for a, b in zip(bounds[:-1], bounds[1:])])
+    return tuple([part(input, along(d, a, b)) for a, b in itertools.pairwise(bounds)])
 
 
 def _numpy_split(x, size, dim=0):
@@ -86,9 +93,12 @@ def _numpy_split(x, size, dim=0):
     return tuple(np.split(x, cuts, axis=dim))
 
 
-@function("split", samples=lambda r: [S(normal(r, 5, 2), 2), S(normal(r, 2, 5), [1, 4], dim=1), S(normal(r, 2, 5), 5, -1), S(normal(r, 3), (0, 3)), S(normal(r, 0, 2), 2)],
-          errors=lambda r: [E(RuntimeError, "sum exactly to 5", normal(r, 5), [1, 1]), E(IndexError, "out of range", normal(r, 5), 2, 1),
-                            E(RuntimeError, "negative|greater than 0", normal(r, 5), -1), E(RuntimeError, "greater than 0|is 0", normal(r, 5), 0)],
+@function("split", samples=lambda r: [S(normal(r, 5, 2), 2), S(normal(r, 2, 5), [1, 4], dim=1), S(normal(r, 2, 5), 5, -1),
+                                      S(normal(r, 3), (0, 3)), S(normal(r, 0, 2), 2)],
+          errors=lambda r: [E(RuntimeError, "sum exactly to 5", normal(r, 5), [1, 1]),
+                            E(IndexError, "out of range", normal(r, 5), 2, 1),
+                            E(RuntimeError, "negative|greater than 0", normal(r, 5), -1),
+                            E(RuntimeError, "greater than 0|is 0", normal(r, 5), 0)],
           reference=_numpy_split, **PARTS)  # fmt: skip
 def split(tensor, split_size_or_sections, dim=0):
     """A tuple of views: pieces of one size along ``dim`` (the last may be smaller), or pieces of the sizes in a list.
@@ -107,14 +117,15 @@ def split(tensor, split_size_or_sections, dim=0):
     if isinstance(sizes, tuple | list):
         if sum(sizes) != n or any(k < 0 for k in sizes):
             raise ShapeError(
-                f"split_with_sizes expects split_sizes to be non-negative and to sum exactly to {n} (input tensor's size at dimension {d}), "
+                f"split_with_sizes expects split_sizes to be non-negative and to sum exactly to {n} (input tensor's size "
+                f"at dimension {d}), "
                 f"but got split_sizes={list(sizes)}"
             )
         bounds = [0]
         for k in sizes:
             bounds.append(bounds[-1] + k)
         return _pieces(tensor, d, bounds)
-    if sizes < 0 or sizes == 0 and n:
+    if sizes < 0 or (sizes == 0 and n):
         raise ShapeError(f"split expects split_size to be greater than 0, but got split_size of {sizes} (dimension size {n})")
     return _pieces(tensor, d, [*range(0, n, sizes), n] if n else [0, 0])
 
@@ -127,7 +138,8 @@ def _numpy_chunk(x, chunks, dim=0):
 
 
 @function("chunk", samples=lambda r: [S(normal(r, 5, 2), 2), S(normal(r, 2, 6), 3, dim=1), S(normal(r, 5), 4)],
-          errors=lambda r: [E(RuntimeError, "greater than 0", normal(r, 5), 0), E(IndexError, "out of range", normal(r, 5), 2, 1)],
+          errors=lambda r: [E(RuntimeError, "greater than 0", normal(r, 5), 0),
+                            E(IndexError, "out of range", normal(r, 5), 2, 1)],
           reference=_numpy_chunk, **PARTS)  # fmt: skip
 def chunk(input, chunks, dim=0):
     """A tuple of at most ``chunks`` views of (nearly) equal size along ``dim``.
@@ -145,9 +157,12 @@ def chunk(input, chunks, dim=0):
     return split(input, -(-n // chunks), d) if n else _pieces(input, d, [0] * (chunks + 1))
 
 
-@function("tensor_split", samples=lambda r: [S(normal(r, 7), 3), S(normal(r, 5, 2), (1, 3)), S(normal(r, 2, 4), (1, 6), dim=1), S(normal(r, 2, 5), indices_or_sections=2, dim=-1)],
-          errors=lambda r: [E(RuntimeError, "must be larger than 0", normal(r, 3), 0), E(IndexError, "out of range", normal(r, 5), 2, 1)],
-          reference=lambda x, indices_or_sections, dim=0: tuple(np.array_split(x, indices_or_sections, axis=dim)), **PARTS)  # fmt: skip
+@function("tensor_split", samples=lambda r: [S(normal(r, 7), 3), S(normal(r, 5, 2), (1, 3)), S(normal(r, 2, 4), (1, 6), dim=1),
+                                             S(normal(r, 2, 5), indices_or_sections=2, dim=-1)],
+          errors=lambda r: [E(RuntimeError, "must be larger than 0", normal(r, 3), 0),
+                            E(IndexError, "out of range", normal(r, 5), 2, 1)],
+          reference=lambda x, indices_or_sections, dim=0: tuple(np.array_split(x, indices_or_sections, axis=dim)),
+          **PARTS)  # fmt: skip
 def tensor_split(input, indices_or_sections, dim=0):
     """A tuple of views: that many pieces of nearly equal size, or the pieces between the given indices.
 
@@ -166,17 +181,22 @@ def tensor_split(input, indices_or_sections, dim=0):
         bounds = [i * small + min(i, larger) for i in range(cuts + 1)]
         return _pieces(input, d, bounds)
     bounds = [0, *cuts, n]
-    return tuple([part(input, along(d, a, b)) for a, b in zip(bounds[:-1], bounds[1:])])
+    return tuple([part(input, along(d, a, b)) for a, b in itertools.pairwise(bounds)])
 
 
 def _split_along(name, dim, least):
     def call(input, indices_or_sections):
         if input.array.ndim < least:
-            raise ShapeError(f"{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got {input.array.ndim}")
+            raise ShapeError(
+                f"{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got {input.array.ndim}"
+            )
         d = 0 if name == "hsplit" and input.array.ndim == 1 else dim
         sections = indices_or_sections
         if isinstance(sections, int) and (sections < 1 or input.array.shape[d] % sections):
-            raise ShapeError(f"{name}: attempted to split along dimension {d}, but its size {input.array.shape[d]} is not divisible by {sections}")
+            raise ShapeError(
+                f"{name}: attempted to split along dimension {d}, but its size {input.array.shape[d]} is not divisible by "
+                f"{sections}"
+            )
         return tensor_split(input, sections, d)
 
     call.__name__ = name
@@ -188,7 +208,8 @@ def _split_along(name, dim, least):
     """
     numpy_function = getattr(np, name)
     function(name, samples=lambda r: [S(normal(r, 4, 2, 2), 2), S(normal(r, 2, 4, 3), (1,))],
-             errors=lambda r: [E(RuntimeError, "not divisible", normal(r, 5, 5, 5), 2), E(RuntimeError, "at least", normal(r), 1)],
+             errors=lambda r: [E(RuntimeError, "not divisible", normal(r, 5, 5, 5), 2),
+                               E(RuntimeError, "at least", normal(r), 1)],
              reference=lambda x, s: tuple(numpy_function(x, s)), **PARTS)(call)  # fmt: skip
 
 
@@ -204,7 +225,8 @@ for _name, _dim, _least in (("hsplit", 1, 1), ("vsplit", 0, 2), ("dsplit", 2, 3)
     put=("diagonal_put", lambda params, shape: {"offset": params["offset"]}),
     formula=r"y_i = x_{i, i + k}",
     derivative=r"\bar x_{i, i + k} = \bar y_i",
-    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), offset=1), S(normal(r, 3, 2), offset=-1), S(normal(r, 2, 2), offset=2)],
+    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), offset=1), S(normal(r, 3, 2), offset=-1),
+                       S(normal(r, 2, 2), offset=2)],
 )
 def diagonal(xp, x, *, offset=0):
     """A view of the diagonals of the last two axes."""
@@ -219,7 +241,8 @@ def diagonal(xp, x, *, offset=0):
     ),
     formula=r"y = x, \quad y_{i, i + k} = v_i",
     derivative=r"\bar v_i = \bar y_{i, i + k}",
-    samples=lambda r: [S(normal(r, 3, 3), normal(r, 3)), S(normal(r, 2, 3, 4), normal(r, 2, 3), offset=1), S(normal(r, 3, 2), normal(r, 2), offset=-1)],
+    samples=lambda r: [S(normal(r, 3, 3), normal(r, 3)), S(normal(r, 2, 3, 4), normal(r, 2, 3), offset=1),
+                       S(normal(r, 3, 2), normal(r, 2), offset=-1)],
 )
 def diagonal_put(xp, x, v, *, offset=0):
     """A copy of ``x`` with ``v`` written along the diagonals of its last two axes."""
@@ -245,8 +268,10 @@ def _check_plane(name, ndim, dim1, dim2):
         raise ShapeError(f"{name}: diagonal dimensions cannot be identical {dim1}, {dim2}")
 
 
-@function("diagonal", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), 1, 1, 2), S(normal(r, 2, 3, 4), offset=-1, dim1=-1, dim2=0)],
-          errors=lambda r: [E(RuntimeError, "cannot be identical", normal(r, 3, 3), 0, 1, 1), E(IndexError, "out of range", normal(r, 3, 3), 0, 0, 2)],
+@function("diagonal", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), 1, 1, 2),
+                                         S(normal(r, 2, 3, 4), offset=-1, dim1=-1, dim2=0)],
+          errors=lambda r: [E(RuntimeError, "cannot be identical", normal(r, 3, 3), 0, 1, 1),
+                            E(IndexError, "out of range", normal(r, 3, 3), 0, 0, 2)],
           reference=lambda x, offset=0, dim1=0, dim2=1: np.diagonal(x, offset, dim1, dim2),
           formula=r"y_i = x_{i, i + k}", derivative=r"\bar x_{i, i + k} = \bar y_i")  # fmt: skip
 def _diagonal(input, offset=0, dim1=0, dim2=1):
@@ -261,7 +286,8 @@ def _diagonal(input, offset=0, dim1=0, dim2=1):
 
 
 @function("diagonal", spaces="linalg", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), offset=1)],
-          reference=lambda A, offset=0: np.diagonal(A, offset, -2, -1), formula=r"y_i = x_{i, i + k}", derivative=r"\bar x_{i, i + k} = \bar y_i")  # fmt: skip
+          reference=lambda A, offset=0: np.diagonal(A, offset, -2, -1), formula=r"y_i = x_{i, i + k}",
+          derivative=r"\bar x_{i, i + k} = \bar y_i")  # fmt: skip
 def _linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
     """A view of the diagonals of matrices.
 
@@ -300,7 +326,8 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 
 @function("diag", samples=lambda r: [S(normal(r, 3)), S(normal(r, 3, 4)), S(normal(r, 3), -1), S(normal(r, 3, 3), diagonal=1)],
-          errors=lambda r: [E(RuntimeError, "Supports 1D or 2D", normal(r, 2, 2, 2))], reference=lambda x, diagonal=0: np.diag(x, diagonal))  # fmt: skip
+          errors=lambda r: [E(RuntimeError, "Supports 1D or 2D", normal(r, 2, 2, 2))],
+          reference=lambda x, diagonal=0: np.diag(x, diagonal))  # fmt: skip
 def diag(input, diagonal=0):
     """Of a vector, the matrix with it on a diagonal; of a matrix, a copy of that diagonal.
 
@@ -314,7 +341,8 @@ def diag(input, diagonal=0):
     return diag_embed(input, diagonal) if input.array.ndim == 1 else _diagonal(input, diagonal).clone()
 
 
-@function("diagflat", samples=lambda r: [S(normal(r, 2, 2)), S(normal(r, 3), 1)], reference=lambda x, offset=0: np.diagflat(x, offset))
+@function("diagflat", samples=lambda r: [S(normal(r, 2, 2)), S(normal(r, 3), 1)],
+          reference=lambda x, offset=0: np.diagflat(x, offset))
 def diagflat(input, offset=0):
     """The matrix with all elements of ``input`` on a diagonal.
 
@@ -326,7 +354,8 @@ def diagflat(input, offset=0):
     return diag_embed(atleast_1d(input).reshape(-1), offset)
 
 
-@function("trace", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3))], errors=lambda r: [E(RuntimeError, "expected a matrix", normal(r, 3))],
+@function("trace", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3))],
+          errors=lambda r: [E(RuntimeError, "expected a matrix", normal(r, 3))],
           reference=np.trace, formula=r"y = \sum_i x_{ii}", derivative=r"\bar x_{ii} = \bar y")  # fmt: skip
 def trace(input):
     """The sum of the diagonal of a matrix.
@@ -344,7 +373,8 @@ def trace(input):
 def _window_key(params):
     if params["step"] < params["size"]:
         raise InplaceError(
-            f"a write into the overlapping windows of unfold(size={params['size']}, step={params['step']}) has no single meaning; .clone() them first"
+            f"a write into the overlapping windows of unfold(size={params['size']}, step={params['step']}) has no single "
+            f"meaning; .clone() them first"
         )
     return params
 
@@ -373,10 +403,14 @@ def unsliding(xp, g, *, axis, size, step, n):
     return xp.unsliding(g, axis=axis, size=size, step=step, n=n)
 
 
+def _sliding_put_dx(xp, g, v_shape, axis, size, step):
+    return xp.sliding_put(g, xp.full(g, shape=tuple(v_shape)), axis=axis, size=size, step=step)
+
+
 @op(
     names="",
     vjp=(
-        lambda xp, g, v_shape, axis, size, step: xp.sliding_put(g, xp.full(g, shape=tuple(v_shape)), axis=axis, size=size, step=step),
+        _sliding_put_dx,
         lambda xp, g, axis, size, step: xp.sliding(g, axis=axis, size=size, step=step),
     ),
     samples=lambda r: [S(normal(r, 2, 6, 2), normal(r, 2, 2, 2, 2), axis=1, size=2, step=3)],
@@ -394,10 +428,13 @@ def _numpy_unfold(x, dimension, size, step):
 _sliding_view = quick.view(registry["sliding"])
 
 
-@function("unfold", spaces="Tensor", samples=lambda r: [S(normal(r, 5), 0, 3, 1), S(normal(r, 2, 7), -1, 2, 3), S(normal(r, 6, 2), dimension=0, size=2, step=2)],
-          errors=lambda r: [E(RuntimeError, "maximum size for tensor", normal(r, 3), 0, 4, 1), E(RuntimeError, "must be > 0", normal(r, 3), 0, 2, 0),
+@function("unfold", spaces="Tensor", samples=lambda r: [S(normal(r, 5), 0, 3, 1), S(normal(r, 2, 7), -1, 2, 3),
+    S(normal(r, 6, 2), dimension=0, size=2, step=2)],
+          errors=lambda r: [E(RuntimeError, "maximum size for tensor", normal(r, 3), 0, 4, 1),
+                            E(RuntimeError, "must be > 0", normal(r, 3), 0, 2, 0),
                             E(IndexError, "out of range", normal(r, 3), 1, 2, 1)],
-          formula=r"y_{i, j} = x_{i s + j}", derivative=r"\bar x_{i s + j} \mathrel{+}= \bar y_{i, j}", reference=_numpy_unfold)  # fmt: skip
+          formula=r"y_{i, j} = x_{i s + j}", derivative=r"\bar x_{i s + j} \mathrel{+}= \bar y_{i, j}",
+          reference=_numpy_unfold)  # fmt: skip
 def _unfold(self, dimension, size, step):
     """A view of all windows of ``size`` along ``dimension``, ``step`` apart; the window is a new last dimension.
 

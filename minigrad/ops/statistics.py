@@ -401,6 +401,7 @@ def _matrix_reference(x, ord="fro", dim=(-2, -1), keepdim=False):
     reference=_matrix_reference,
     formula=r"y = \|X\|",
     derivative=r"\text{by its parts}",
+    half=False,
     errors=lambda r: [E(RuntimeError, "not supported", normal(r, 2, 2), 3), E(RuntimeError, "2-tuple", normal(r, 2))],
 )
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):

@@ -1,7 +1,7 @@
 """Adamax, NAdam and RAdam: Adam with another norm, with Nesterov's momentum, and with a rectified first phase."""
 
 from ..op import S, op, registry
-from .optimizer import RuleOptimizer, advance, check, check_betas, check_hints, check_lr, counter, number, zeros
+from .optimizer import RuleOptimizer, advance, check, check_betas, check_hints, check_lr, counter, number, renewed, zeros
 
 COMMON = dict(lr=0.1, beta1=0.9, beta2=0.95, eps=1e-3, weight_decay=0.0, maximize=False)
 
@@ -174,12 +174,11 @@ class NAdam(RuleOptimizer):
         t, settings, decay = advance(state), _common(group), group["momentum_decay"]
         mu = settings["beta1"] * (1.0 - 0.5 * 0.96 ** (t * decay))
         mu_next = settings["beta1"] * (1.0 - 0.5 * 0.96 ** ((t + 1) * decay))
-        product = state["mu_product"].array
-        product *= mu
+        product = renewed(state, "mu_product", lambda so_far: so_far * mu)
         settings["decoupled"] = group["decoupled_weight_decay"]
         settings["bias2"] = 1 - settings["beta2"] ** t
-        settings["now"] = (1.0 - mu) / (1.0 - float(product))
-        settings["ahead"] = mu_next / (1.0 - float(product) * mu_next)
+        settings["now"] = (1.0 - mu) / (1.0 - product)
+        settings["ahead"] = mu_next / (1.0 - product * mu_next)
         return (state["exp_avg"], state["exp_avg_sq"]), settings
 
 

@@ -140,18 +140,23 @@ def counter(value=0.0):
     return wrap(backends.numpy.np.full((), value, (float64 if get_default_dtype() is float64 else float32).dtype))
 
 
-def advance(state):
-    """Count one more step, and return how many there have been, as a Python float."""
-    step = state["step"]
-    if step.__class__ is not Tensor:  # a state dict of an old version: a plain number
-        step = state["step"] = counter(float(step))
+def renewed(state, key, change):
+    """Replace the number ``state[key]`` by ``change`` of it, and return it as a Python float."""
+    value = state[key]
+    if value.__class__ is not Tensor:  # a state dict of an old version: a plain number
+        value = state[key] = counter(float(value))
     trace = tracer.get()
     if trace is not None:
         with no_grad():
-            return trace.as_number(write(step, step + 1))
-    array = step.array
-    array += 1
+            return trace.as_number(write(value, change(value)))
+    array = value.array
+    array[...] = change(array)
     return float(array)
+
+
+def advance(state):
+    """Count one more step, and return how many there have been."""
+    return renewed(state, "step", lambda step: step + 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ optimizers

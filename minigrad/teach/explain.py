@@ -1,91 +1,183 @@
 """One training step of a classifier with real numbers: forward, loss, gradients layer by layer, and the update."""
 
-import minigrad
+from dataclasses import dataclass, field
+
+from .. import nn, tensor
+from ..graph import enable_grad, no_grad
+from ..nn.evaluating import evaluating
+from ..tensor import Tensor
+
+COLUMNS = 10  # classes shown side by side
 
 
-def explain_step(model, image, label, lr=0.1):
-    """Take one gradient-descent step on one example and tell what happened. The model is put back as it was.
+def explain_step(model, image, label, lr=0.01):
+    """Take one step of gradient descent on one example and tell what happened. The model is left as it was.
+
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
 
     Args:
-        model: a classifier; its last parameters must be the weight (classes, features) and bias of a Linear layer.
-        image: one input, batch of 1 included.
+        model: a classifier whose output is that of its last ``nn.Linear``, one number for each class.
+        image: one input, as a batch of 1.
         label: its class, an int.
-        lr: step size of the update shown.
+        lr: the step size of the update that is shown.
 
     Returns:
-        str: the text. Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
+        str: the text.
+
+    Raises:
+        ValueError: where the model has another form, ``image`` is not a batch of 1, or there is no such class.
+
+    >>> import minigrad
+    >>> model = minigrad.nn.Linear(2, 2)
+    >>> with minigrad.no_grad():
+    ...     model.weight.copy_(minigrad.eye(2)), model.bias.zero_()
+    (...
+    >>> print(minigrad.teach.explain_step(model, minigrad.tensor([[2.0, 1.0]]), 1, lr=0.5))
+    forward   the last layer gives one number z for each class; the true class is marked *
+                class       0      1*
+                z      +2.000  +1.000
+                p       0.731   0.269
+              p = softmax(z), and the loss is L = -ln p[1] = -ln 0.2689 = 1.3133
+    backward  the chain rule, from the loss back to the first layer
+                dL/dz  +0.731  -0.731
+              dL/dz = p - y, where y is 1 for the true class and 0 for the others
+              the last layer computed z = W h + b, so dL/dW[i, j] = dL/dz[i] h[j]; with i = 1 and j = 0:
+                -0.73106 * 2.00000 = -1.46212, and weight.grad[1, 0] is -1.46212
+              to the layer before it, it hands dL/dh = W^T dL/dz, of length 1.0339, and so on:
+                bias    (2,)     |dL/dw| =  1.03387
+                weight  (2, 2)   |dL/dw| =  2.31181
+    update    every weight takes a step against its gradient, w - 0.5 dL/dw; weight[1, 0] becomes
+                +0.00000 - 0.5 * (-1.46212) = +0.73106
+              the loss of this example falls from 1.3133 to 0.0333
     """
-    parameters = dict(model.named_parameters())
-    before = {n: p.detach().clone() for n, p in parameters.items()}
-    weight_name, bias_name = list(parameters)[-2:]
-    weight = parameters[weight_name]
-    training = model.training
-    model.eval()  # dropout off: the same numbers whenever it is shown
-    seen = {}
-    last = [m for m in model.modules() if getattr(m, "weight", None) is weight][0]
-    handle = last.register_forward_hook(lambda module, inputs, output: seen.update(features=inputs[0], logits=output))
-    try:
-        model.zero_grad()
-        target = minigrad.tensor([label], device=image.device)
-        logits = model(image)
-        seen["features"].retain_grad()
-        seen["logits"].retain_grad()
-        loss = minigrad.nn.functional.cross_entropy(logits, target)
+    name, last = _last_linear(model)
+    if len(image) != 1:
+        raise ValueError(f"explain_step: image must be a batch of 1, got shape {tuple(image.shape)}; write images[i : i + 1]")
+    if not 0 <= label < last.out_features:
+        raise ValueError(f"explain_step: label must be a class from 0 to {last.out_features - 1}, got {label}")
+    step = _Step(name, last, label, lr, dict(model.named_parameters()))
+    with _restored(step.parameters), evaluating(model), enable_grad():  # no dropout: the same numbers whenever it is shown
+        target = tensor([label], device=image.device)
+        step.forward(model, image, target)
+        lines = step.forward_lines() + step.backward_lines()
+        step.update(model, image, target)
+        return "\n".join(lines + step.update_lines())
+
+
+def _last_linear(model):
+    """(name of its weight, layer)"""
+    found = [(f"{name}.weight".lstrip("."), m) for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+    if not found:
+        raise ValueError(
+            f"explain_step: {type(model).__name__} has no nn.Linear, and the last layer of the classifier must be one"
+        )
+    return found[-1]
+
+
+class _restored:
+    """Values and gradients of parameters as they were, at the end of the block."""
+
+    def __init__(self, parameters):
+        self.before = [(p, p.detach().clone(), p.grad) for p in parameters.values()]
+
+    def __enter__(self):
+        for p, _, _ in self.before:
+            p.grad = None
+
+    def __exit__(self, *_):
+        with no_grad():
+            for p, value, grad in self.before:
+                p.copy_(value)
+                p.grad = grad
+
+
+@dataclass
+class _Step:
+    """The numbers of one step, and how they are told."""
+
+    name: str
+    last: nn.Linear
+    label: int
+    lr: float
+    parameters: dict
+    h: Tensor = None  # (features,) what the last layer was given
+    z: Tensor = None  # (classes,) what it made of it
+    p: Tensor = None
+    slope: Tensor = None  # dL/dz
+    losses: list = field(default_factory=list)  # before and after the update
+    shown: list = None  # the classes for which there is a column
+    weight: tuple = ()  # of the weight that is followed: before, its gradient, after
+
+    def forward(self, model, image, target):
+        seen = {}
+        handle = self.last.register_forward_hook(lambda module, inputs, output: seen.update(h=inputs[0], z=output))
+        try:
+            z = model(image)
+        finally:
+            handle.remove()
+        if seen.get("z") is not z:
+            raise ValueError(
+                "explain_step: the output of the model must be that of its last nn.Linear, without a softmax behind it"
+            )
+        z.retain_grad()
+        loss = nn.functional.cross_entropy(z, target)
         loss.backward()
-        text = _forward_text(seen, label, loss) + _backward_text(seen, label, weight_name, weight, parameters)
-        text += _update_text(model, image, target, parameters, weight_name, label, lr, loss)
-    finally:
-        handle.remove()
-        with minigrad.no_grad():
-            for name, p in parameters.items():
-                p.copy_(before[name])
-                p.grad = None
-        model.train(training)
-    return text
+        self.h, self.z, self.slope = seen["h"].detach()[0], z.detach()[0], z.grad[0]
+        self.p = self.z.softmax(0)
+        self.losses.append(loss.item())
+        likely = self.p.argsort(descending=True).tolist()
+        self.shown = sorted([self.label, *(i for i in likely if i != self.label)][:COLUMNS])
+        self.column = int(self.h.abs().argmax())
+
+    def update(self, model, image, target):
+        w, at = self.last.weight, (self.label, self.column)
+        before, slope = w[at].item(), w.grad[at].item()
+        with no_grad():
+            for p in self.parameters.values():
+                if p.grad is not None:
+                    p -= self.lr * p.grad
+            self.losses.append(nn.functional.cross_entropy(model(image), target).item())
+        self.weight = before, slope, w[at].item()
+
+    def forward_lines(self):
+        p = self.p[self.label].item()
+        return [
+            "forward   the last layer gives one number z for each class; the true class is marked *",
+            _row("class", [f"{i}*" if i == self.label else f"{i}" for i in self.shown]),
+            _row("z", [f"{self.z[i].item():+.3f}" for i in self.shown]),
+            _row("p", [f"{self.p[i].item():.3f}" for i in self.shown]),
+            f"          p = softmax(z), and the loss is L = -ln p[{self.label}] = -ln {p:.4f} = {self.losses[0]:.4f}",
+        ]
+
+    def backward_lines(self):
+        i, j = self.label, self.column
+        slope, h, grad = self.slope[i].item(), self.h[j].item(), self.last.weight.grad[i, j].item()
+        length = (self.slope @ self.last.weight.detach()).norm().item()
+        names = max(map(len, self.parameters))
+        shapes = max(len(str(tuple(p.shape))) for p in self.parameters.values())
+        return [
+            "backward  the chain rule, from the loss back to the first layer",
+            _row("dL/dz", [f"{self.slope[i].item():+.3f}" for i in self.shown]),
+            "          dL/dz = p - y, where y is 1 for the true class and 0 for the others",
+            f"          the last layer computed z = W h + b, so dL/dW[i, j] = dL/dz[i] h[j]; with i = {i} and j = {j}:",
+            f"            {slope:+.5f} * {h:.5f} = {slope * h:+.5f}, and {self.name}.grad[{i}, {j}] is {grad:+.5f}",
+            f"          to the layer before it, it hands dL/dh = W^T dL/dz, of length {length:.4f}, and so on:",
+            *(
+                f"            {name:{names}}  {tuple(p.shape)!s:{shapes}}   |dL/dw| = {p.grad.norm().item():8.5f}"
+                for name, p in reversed(self.parameters.items())
+                if p.grad is not None
+            ),
+        ]
+
+    def update_lines(self):
+        (before, slope, after), (first, second) = self.weight, self.losses
+        return [
+            f"update    every weight takes a step against its gradient, w - {self.lr} dL/dw; "
+            f"{self.name}[{self.label}, {self.column}] becomes",
+            f"            {before:+.5f} - {self.lr} * ({slope:+.5f}) = {after:+.5f}",
+            f"          the loss of this example {'falls' if second < first else 'rises'} from {first:.4f} to {second:.4f}",
+        ]
 
 
-def _row(values, mark):
-    return "  ".join(f"{v:+.3f}{'*' if i == mark else ' '}" for i, v in enumerate(values))
-
-
-def _forward_text(seen, label, loss):
-    logits = seen["logits"][0].detach()
-    p = logits.softmax(0)
-    return (
-        f"forward    the network's last layer gives one number per class (the true class, {label}, is marked *):\n"
-        f"           logits z            {_row(logits.tolist(), label)}\n"
-        f"           p = softmax(z)      {_row(p.tolist(), label)}\n"
-        f"           loss = -ln p[{label}] = -ln {p[label].item():.4f} = {loss.item():.4f}\n"
-    )
-
-
-def _backward_text(seen, label, weight_name, weight, parameters):
-    g = seen["logits"].grad[0]
-    features = seen["features"].detach()[0]
-    j = int(features.abs().argmax())
-    lines = [
-        "backward   the chain rule, from the loss towards the input:",
-        f"           dloss/dz = p - y    {_row(g.tolist(), label)}",
-        f"           the layer computed z = W h + b, so dloss/dW[i, j] = dloss/dz[i] * h[j]; with i = {label}, j = {j}:",
-        f"           {g[label].item():+.5f} * {features[j].item():.5f} = {g[label].item() * features[j].item():+.5f}, "
-        f"and {weight_name}.grad[{label}, {j}] is {weight.grad[label, j].item():+.5f}",
-        f"           the layer hands dloss/dh = W^T dloss/dz back (norm {seen['features'].grad.norm().item():.4f}), and so on down to the first layer:",
-    ]
-    for name, p in reversed(list(parameters.items())):
-        lines.append(f"           {name:12} {tuple(p.shape)!s:18} |gradient| {p.grad.norm().item():10.5f}")
-    return "\n".join(lines) + "\n"
-
-
-def _update_text(model, image, target, parameters, weight_name, label, lr, loss):
-    weight = parameters[weight_name]
-    column = int(weight.grad[label].abs().argmax())
-    old, slope = weight[label, column].item(), weight.grad[label, column].item()
-    with minigrad.no_grad():
-        for p in parameters.values():
-            p -= lr * p.grad
-        after = minigrad.nn.functional.cross_entropy(model(image), target).item()
-    return (
-        f"update     every parameter moves against its gradient, w <- w - {lr} * dloss/dw; for {weight_name}[{label}, {column}]:\n"
-        f"           {old:+.5f} - {lr} * ({slope:+.5f}) = {weight[label, column].item():+.5f}\n"
-        f"           the loss of this image falls from {loss.item():.4f} to {after:.4f}\n"
-    )
+def _row(label, cells):
+    return f"            {label:6}" + " ".join(f"{c:>7}" for c in cells)

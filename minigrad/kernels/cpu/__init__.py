@@ -138,6 +138,16 @@ def _philox(key, *, count):
     return count >= ELEMENTS
 
 
+def _lstm(gates, h0, c0, weight, projection=None):
+    return (
+        projection is None
+        and _floats(gates, h0, c0, weight)
+        and h0.shape == c0.shape == (gates.shape[1], weight.shape[1])
+        and weight.shape[0] == gates.shape[2] == 4 * weight.shape[1]
+        and gates.size >= CHEAP_ELEMENTS
+    )
+
+
 def _linear_int8(x, weight):
     return x.dtype == INT8 == weight.dtype and _are_matrices(x, weight)
 
@@ -185,6 +195,7 @@ KERNELS: dict[str, Kernel] = {
     "adam": _kernel("optimizer:adam", _adam, in_place=True),
     "sgd": _kernel("optimizer:sgd", _sgd, in_place=True),
     "philox": _kernel("philox:philox_bits", _philox),
+    "lstm": _kernel("recurrent:lstm", _lstm, backward="recurrent:lstm_backward"),
     "linear_int8": _kernel("quantized:linear_int8", _linear_int8),
     "linear_w8": _kernel("quantized:linear_w8", _linear_w8),
     "linear_dynamic": _kernel("quantized:linear_dynamic", _linear_dynamic),

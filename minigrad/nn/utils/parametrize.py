@@ -129,7 +129,7 @@ def _computed(name):
 
 def _reduce(self, protocol):
     """For copy and pickle, which cannot find a class that was made here by its name."""
-    return _restore, (type(self).__mro__[1], tuple(self.parametrizations)), self.__dict__
+    return _restore, (type(self).__mro__[1], tuple(self.parametrizations)), self.__getstate__()
 
 
 def _restore(base, names):
