@@ -93,7 +93,7 @@ def main(argv=None):
     print(f"gradient by hand and by backward(): they differ by {difference:.1e} at most")
     print("w by gradient descent  " + " ".join(f"{v:7.2f}" for v in w.tolist()))
     print("w in closed form       " + " ".join(f"{v:7.2f}" for v in best_w.tolist()))
-    print(f"R^2: {facts['r2_train']:.3f} on the {len(y)} patients learned from, {facts['r2_test']:.3f} on the {len(y_test)} held out")
+    print(f"R^2: {facts['r2_train']:.3f} on the {len(y)} patients learned from, {facts['r2_test']:.3f} on {len(y_test)} held out")
     return facts
 
 

@@ -63,7 +63,7 @@ def accuracy(model, loader):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", metavar="DIR", help="folder with the four IDX files, .gz or not")
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the training images")
+    parser.add_argument("--epochs", type=int, default=4, help="passes over the training images")
     parser.add_argument("--batch-size", type=int, default=64, help="images per step")
     parser.add_argument("--lr", type=float, default=2e-3, help="Adam's largest step size")
     parser.add_argument("--channels", type=int, default=16, help="of the first convolution; the second has twice as many")
@@ -87,14 +87,18 @@ def main(argv=None):
     epochs = []
     for epoch in range(1, args.epochs + 1):
         loss = train_epoch(model, loader, optimizer, schedule, f"epoch {epoch}/{args.epochs}")
-        epochs.append({"loss": loss, "test_accuracy": accuracy(model, test_loader), "seconds": time.perf_counter() - started})
-        print(f"epoch {epoch}/{args.epochs}   loss {loss:.4f}   test accuracy {epochs[-1]['test_accuracy']:.4f}   {epochs[-1]['seconds']:.0f} s")
+        right = accuracy(model, test_loader)
+        seconds = time.perf_counter() - started
+        print(f"epoch {epoch}/{args.epochs}   loss {loss:.4f}   test accuracy {right:.4f}   {seconds:.0f} s")
+        epochs.append({"loss": loss, "test_accuracy": right, "seconds": seconds})
 
+    print("some of its mistakes:")
+    images, labels = test[:200]
     with minigrad.no_grad():
-        guesses = model(test.tensors[0][:5]).argmax(1).tolist()
-    for guess, label in zip(guesses, test.tensors[1].tolist()):
-        print(f"a {FASHION_MNIST_CLASSES[label]}, taken for a {FASHION_MNIST_CLASSES[guess]}")
-    return {"epochs": epochs, "test_accuracy": epochs[-1]["test_accuracy"], "seconds": time.perf_counter() - started}
+        guesses = model(images).argmax(1)  # (200,)
+    for i in (guesses != labels).nonzero()[:5, 0].tolist():
+        print(f"test image {i}: a {FASHION_MNIST_CLASSES[labels[i]]}, taken for a {FASHION_MNIST_CLASSES[guesses[i]]}")
+    return {"epochs": epochs, "test_accuracy": right, "seconds": time.perf_counter() - started}
 
 
 if __name__ == "__main__":

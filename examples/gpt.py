@@ -2,7 +2,7 @@
 
     python examples/gpt.py
 
-The text is that of help("keywords") and help("topics"), which comes with Python (pydoc_data.topics). The network is GPT-2's in small:
+The text is what help("while") and its like show; it comes with Python, in pydoc_data.topics. The network is GPT-2's in small:
 A. Radford et al., "Language Models are Unsupervised Multitask Learners" (2019).
 """
 

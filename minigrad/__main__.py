@@ -18,16 +18,16 @@ def parser():
         description="Train a small convolutional network on 1,797 real handwritten digits, look at one step of backpropagation, "
         "save and load the network, quantize it to int8, and write a picture of its predictions.",
     )
-    demo.add_argument("--epochs", type=_count, default=15, metavar="N", help="passes over the training images (default: 15)")
-    demo.add_argument("--batch-size", type=_count, default=32, metavar="N", help="images in one step (default: 32)")
-    demo.add_argument(
-        "--lr", type=_rate, default=2e-3, metavar="X", help="Adam's step size, which falls to 0 along a cosine (default: 0.002)"
-    )
-    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same numbers (default: 0)")
-    demo.add_argument("--device", default="cpu", metavar="D", help="cpu or cuda (default: cpu)")
-    demo.add_argument(
-        "--out", default="minigrad-demo", metavar="DIR", help="folder for the files that are written (default: minigrad-demo)"
-    )
+
+    def option(name, help, **how):
+        demo.add_argument(name, help=f"{help} (default: %(default)s)", **how)
+
+    option("--epochs", "passes over the training images", type=_count, default=15, metavar="N")
+    option("--batch-size", "images in one step", type=_count, default=32, metavar="N")
+    option("--lr", "Adam's step size at first; it falls to 0 along a cosine", type=_rate, default=0.002, metavar="X")
+    option("--seed", "the same seed gives the same numbers", type=_seed, default=0, metavar="N")
+    option("--device", "cpu or cuda", default="cpu", metavar="D")
+    option("--out", "folder for the files that are written", default="minigrad-demo", metavar="DIR")
     demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else, for scripts")
     commands.add_parser("info", help="versions, devices, and which optional packages are there")
     return p
@@ -64,17 +64,8 @@ def info():
 
     print(f"minigrad {minigrad.__version__}, Python {platform.python_version()}, {platform.platform()}, {platform.machine()}")
     for name in (
-        "numpy",
-        "numba",
-        "scipy",
-        "ml-dtypes",
-        "safetensors",
-        "tqdm",
-        "tbb",
-        "matplotlib",
-        "cupy-cuda12x",
-        "cupy-cuda13x",
-    ):
+        "numpy", "numba", "scipy", "ml-dtypes", "safetensors", "tqdm", "tbb", "matplotlib", "cupy-cuda12x", "cupy-cuda13x",
+    ):  # fmt: skip
         try:
             print(f"{name:14} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -88,19 +79,6 @@ def main(argv=None):
     if arguments.command is None:
         parser().print_help()
         return 0
-    try:
-        _run(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("\nstopped; what was written so far is complete", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    return 0
-
-
-def _run(arguments):
     from .errors import DeviceError, FileError
 
     try:
@@ -110,11 +88,31 @@ def _run(arguments):
             from .demo import run
 
             run(arguments)
-    except BrokenPipeError:
-        raise
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nstopped; what was written so far is complete", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever reads our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (OSError, DeviceError, FileError) as error:
-        sys.exit(f"minigrad {arguments.command}: {error}")
+        print(f"minigrad {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _with_one_blas_thread():
+    """Start again with one thread for matrix products, unless the environment says how many.
+
+    The demo's matrices are small: more threads gain nothing, wait for each other on a busy computer, and make the last digits
+    depend on the number of cores. The libraries read their settings when they load, which is before this line.
+    """
+    names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+    if os.name == "posix" and "demo" in sys.argv[1:2] and not any(n in os.environ for n in names):
+        os.environ.update(dict.fromkeys(names, "1"))
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":
+    _with_one_blas_thread()
     sys.exit(main())

@@ -127,6 +127,69 @@ def test_closed_forms_equal_pytorch(name, options):
 
 
 @schedules
+def test_closed_forms_are_the_steps(name, options):
+    steps, _ = rates(minigrad, lambda m, o: getattr(m, name)(o, **options), steps=9)
+    optimizer = optimizer_of(minigrad)
+    scheduler = getattr(lr_scheduler, name)(optimizer, **options)
+    if not hasattr(scheduler, "_get_closed_form_lr"):
+        return
+    for epoch in (4, 1, 8):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            scheduler.step(epoch)
+        assert any("The epoch parameter in `scheduler.step()`" in str(w.message) for w in seen)
+        assert scheduler.get_last_lr() == pytest.approx(steps[epoch][:2])
+
+
+def test_warm_restarts_jump():
+    scheduler = lr_scheduler.CosineAnnealingWarmRestarts(optimizer_of(minigrad), T_0=2, T_mult=2)
+    seen = []
+    for epoch in (0.5, 3, 6, 5.5, 0):
+        scheduler.step(epoch)
+        seen.append(scheduler.get_last_lr()[0])
+    expected = [0.4 * (1 + np.cos(np.pi * t)) for t in (0.25, 0.25, 0.0, 3.5 / 4, 0.0)]
+    assert seen == pytest.approx(expected)
+    with pytest.raises(ValueError, match="Expected non-negative epoch"):
+        scheduler.step(-1)
+
+
+def test_plateau_by_hand():
+    def last(losses, **options):
+        optimizer = optimizer_of(minigrad)
+        scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, **options)
+        for loss in losses:
+            scheduler.step(loss)
+        return scheduler.get_last_lr()
+
+    assert last([3, 2, 1], patience=0) == [0.8, 0.3]
+    assert last([1, 1, 1], patience=1) == [0.4, 0.15]
+    assert last([1, 1, 1, 1], patience=0, cooldown=2) == [0.4, 0.15]
+    assert last([1, 1, 1], patience=0, min_lr=[0.7, 0.2]) == [0.7, 0.2]
+    assert last([1, 1.05], patience=0, mode="max", threshold=0.1, threshold_mode="abs") == [0.4, 0.15]
+    assert last([1, 1.05], patience=0, mode="max") == [0.8, 0.3]
+    with pytest.warns(UserWarning, match="epoch parameter"):
+        lr_scheduler.ReduceLROnPlateau(optimizer_of(minigrad)).step(1.0, epoch=3)
+    optimizer = optimizer_of(minigrad)
+    for min_lr in (0, [0, 0]):
+        scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, min_lr=min_lr)
+        scheduler.step(1.0)
+        optimizer.add_param_group({"params": [minigrad.ones(1, requires_grad=True)]})
+        if min_lr == 0:
+            scheduler.step(1.0)
+            assert len(scheduler.min_lrs) == 3
+            optimizer.param_groups.pop()
+        else:
+            with pytest.raises(RuntimeError, match="modify the `min_lrs` field"):
+                scheduler.step(1.0)
+
+
+def test_user_schedules():
+    optimizer = optimizer_of(minigrad)
+    with pytest.raises(NotImplementedError, match="must define get_lr"):
+        lr_scheduler.LRScheduler(optimizer)
+
+
+@schedules
 def test_schedules_resume(name, options):
     whole, _ = rates(minigrad, lambda m, o: getattr(m, name)(o, **options))
     optimizer = optimizer_of(minigrad)

@@ -57,8 +57,8 @@ def _find(folder, name):
         if path.is_file():
             return path
     raise FileNotFoundError(
-        f"no file {name} or {name}.gz in the folder {folder}; it must hold {', '.join(FILES)}. Debian and Ubuntu have them in the "
-        f"package dataset-fashion-mnist (in {DEBIAN}); without a folder they are downloaded"
+        f"no file {name} or {name}.gz in the folder {folder}; it must hold {', '.join(FILES)}. Debian and Ubuntu have them in "
+        f"the package dataset-fashion-mnist (in {DEBIAN}); without a folder they are downloaded"
     )
 
 

@@ -54,8 +54,8 @@ def _read(file, path):
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in ELEMENTS:
         raise FileError(
-            f"{path}: not an IDX file: it starts with the bytes {magic.hex(' ') or '(none)'}; an IDX file starts with 00 00, a type "
-            f"({', '.join(f'{code:02x}' for code in ELEMENTS)}) and the number of dimensions"
+            f"{path}: not an IDX file: it starts with the bytes {magic.hex(' ') or '(none)'}; an IDX file starts with 00 00, a "
+            f"type ({', '.join(f'{code:02x}' for code in ELEMENTS)}) and the number of dimensions"
         )
     ndim = magic[3]
     sizes = file.read(4 * ndim)
@@ -70,7 +70,8 @@ def _read(file, path):
     if len(data) != expected:
         found = f"{len(data):,}" if len(data) < expected else "more"
         raise FileError(
-            f"{path}: the header promises shape {shape} of {dtype.newbyteorder('=').name}, {expected:,} bytes, and the file holds {found}; fetch it again"
+            f"{path}: the header promises shape {shape} of {dtype.name}, {expected:,} bytes, and the file holds {found}; "
+            "fetch it again"
         )
     return wrap(np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("=")))
 

@@ -64,7 +64,7 @@ def _checked(n, name, input, output_size):
     out = tuple(m if o is None else int(o) for o, m in zip(wished, size))
     if min(out) < 0:
         raise ShapeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
-    if not all(input.array.shape[1:]):
+    if not all(size) or ("max" in name and not input.array.shape[1]):
         raise ShapeError(
             f"{name}(): Expected input to have non-zero size for non-batch dimensions, "
             f"but input has sizes {list(input.array.shape)}"
@@ -127,7 +127,7 @@ def _errors(n):
         return [
             E(RuntimeError, f"output_size must be {n}", x, (2,) * (n + 1)),
             E(RuntimeError, "greater than or equal to 0", x, -1),
-            E(RuntimeError, "non-zero size for non-batch", normal(r, 1, 0, *(4,) * n), 2),
+            E(RuntimeError, "non-zero size for non-batch", normal(r, 1, 2, *(4,) * (n - 1), 0), 2),
             E(NotImplementedError, "not implemented for .*int64", np.ones((1, 1, *(4,) * n), np.int64), 3),
             E(RuntimeError, "unbatched", normal(r, 4), 2),
         ]

@@ -29,6 +29,7 @@ def _masked_reference(x, axis):
     derivative=r"\bar x_i = y_i \left(\bar y_i - \sum_j \bar y_j y_j\right)",
     samples=lambda r: [
         S(normal(r, 3, 4), axis=-1),
+        S(1e3 * normal(r, 2, 3), axis=0, grad=False),
         S(normal(r, 2, 3), axis=0),
         S(np.array([[1.0, -np.inf, 2.0], [-np.inf, -np.inf, -np.inf]]), axis=1, grad=False),
     ],

@@ -29,6 +29,7 @@ def _cosine_reference(a, b, dim=1, eps=1e-8):
         S(normal(r, 3, 4), normal(r, 3, 4)),
         S(normal(r, 3, 1, 4), normal(r, 2, 4), dim=-1),
         S(normal(r, 5), normal(r, 5), dim=0),
+        S(np.array([[1, 2, 3]]), normal(r, 2, 3)),
         S(normal(r, 2, 3), normal(r, 2, 3), eps=5.0, grad=False),
         S(np.zeros((2, 3)), normal(r, 2, 3), eps=1e-3, grad=False),
     ],
@@ -54,6 +55,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
         raise RuntimeError(
             f"cosine_similarity: expected common dtype to be floating point, got {x1.dtype} and {x2.dtype}; convert with .float()"
         )
+    x1, x2 = (a if a.is_floating_point() else a.to(b.dtype) for a, b in ((x1, x2), (x2, x1)))
     ndim = max(x1.array.ndim, x2.array.ndim)
     lengths = [x.reshape(*(1,) * (ndim - x.array.ndim), *x.shape) for x in (x1, x2)]
     a, b = (x / x.norm(2, dim, keepdim=True).clamp(min=eps) for x in lengths)

@@ -125,10 +125,10 @@ def checked_pool(n, name, input, kernel_size, stride, padding, dilation, ceil_mo
         )
     if input.array.dtype == bool:
         raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with input.float()")
-    if any(2 * p > d * (k - 1) + 1 for p, k, d in zip(padding, kernel, dilation)):
+    if any(p > k // 2 for p, k in zip(padding, kernel)):
         raise ShapeError(
-            f"{name}: pad should be at most half of effective kernel size, but got pad={list(padding)}, "
-            f"kernel_size={list(kernel)} and dilation={list(dilation)}"
+            f"{name}: pad should be at most half of effective kernel size, and smaller than or equal to half of kernel size, "
+            f"but got pad={list(padding)}, kernel_size={list(kernel)} and dilation={list(dilation)}"
         )
     out_size = pooled_sizes(shape[2:], kernel, stride, padding, dilation, bool(ceil_mode))
     if min(out_size) < 1:
@@ -214,7 +214,7 @@ def _max_samples(r):
         S(tied, 2, return_indices=True, grad=False),
         S(nan, 3, 1, 1, return_indices=True, grad=False),
         S(low, 2, 2, 1, return_indices=True, grad=False),
-        S(np.full((1, 5, 5), -np.inf), (3, 2), (2, 1), (2, 1), 2, return_indices=True, grad=False),
+        S(np.full((1, 5, 5), -np.inf), (3, 2), (2, 1), 1, 2, return_indices=True, grad=False),
         S(integers, 2, 1, 1, return_indices=True),
         S(np.abs(integers).astype(np.uint8), (1, 3), (1, 2), (0, 1)),
     ]

@@ -236,7 +236,7 @@ def avg_pool_loops(n):
             return (window.sum(-1) / (divisor_override or (counted if count_include_pad else len(inside))),)
 
         (y,) = pool_loops(n, mean)(x, kernel_size, stride, padding, 1, ceil_mode)
-        return y
+        return y if x.dtype.kind == "f" else y.astype(x.dtype)
 
     return reference
 

@@ -208,7 +208,7 @@ def _interpolate_samples(r):
         S(image, 5, mode="bicubic", align_corners=True),
         S(image, (2, 6), mode="bilinear", antialias=True),
         S(image, (2, 3), mode="bicubic", antialias=True),
-        S(image, scale_factor=(1.2, 0.6), mode="bicubic", antialias=True, align_corners=False),
+        S(image, scale_factor=(0.7, 0.6), mode="bicubic", antialias=True, align_corners=False),
         S(image, (2, 3), mode="area"),
         S(normal(r, 1, 1, 2, 3, 2), (3, 2, 4), mode="trilinear"),
         S(normal(r, 0, 1, 3), 2),
