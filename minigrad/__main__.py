@@ -27,7 +27,7 @@ def parser():
     option("--lr", "Adam's step size at first; it falls to 0 along a cosine", type=_rate, default=0.002, metavar="X")
     option("--seed", "the same seed gives the same numbers", type=_seed, default=0, metavar="N")
     option("--device", "cpu or cuda", default="cpu", metavar="D")
-    option("--out", "folder for the files that are written", default="minigrad-demo", metavar="DIR")
+    option("--out", "folder that is written to", default="minigrad-demo", metavar="DIR")
     demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else, for scripts")
     commands.add_parser("info", help="versions, devices, and which optional packages are there")
     return p

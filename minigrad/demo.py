@@ -117,7 +117,7 @@ def run(arguments):
     _quantize(model, images, labels, folder, facts, say)
     _predictions(model, images, labels, folder, facts, say)
     facts["seconds"] = round(time.perf_counter() - started, 1)
-    _what_next(folder, facts, say)
+    _what_next(facts, say)
     if arguments.json:
         print(json.dumps(facts, indent=2))
     return facts
@@ -143,7 +143,7 @@ def _one_step(model, images, labels, say):
         guess, label = int(model(images[worst : worst + 1]).argmax()), int(labels[worst])
     say.title("One step of backpropagation, with real numbers")
     say(f"The test image that the network reads worst, taken for {guess} with the true class {label}:\n")
-    say(textwrap.indent(picture_text([(images[worst, 0].tolist(), guess, label)]), "    "))
+    say(textwrap.indent(picture_text([(images[worst, 0].tolist(), guess, label)]), "    ") + "\n")
     say(explain_step(model, images[worst : worst + 1], label))
 
 
@@ -176,11 +176,14 @@ def _predictions(model, images, labels, folder, facts, say):
     right = guesses == labels
     order = minigrad.argsort(right.long(), stable=True)[:SHOWN].tolist()
     pictures = [(images[i, 0].tolist(), int(guesses[i]), int(labels[i])) for i in order]
-    try:
-        path = draw(pictures, folder / "predictions.png")
-    except ImportError:
+    figure = canvas(9, 8)
+    if figure is None:
         path = folder / "predictions.txt"
         path.write_text(picture_text(pictures) + "\n")
+    else:
+        path = folder / "predictions.png"
+        draw(figure, pictures)
+        figure.savefig(path, dpi=100)
     facts["wrong"], facts["picture"] = int((~right).sum()), str(path)
     say.title("Predictions")
     say(f"{facts['wrong']} of {len(labels)} test images are read wrong. They come first in {path}\n")
@@ -192,34 +195,40 @@ def picture_text(pictures):
     rows = []
     for start in range(0, len(pictures), IN_A_ROW):
         few = pictures[start : start + IN_A_ROW]
-        titles = [f"read as {guess}" + ("" if guess == label else f", is {label}") for _, guess, label in few]
-        rows.append("   ".join(f"{t:16}" for t in titles).rstrip())
+        rows.append("   ".join(f"{_verdict(guess, label):16}" for _, guess, label in few).rstrip())
         for lines in zip(*(image for image, _, _ in few)):
             rows.append("   ".join("".join(SHADES[min(9, int(v * 10))] * 2 for v in line) for line in lines).rstrip())
         rows.append("")
-    return "\n".join(rows)
+    return "\n".join(rows[:-1])
 
 
-def draw(pictures, path):
-    """The same as a PNG. ImportError without matplotlib."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # draws into memory: no window can open
-    from matplotlib.figure import Figure
+def _verdict(guess, label):
+    return f"read as {guess}" if guess == label else f"read as {guess}, is {label}"
 
-    figure = Figure(figsize=(9, 8), layout="constrained")
+
+def canvas(width, height):
+    """An empty matplotlib figure that draws into memory, so that no window can open; None where there is no matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except Exception:  # not installed, or not in working order
+        return None
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def draw(figure, pictures):
+    """The same as a matplotlib figure."""
     for i, (image, guess, label) in enumerate(pictures):
-        axes = figure.add_subplot(-(-SHOWN // IN_A_ROW), IN_A_ROW, i + 1)
+        axes = figure.add_subplot(-(-len(pictures) // IN_A_ROW), IN_A_ROW, i + 1)
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
-        axes.set_title(
-            f"read as {guess}" + ("" if guess == label else f", is {label}"), color="black" if guess == label else "crimson"
-        )
+        axes.set_title(_verdict(guess, label), color="black" if guess == label else "crimson")
         axes.set_xticks([])
         axes.set_yticks([])
-    figure.savefig(path, dpi=100)
-    return path
 
 
-def _what_next(folder, facts, say):
+def _what_next(facts, say):
     here = pathlib.Path(minigrad.__file__).parent
     examples = sorted(p.name for p in (here.parent / "examples").glob("*.py"))
     rows = [

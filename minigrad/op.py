@@ -38,11 +38,11 @@ class Sample:
     """One call to test with: NumPy arrays (float64) stand for tensors, the rest is passed on. ``S`` in the op files.
 
     ``grad=False`` marks a point where the derivative is not that of finite differences (a kink, a tie); ``grad="first"`` one
-    where only the second derivative is not.
+    where only the second derivative is not. ``parity`` is a reason not to compare this call with PyTorch.
     """
 
-    def __init__(self, *args, grad=True, **kwargs):
-        self.args, self.kwargs, self.grad = args, kwargs, grad
+    def __init__(self, *args, grad=True, parity=True, **kwargs):
+        self.args, self.kwargs, self.grad, self.parity = args, kwargs, grad, parity
 
     def __repr__(self):
         def show(v):
@@ -80,7 +80,7 @@ class Face:
     formula: str = ""
     derivative: str = ""
     op: Any = None  # the Op, or None for an ordinary function
-    parity: Any = True  # False, or a reason, where there is nothing in PyTorch to compare with
+    parity: Any = True  # False, or a reason, where there is nothing in PyTorch to compare with; or how to compare
     half: bool = True  # whether float16 and bfloat16 work
 
     @property
@@ -301,7 +301,8 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``inplace``: whether ``name_`` methods exist; elementwise operations default to yes.
     * ``samples(r)``, ``errors(r)``: lists of ``S(...)`` and ``E(error, match, ...)``, made with the NumPy generator ``r``;
       ``reference``: the same function written independently on NumPy arrays.
-    * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch.
+    * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch;
+      ``"up to sign"`` where the signs of the output's columns are arbitrary; ``"values only: reason"``.
     """
 
     half = half and kind != "update"  # an update's arithmetic is that of its arrays and settings

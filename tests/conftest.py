@@ -40,7 +40,10 @@ def pytest_collection_modifyitems(config, items):
     mode, expression = config.getoption("--xp"), config.getoption("-m")
     parity = "parity" in expression and "not parity" not in expression
     if parity:
-        import torch  # noqa: F401  asked for parity: fail here, loudly, where PyTorch is not installed
+        try:
+            import torch  # noqa: F401
+        except ImportError as error:  # asked for parity: fail here, loudly
+            raise pytest.UsageError(f"-m parity compares with PyTorch, which is not installed: {error}") from None
     for item in items:
         if item.get_closest_marker("parity") and not parity:
             item.add_marker(pytest.mark.skip(reason="compares with PyTorch: run with -m parity"))
@@ -52,3 +55,15 @@ def pytest_collection_modifyitems(config, items):
 def device(request):
     """The device that the chosen array library stands for."""
     return "cpu" if request.config.getoption("--xp") == "numpy" else "cuda"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the comparison with PyTorch was made of: see ``count`` in test_parity.py."""
+    counts = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for key, value in getattr(report, "user_properties", ()):
+                if key == "parity" and report.when == "call":
+                    counts[value[0]] = counts.get(value[0], 0) + value[1]
+    if counts:
+        terminalreporter.write_line("parity with PyTorch: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))

@@ -452,6 +452,16 @@ def test_topk_of_many_by_partition():
     assert mg.tensor(r.standard_normal(500)).bfloat16().topk(3).values.dtype is mg.bfloat16
 
 
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+def test_equal_values_share_the_gradient_of_the_extreme(reduce):
+    x = mg.tensor([2.0, 5.0, 1.0], dtype=mg.float64, requires_grad=True)
+    v = mg.tensor([2.0, 2.0, 7.0, 0.0], dtype=mg.float64, requires_grad=True)
+    x.scatter_reduce(0, mg.tensor([0, 0, 1, 2]), v, reduce).sum().backward()
+    larger = reduce == "amax"
+    assert x.grad.tolist() == [pytest.approx(1 / 3), 0.0 if larger else 1.0, 1.0 if larger else 0.0]
+    assert v.grad.tolist() == [pytest.approx(1 / 3), pytest.approx(1 / 3), 1.0 if larger else 0.0, 0.0 if larger else 1.0]
+
+
 def test_repeated_indices_add_up_in_gradients():
     x = mg.tensor(numbers(4), requires_grad=True)
     x[mg.tensor([1, 1, 3, 1])].sum().backward()

@@ -32,7 +32,7 @@ def test_01_matmul_shapes():
 
 
 def test_02_linear_wants_other_features():
-    with raises(RuntimeError, "cannot be multiplied", "in_features=784", "(64, 28, 28)"):
+    with raises(RuntimeError, "cannot be multiplied", "in_features=784", "64x28x28"):
         nn.Linear(784, 10)(minigrad.ones(64, 28, 28))
 
 
@@ -127,7 +127,7 @@ def test_18_state_dict_of_another_model():
 
 
 def test_19_wrong_number_of_channels():
-    with raises(RuntimeError, "to have 3 channels, but got 28 channels instead", "[8, 28, 28, 3]", "permute"):
+    with raises(RuntimeError, "to have 3 channels, but got 28 channels instead", "[8, 28, 28, 3]", "channels seem to stand last", "movedim(-1, 1)"):
         nn.Conv2d(3, 8, 3)(minigrad.zeros(8, 28, 28, 3))
 
 
@@ -186,12 +186,12 @@ def test_28_a_name_that_is_not_there():
 
 def test_29_embedding_of_floats_and_out_of_range():
     table = nn.Embedding(10, 3)
-    with raises(RuntimeError, "int", ".long()"):
+    with raises(RuntimeError, "Long, Int", "float32", ".long()"):
         table(minigrad.tensor([1.0]))
     with raises(IndexError, "out of range", "10"):
         table(minigrad.tensor([10]))
 
 
 def test_30_max_pool_of_a_flat_batch():
-    with raises(RuntimeError, "3D or 4D", "(8, 784)"):
+    with raises(RuntimeError, "3D (unbatched) or 4D (batched)", "[8, 784]", "(batch, channels, height, width)"):
         F.max_pool2d(minigrad.zeros(8, 784), 2)

@@ -1,4 +1,4 @@
-"""Write the type stubs ``minigrad/tensor.pyi`` and ``minigrad/__init__.pyi`` from the registry.
+"""Write the type stubs of ``Tensor``, ``minigrad``, ``nn.functional``, ``linalg`` and ``special`` from the registry.
 
     python tools/stubs.py            write them
     python tools/stubs.py --check    exit with 1 where they are stale
@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 import minigrad
-from minigrad.op import faces, members
+from minigrad.op import SPACES, faces, members
 from minigrad.tensor import Handle, Tensor
 
 ROOT = pathlib.Path(minigrad.__file__).parent
@@ -114,7 +114,7 @@ def class_text(cls, types):
 
 def tensor_stub():
     types = {}
-    for key, face in faces.items():
+    for key, face in list(faces.items()):
         if key.startswith("Tensor."):
             name = key.removeprefix("Tensor.")
             types[name] = RETURNS.get(name) or result_type(face)
@@ -128,19 +128,38 @@ def tensor_stub():
 
 def package_stub():
     explicit = [line for line in (ROOT / "__init__.py").read_text().splitlines() if line.startswith("from .") and " as " in line and "_members" not in line]
-    text = HEADER + "from typing import Any\n\n" + "\n".join(explicit) + "\n"
+    text = HEADER + "import builtins\nfrom typing import Any\n\n" + "\n".join(explicit) + "\n"
     text += "".join(f"from . import {m} as {m}\n" for m in sorted(minigrad._MODULES) if (ROOT / m).exists() or (ROOT / f"{m}.py").exists())
     text += "".join(f"from .{m} import {n} as {n}\n" for n, m in sorted(minigrad._FUNCTIONS.items()) if (ROOT / m).exists() or (ROOT / f"{m}.py").exists())
     text += "\n__version__: str\ne: Any\npi: Any\ninf: Any\nnan: Any\n"
     for name, f in sorted(members("torch").items()):
         returns = result_type(faces[name]) or "Any"
+        if returns in ("bool", "int", "float"):  # these names are dtypes here
+            returns = f"builtins.{returns}"
         text += f"class {name}(Tensor): ...\n" if isinstance(f, type) else define(name, f, returns, method=False, indent="")
+    return text
+
+
+def space_stub(space, level):
+    """A module that holds nothing but what the operations publish for it."""
+    text = HEADER + f"from typing import Any\n\nfrom {level}tensor import Tensor\n\n"
+    prefix = SPACES[space]
+    for name, f in sorted(members(space).items()):
+        text += define(name, f, result_type(faces[prefix + name]) or "Any", method=False, indent="")
     return text
 
 
 def main():
     stale = []
-    for path, text in ((ROOT / "tensor.pyi", tensor_stub()), (ROOT / "__init__.pyi", package_stub())):
+    stubs = {
+        "tensor.pyi": tensor_stub(),
+        "__init__.pyi": package_stub(),
+        "nn/functional.pyi": space_stub("functional", ".."),
+        "linalg.pyi": space_stub("linalg", "."),
+        "special.pyi": space_stub("special", "."),
+    }
+    for name, text in stubs.items():
+        path = ROOT / name
         if "--check" in sys.argv:
             if not path.exists() or path.read_text() != text:
                 stale.append(path.name)

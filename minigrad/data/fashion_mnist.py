@@ -14,7 +14,7 @@ FASHION_MNIST_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "san
 
 DEBIAN = "/usr/share/datasets/fashion-mnist"
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-# SHA-256 of the authors' files. Debian's differ in the gzip header alone: it holds neither a name nor the time.
+# SHA-256 of the authors' files. Debian's were packed anew, without the file's name, and have other sums.
 FILES = {
     "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",

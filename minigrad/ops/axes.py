@@ -46,8 +46,8 @@ def _permute_method(self, *dims):
     return permute(self, dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims)
 
 
-@function("transpose swapaxes swapdims", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0),
-    S(normal(r, 2, 3), dim0=1, dim1=1)],
+@function("transpose swapdims", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0),
+                                                   S(normal(r, 2, 3), dim0=1, dim1=1)],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2)],
           reference=lambda x, dim0, dim1: np.swapaxes(x, dim0, dim1), **SAME)  # fmt: skip
 def transpose(input, dim0, dim1):
@@ -64,6 +64,19 @@ def transpose(input, dim0, dim1):
     if ndim:
         axes[a], axes[b] = b, a
     return _permute_view(input, {"axes": tuple(axes)})
+
+
+@function("swapaxes", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), axis0=-1, axis1=0)],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2)],
+          reference=lambda x, axis0, axis1: np.swapaxes(x, axis0, axis1), **SAME)  # fmt: skip
+def swapaxes(input, axis0, axis1):
+    """:func:`minigrad.transpose` under NumPy's name.
+
+    >>> import minigrad
+    >>> minigrad.swapaxes(minigrad.zeros(2, 3), 0, 1).shape
+    minigrad.Size([3, 2])
+    """
+    return transpose(input, axis0, axis1)
 
 
 @function("movedim moveaxis", samples=lambda r: [S(normal(r, 2, 3, 4), 0, -1), S(normal(r, 2, 3, 4), (0, 1), (2, 0))],
@@ -191,6 +204,6 @@ def _in_place_view(call, name):
     setattr(Tensor, name, method)
 
 
-for _call, _names in ((squeeze, "squeeze_"), (unsqueeze, "unsqueeze_"), (t, "t_"), (transpose, "transpose_ swapaxes_ swapdims_")):
+for _call, _names in ((squeeze, "squeeze_"), (unsqueeze, "unsqueeze_"), (t, "t_"), (transpose, "transpose_ swapdims_"), (swapaxes, "swapaxes_")):
     for _name in _names.split():
         _in_place_view(_call, _name)

@@ -79,13 +79,13 @@ def conv2d(xp, x, weight, *, stride, padding, dilation, groups):
         S(normal(r, 1, 3, 4, 2), normal(r, 3, 2, 2, 3), stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, size=(5, 4)),
         S(normal(r, 2, 2, 2, 2), normal(r, 2, 2, 2, 1), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2, size=(3, 2)),
         S(
-            normal(r, 1, 2, 2, 2, 1),
+            normal(r, 1, 2, 2, 3, 1),
             normal(r, 2, 1, 2, 1, 2),
             stride=(2, 1, 1),
             padding=(0, 1, 0),
             dilation=(1, 1, 2),
             groups=1,
-            size=(5, 0, 3),
+            size=(5, 1, 3),
         ),
     ],
 )

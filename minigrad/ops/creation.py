@@ -120,7 +120,7 @@ def array_of(data, name="tensor"):
         return supported(name, np.array(data))
     if not isinstance(data, bool | int | float | complex | list | tuple | range) and not hasattr(data, "__array__"):
         if data is None or isinstance(data, str | dict | set):
-            raise TypeError(
+            raise DtypeError(
                 f"{name}: could not infer dtype of {type(data).__name__} ({describe(data)}); give numbers or nested lists of "
                 "numbers"
             )

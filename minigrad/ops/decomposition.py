@@ -13,8 +13,7 @@ from .linalg import matmul
 from .samples import normal
 from .solving import IN_SINGLE, check_matrix, definite, identity, solve_triangular, square_errors, well
 
-DEPRECATED = "PyTorch warns that it is deprecated"
-ONE_TRIANGLE = "PyTorch's gradient has numbers in the triangle that is not read"
+ONE_TRIANGLE = "values only: PyTorch's gradient has numbers in the triangle that is not read"
 
 
 # -------------------------------------------------------------------------------------------------------- words for the rules
@@ -86,7 +85,6 @@ def _published_cholesky(space, name, place):
     function(
         "cholesky",
         spaces=space,
-        parity=True if place else DEPRECATED,
         formula=r"L L^\top = A",
         samples=samples,
         errors=lambda r: [*square_errors(r), E(LinAlgError, "not positive-definite", -np.eye(2))],
@@ -253,7 +251,6 @@ def _cat(*tensors):
 
 @function(
     "qr",
-    parity=DEPRECATED,
     formula=r"A = Q R",
     samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 3, 2), some=False, grad=False)],
     errors=lambda r: square_errors(r)[1:],

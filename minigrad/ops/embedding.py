@@ -26,17 +26,50 @@ def index_add_rows(xp, g, index, *, rows):
     return xp.add_rows(g, index, rows=rows)
 
 
-def _table_rule(xp, g, index, weight_shape, padding_idx, scale_grad_by_freq):
-    """Each row's gradient is the sum of what its uses receive; of the padding row, zero."""
-    rows, width = weight_shape
-    index = xp.reshape(index, shape=(-1,))
-    g = xp.reshape(g, shape=(-1, width))  # (M, D)
+def _weighted(xp, g, index, rows, padding_idx, scale_grad_by_freq):
+    """Rows of gradients (M, D) as they count: nothing for the padding row, less for rows that are used often."""
     if padding_idx is not None:
         g = xp.where(xp.reshape(xp.equal(index, padding_idx), shape=(-1, 1)), 0.0, g)
     if scale_grad_by_freq:
         uses = xp.index_add_rows(xp.full(g, shape=(g.shape[0], 1), value=1.0), index, rows=rows)  # (V, 1)
         g = g / xp.getitem(uses, index, key=("?",))
-    return xp.index_add_rows(g, index, rows=rows)
+    return g
+
+
+def _numpy_dw(g, index, rows, padding_idx, scale_grad_by_freq):
+    out = np.zeros((rows, g.shape[1]))
+    for row, k in zip(g, index):
+        if k != padding_idx:
+            out[k] += row / (np.sum(index == k) if scale_grad_by_freq else 1)
+    return out
+
+
+@op(
+    names="",
+    vjp=(
+        lambda xp, g, index, rows, padding_idx, scale_grad_by_freq: _weighted(
+            xp, xp.getitem(g, index, key=("?",)), index, rows, padding_idx, scale_grad_by_freq
+        ),
+        None,
+    ),
+    formula=r"\bar W_{k_i} \mathrel{+}= g_i",
+    derivative=r"\bar g_i = \bar y_{k_i}",
+    samples=lambda r: [
+        S(normal(r, 4, 3), np.array([0, 2, 2, 1]), rows=4, padding_idx=pad, scale_grad_by_freq=scale)
+        for pad in (None, 2, 0)
+        for scale in (False, True)
+    ],
+    reference=_numpy_dw,
+)
+def embedding_dw(xp, g, index, *, rows, padding_idx, scale_grad_by_freq):
+    """The gradient of an embedding table: the sum of what the uses of each row receive."""
+    return xp.index_add_rows(_weighted(xp, g, index, rows, padding_idx, scale_grad_by_freq), index, rows=rows)
+
+
+def _table_rule(xp, g, index, weight_shape, padding_idx, scale_grad_by_freq):
+    rows, width = weight_shape
+    g, index = xp.reshape(g, shape=(-1, width)), xp.reshape(index, shape=(-1,))  # (M, D), (M,)
+    return xp.embedding_dw(g, index, rows=rows, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq)
 
 
 @op(
@@ -47,8 +80,7 @@ def _table_rule(xp, g, index, weight_shape, padding_idx, scale_grad_by_freq):
     onnx="Gather",
     samples=lambda r: [
         S(np.array([[0, 2], [2, 1]]), normal(r, 4, 3)),
-        S(np.array([2, 2, 0]), normal(r, 3, 2),
-          padding_idx=1),  # the padding row is not used, no row is used twice: true derivatives
+        S(np.array([2, 2, 0]), normal(r, 3, 2), padding_idx=1),  # the padding row is not used, no row twice: true derivatives
         S(np.array([1, 0]), normal(r, 3, 2), scale_grad_by_freq=True),
         S(np.array([1, 1, 0, 2]), normal(r, 3, 2), padding_idx=0, scale_grad_by_freq=True, grad=False),
     ],

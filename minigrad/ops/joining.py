@@ -55,7 +55,7 @@ def _tensors(name, tensors):
         raise TypeError(f"{name}(): argument 'tensors' must be tuple of Tensors, not {describe(tensors)}")
     tensors = list(tensors)
     if not tensors:
-        raise RuntimeError(f"{name}: expected a non-empty list of Tensors")
+        raise ShapeError(f"{name}: expected a non-empty list of Tensors")
     for position, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}: expected Tensor as element {position} in argument 0, but got {describe(t)}")

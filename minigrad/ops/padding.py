@@ -106,7 +106,7 @@ def _pad(input, pad, mode="constant", value=None):
     if mode not in _NUMPY:
         raise NotImplementedError(f"pad: unrecognised padding mode {mode!r}; use constant, reflect, replicate or circular")
     if value is not None and value != 0:
-        raise ValueError(f'pad: padding mode "{mode}" doesn\'t take in value argument, got {value}')
+        raise ShapeError(f'pad: padding mode "{mode}" doesn\'t take in value argument, got {value}')
     if not len(pad) // 2 + 1 <= len(shape) <= len(pad) // 2 + 2:
         raise NotImplementedError(
             f"pad: Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: {len(pad)} widths need an "

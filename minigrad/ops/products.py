@@ -114,7 +114,6 @@ def _cross(name, a, b, dim):
 
 @function(
     "cross",
-    parity="without dim PyTorch warns that this is deprecated",
     formula=r"y = a \times b",
     derivative=r"\bar a = b \times \bar y, \quad \bar b = \bar y \times a",
     samples=lambda r: [

@@ -20,8 +20,7 @@ def _runs(xp, x):
     """Runs of equal rows of ``x`` (N, ...): (where each begins, for every row the number of its run, the runs' lengths)."""
     n = x.shape[0]
     differs = xp.not_equal(xp.getitem(x, key=(("slice", 1, None, None),)), xp.getitem(x, key=(("slice", None, -1, None),)))
-    if len(x.shape) > 1:
-        differs = xp.any(differs, axis=tuple(range(1, len(x.shape))))
+    differs = xp.any(xp.reshape(differs, shape=(max(n - 1, 0), math.prod(x.shape[1:]))), axis=1)
     begins = xp.concat(xp.full(x, shape=(min(n, 1),), value=True, dtype=np.dtype(bool)), differs)
     (starts,) = xp.nonzero(begins)
     ends = xp.concat(xp.getitem(starts, key=(("slice", 1, None, None),)), xp.full(starts, shape=(min(n, 1),), value=n))

@@ -229,7 +229,7 @@ def take(input, index):
 @function("put", samples=lambda r: [S(normal(r, 3, 4), np.array([0, 11]), normal(r, 2)),
                                     S(normal(r, 3), np.array([1, 1]), normal(r, 2), accumulate=True)],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 3), np.array([3]), normal(r, 1), by_value=True),
-                            E(RuntimeError, "same number of elements", normal(r, 3), np.array([1]), normal(r, 2))],
+                            E(IndexError, "same number of elements", normal(r, 3), np.array([1]), normal(r, 2))],
           formula=r"y = x, \quad y_{k_j} = s_j", derivative=r"\bar s_j = \bar y_{k_j}",
           reference=lambda x, i, v, accumulate=False: _numpy_put(x.reshape(-1), i, v, accumulate).reshape(x.shape),
           inplace=True)  # fmt: skip
@@ -243,7 +243,7 @@ def put(input, index, source, accumulate=False):
     """
     index = checked_index("put", index, input.array.size, low=-input.array.size)
     if index.array.size != source.array.size:
-        raise ShapeError(
+        raise DimError(
             f"put_(): Expected source and index to have the same number of elements, but got source {source.array.size} and "
             f"index {index.array.size}"
         )

@@ -99,7 +99,7 @@ def matrix_transpose(xp, x):
 def sum_to(xp, g, shape):
     """The adjoint of broadcasting from ``shape``: sums over the axes that were added or stretched."""
     extra = len(g.shape) - len(shape)
-    axes = (*range(extra), *(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1))
+    axes = tuple([i for i, n in enumerate(g.shape) if i < extra or n != shape[i - extra]])
     return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape=tuple(shape)) if axes else g
 
 

@@ -477,7 +477,6 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
 
 @function(
     "triangular_solve",
-    parity="PyTorch warns that it is deprecated",
     formula=r"X = T^{-1} B",
     samples=lambda r: [
         S(normal(r, 3, 2), well(r, 3, 3)),

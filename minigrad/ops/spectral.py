@@ -14,7 +14,7 @@ from .linalg import matmul
 from .samples import normal
 from .solving import IN_SINGLE, check_matrix, definite, square_errors, well
 
-SIGNS = "the signs of the columns are arbitrary"
+SIGNS = "up to sign"
 
 
 # -------------------------------------------------------------------------------------------------------- words for the rules
@@ -422,7 +422,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
 
 @function(
     "cond",
-    parity="PyTorch cannot differentiate it: it writes into its own inverse",
+    parity="values only: PyTorch cannot differentiate it, it writes into its own inverse",
     spaces="linalg",
     formula=r"y = |A|_p |A^{-1}|_p",
     samples=lambda r: [

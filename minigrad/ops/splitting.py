@@ -69,7 +69,7 @@ def select(input, dim, index):
 
 
 @function("unbind", samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 3, 2), 1), S(normal(r, 2, 3), dim=-1)],
-          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 1), E(RuntimeError, "0-dim", normal(r))],
+          errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 1), E(IndexError, "0-dim", normal(r))],
           reference=lambda x, dim=0: tuple(np.moveaxis(x, dim, 0)), **PARTS)  # fmt: skip
 def unbind(input, dim=0):
     """A tuple of all slices along ``dim``, as views without that dimension.
@@ -79,7 +79,7 @@ def unbind(input, dim=0):
     (tensor([1, 2]), tensor([3, 4]))
     """
     if not input.array.ndim:
-        raise ShapeError("unbind: cannot unbind a 0-dim tensor")
+        raise DimError("unbind: dimension specified as 0 but tensor has no dimensions (a 0-dim tensor)")
     d = positive_dim("unbind", dim, input.array.ndim)
     return tuple([part(input, (FULL,) * d + (i,)) for i in range(input.array.shape[d])])
 
@@ -158,7 +158,7 @@ def chunk(input, chunks, dim=0):
 
 
 @function("tensor_split", samples=lambda r: [S(normal(r, 7), 3), S(normal(r, 5, 2), (1, 3)), S(normal(r, 2, 4), (1, 6), dim=1),
-                                             S(normal(r, 2, 5), indices_or_sections=2, dim=-1)],
+                                             S(normal(r, 2, 5), 2, dim=-1)],
           errors=lambda r: [E(RuntimeError, "must be larger than 0", normal(r, 3), 0),
                             E(IndexError, "out of range", normal(r, 5), 2, 1)],
           reference=lambda x, indices_or_sections, dim=0: tuple(np.array_split(x, indices_or_sections, axis=dim)),
