@@ -3,7 +3,10 @@
 import argparse
 import math
 import os
+import signal
 import sys
+
+STOPPED = "\nstopped; the files that were written are complete\n"
 
 
 def parser():
@@ -90,7 +93,7 @@ def main(argv=None):
             run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("\nstopped; what was written so far is complete", file=sys.stderr)
+        print(STOPPED, end="", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever reads our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -99,6 +102,14 @@ def main(argv=None):
         print(f"minigrad {arguments.command}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def program():
+    """``main`` in a process of its own."""
+    _with_one_blas_thread()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+    sys.exit(main())
 
 
 def _with_one_blas_thread():
@@ -113,6 +124,11 @@ def _with_one_blas_thread():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def _stop(*_):
+    """Ctrl-C. At once, since an exception that is raised while a kernel compiles can get lost in the compiler's callbacks."""
+    os.write(2, STOPPED.encode())
+    os._exit(130)
+
+
 if __name__ == "__main__":
-    _with_one_blas_thread()
-    sys.exit(main())
+    program()

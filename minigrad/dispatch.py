@@ -13,7 +13,7 @@ import numpy as np
 
 from . import backends, graph, kernels
 from .dtype import common_dtype, of_numpy
-from .errors import explain, not_a_tensor
+from .errors import explain, no_bool, not_a_tensor
 from .graph import Node, recording, serial, tracer
 from .tensor import Tensor, new, wrap
 
@@ -81,6 +81,8 @@ def apply(op, args, params):
 
 def _apply(op, args, params):
     args = _checked(op, args)
+    if op.no_bool:
+        _refuse_bool(op, args)
     for name, value in params.items():
         if value.__class__ is list:
             params[name] = tuple(value)
@@ -115,7 +117,7 @@ def _apply(op, args, params):
     if not _special_modes[0] and kernels.enabled():
         op.table.setdefault(first.__class__, getattr(xp, op.name))
         pair = kernels.table(xp.name).get(op.name)
-        op.several_ready = op.kind not in _EXACT_KINDS and not (pair and pair.backward)
+        op.several_ready = not op.no_bool and op.kind not in _EXACT_KINDS and not (pair and pair.backward)
     return t
 
 
@@ -176,6 +178,13 @@ def _checked(op, args):
     if not seen:
         raise not_a_tensor(op.public_name or op.name, args[0] if args else None, 1)
     return args
+
+
+def _refuse_bool(op, args):
+    """PyTorch has no such arithmetic of truth values."""
+    are = [a.array.dtype == np.bool_ if isinstance(a, Tensor) else a.__class__ is bool for a in args]
+    if op.no_bool == "any" and any(are) or all(are):
+        raise no_bool(op.public_name or op.name)
 
 
 def _plain(value):

@@ -148,6 +148,15 @@ def not_a_tensor(op, value, position):
     return TypeError(f"{op}(): argument {position} must be Tensor or a number, not {kind} ({describe(value)}); {remedy}")
 
 
+def no_bool(op):
+    if op in ("sub", "subtract"):
+        return UnsupportedError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "`logical_not()` operator instead; to count, convert it with .int() or .float()"
+        )
+    return UnsupportedError(f'"{op}" not implemented for \'Bool\': convert with .int() or .float(), or use logical_and, logical_or')
+
+
 def no_history():
     return GradError(
         "element 0 of tensors does not require grad and does not have a grad_fn: nothing it was computed from has "

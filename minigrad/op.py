@@ -143,6 +143,7 @@ class Op:
     put: tuple | None
     returns: Any
     onnx: str | None
+    no_bool: str = ""  # "any": no input may be bool; "all": not all of them
     layout: tuple = ()  # what node.saved holds: "y", names of inputs, "x_shape", "x_dtype"
     table: dict = field(default_factory=dict)  # array type -> raw implementation, for the quick paths
     backward: Callable | None = None  # the raw backward of one node; None: by `gradients`
@@ -284,7 +285,7 @@ def _where(arrays, variadic, outputs=1):
 
 def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None, outputs=1, put=None, returns=None,
        onnx=None, formula="", derivative="", samples=None, errors=None, reference=None, inplace=None, parity=True,
-       half=True):  # fmt: skip
+       half=True, no_bool=""):  # fmt: skip
     """Register the decorated text ``body(xp, *arrays, *, static parameters)`` as an operation.
 
     * ``kind``: elementwise, reduction, view, matmul, update, random or other.
@@ -299,6 +300,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``put``: for a view, ``(op name, make parameters)`` of the operation that writes a value back into the base.
     * ``returns``: names of the fields where PyTorch returns a named tuple.
     * ``inplace``: whether ``name_`` methods exist; elementwise operations default to yes.
+    * ``no_bool``: PyTorch refuses ``"all"`` inputs bool, or ``"any"``.
     * ``samples(r)``, ``errors(r)``: lists of ``S(...)`` and ``E(error, match, ...)``, made with the NumPy generator ``r``;
       ``reference``: the same function written independently on NumPy arrays.
     * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch;
@@ -328,7 +330,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         made = Op(
             name, body, kind, positional, optional, variadic, params, rules,
             (kind == "elementwise" or None) if promote is None else promote or None, outputs, put, result, onnx,
-            layout, public_name=public[0] if public else "",
+            no_bool, layout, public_name=public[0] if public else "",
         )  # fmt: skip
         _check_names(made)
         registry[name] = made

@@ -14,7 +14,7 @@ from .tensor import Tensor, new
 
 def _quick_dtypes(op):
     """The dtypes, by NumPy's letters, that need neither promotion nor another precision: no float16, no bfloat16."""
-    return "fd" if op.promote == "float" else "fd?bhilqBHILQFD"
+    return "fd" if op.promote == "float" else "fdbhilqBHILQFD" if op.no_bool else "fd?bhilqBHILQFD"
 
 
 def unary(op):

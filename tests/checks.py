@@ -98,7 +98,7 @@ def close(actual, expected, tolerance, what):
 
 
 def is_random(face):
-    return face.op is not None and face.op.kind == "random" or "generator" in (face.call.__kwdefaults__ or {})
+    return face.op is not None and face.op.kind == "random" or "generator" in (getattr(face.call, "__kwdefaults__", None) or {})
 
 
 # ------------------------------------------------------------------------------------------------------------- the checks

@@ -400,4 +400,4 @@ def test_digits_are_those_of_scikit_learn():
 def test_under_pytorchs_path():
     import minigrad.utils.data
 
-    assert minigrad.utils.data.DataLoader is DataLoader and "Dataset" in minigrad.utils.data.__all__
+    assert minigrad.utils.data.DataLoader is DataLoader and minigrad.utils.data.Dataset is Dataset

@@ -218,19 +218,20 @@ def test_fashion_mnist_example(folder, capsys):
 
 
 # ------------------------------------------------------------------------------------------------------------------- GPT
-SMALL = "--steps 60 --batch-size 8 --context 16 --width 16 --heads 2 --blocks 1 --lr 0.01 --letters 20000 --sample 25".split()
+SMALL = "--steps 40 --batch-size 4 --context 8 --width 8 --heads 2 --blocks 1 --lr 0.01 --letters 3000 --sample 25".split()
 
 
 def test_gpt_example(capsys):
     gpt = example("gpt")
     facts = gpt.main(SMALL)
-    text = "\n".join(gpt.topics.values())[:20000]
+    text = "\n".join(gpt.topics.values())[:3000]
     validation = [entry["validation"] for entry in facts["history"]]
-    assert [entry["step"] for entry in facts["history"]] == [12, 24, 36, 48, 60]
-    assert validation[-1] < validation[0] < math.log(len(set(text))) + 0.5 and validation[-1] < 3.3
+    assert [entry["step"] for entry in facts["history"]] == [8, 16, 24, 32, 40]
+    assert validation[-1] < validation[0] - 0.1 and validation[-1] < math.log(len(set(text))) - 0.5  # guessing gives the logarithm
     assert len(facts["sample"]) == 26 and set(facts["sample"]) <= set(text)
     assert "validation" in (out := capsys.readouterr().out) and facts["sample"] in out
-    assert gpt.main(SMALL)["history"] == facts["history"]  # the same seed, the same numbers
+    short = [*SMALL, "--steps", "3"]
+    assert gpt.main(short)["history"] == gpt.main(short)["history"]  # the same seed, the same numbers
 
 
 def test_gpt_bigram_is_counted():

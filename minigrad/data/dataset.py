@@ -4,7 +4,8 @@ import bisect
 import itertools
 import math
 import warnings
-from typing import Generic, TypeVar
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -176,7 +177,7 @@ class ChainDataset(IterableDataset):
     def __len__(self):
         return sum(len(d) for d in self._checked())
 
-    def _checked(self):
+    def _checked(self) -> Iterator[Any]:
         for d in self.datasets:
             if not isinstance(d, IterableDataset):
                 raise AssertionError("ChainDataset only supports IterableDataset; use ConcatDataset")
@@ -240,9 +241,9 @@ def random_split(dataset, lengths, generator=None):
 
 
 # ------------------------------------------------------------------------------------------------------- many at a time
-def samples(dataset, indices):
+def samples(dataset, indices) -> list:
     """A list of samples, by ``__getitems__`` where the dataset has it."""
-    many = getattr(dataset, "__getitems__", None)
+    many: Any = getattr(dataset, "__getitems__", None)
     return many(indices) if callable(many) else [dataset[i] for i in indices]
 
 
@@ -256,7 +257,7 @@ def columns(dataset):
     if isinstance(dataset, TensorDataset) and kind.__getitem__ is TensorDataset.__getitem__ and not hasattr(kind, "__getitems__"):
         tensors = dataset.tensors
         return lambda indices: [_rows(t, indices) for t in tensors]
-    if kind is Subset:
+    if isinstance(dataset, Subset) and kind is Subset:
         inner = columns(dataset.dataset)
         places = dataset.indices
         return inner and (lambda indices: inner([places[i] for i in indices]))

@@ -41,6 +41,6 @@ def digits():
 @functools.cache
 def _arrays():
     """images float32 (1797, 8, 8), labels uint8 (1797,)"""
-    with importlib.resources.files(__package__).joinpath("resources/digits.npz").open("rb") as file:
+    with importlib.resources.files("minigrad.data").joinpath("resources/digits.npz").open("rb") as file:
         with np.load(file, allow_pickle=False) as saved:
             return saved["images"].astype(np.float32), saved["labels"]

@@ -5,7 +5,8 @@ import math
 import multiprocessing
 import os
 import warnings
-from typing import Generic, TypeVar
+from multiprocessing.context import BaseContext
+from typing import Any, Generic, TypeVar
 
 from ..random import default_generator
 from .collate import default_collate, default_convert
@@ -53,6 +54,9 @@ class DataLoader(Generic[T]):
     """
 
     _initialized = False
+    dataset: Any
+    sampler: Any
+    batch_sampler: Any
 
     def __init__(self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
                  pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None, generator=None,
@@ -283,7 +287,7 @@ def _context(given, num_workers):
                 f"but got multiprocessing_context={given!r}"
             )
         return multiprocessing.get_context(given)
-    if not isinstance(given, multiprocessing.context.BaseContext):
+    if not isinstance(given, BaseContext):
         raise TypeError(
             "multiprocessing_context option should be a valid context object or a string specifying the start method, "
             f"but got multiprocessing_context={given}"

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 
 from ..errors import ShapeError
+from ..graph import serial
 from ..op import E, S, faces, function, op
 from ..views import write
 from .samples import normal, unary
@@ -34,8 +35,9 @@ def activation(names=None, spaces="functional", *, numbers=False, **about):
             inplace = kwargs.pop("inplace", False)
             if not numbers and not input.is_floating_point():
                 raise RuntimeError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
+            since = serial()
             out = call(input, **kwargs)
-            return write(input, out) if inplace else out
+            return write(input, out, since) if inplace else out
 
         public.__name__ = public.__qualname__ = name
         public.__doc__ = body.__doc__
@@ -122,7 +124,8 @@ def _relu(input, inplace=False):
     >>> F.relu(minigrad.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return write(input, relu(input)) if inplace else relu(input)
+    since = serial()
+    return write(input, relu(input), since) if inplace else relu(input)
 
 
 @activation(
@@ -291,6 +294,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """
     if lower > upper:
         raise RuntimeError(f"rrelu: Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
+    since = serial()
     if training:
         from .random import draw_uniform
 
@@ -298,7 +302,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         out = leaky(input, slopes)
     else:
         out = leaky_relu(input, (lower + upper) / 2)
-    return write(input, out) if inplace else out
+    return write(input, out, since) if inplace else out
 
 
 @activation(
@@ -423,7 +427,8 @@ def _publish_in_place(name, spaces, example):
     face = faces[f"nn.functional.{name}"]
 
     def call(input, *args, **kwargs):
-        return write(input, face.call(input, *args, **kwargs))
+        since = serial()
+        return write(input, face.call(input, *args, **kwargs), since)
 
     call.__name__ = call.__qualname__ = name + "_"
     call.__doc__ = f"""In-place version of :func:`{name}`: the result is written into ``input``, which is returned.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..op import S, function, op
+from ..op import E, S, function, op
 from ..tensor import Tensor
 from .samples import binary, binary_errors, normal, positive, unary
 
@@ -26,6 +26,7 @@ def add(xp, a, b):
     kind="elementwise",
     names="",
     vjp=(lambda xp, g: g, lambda xp, g: -g),
+    no_bool="any",
     formula=r"y = a - b",
     derivative=r"\bar a = \bar y, \quad \bar b = -\bar y",
     onnx="Sub",
@@ -105,6 +106,7 @@ def _power_da(xp, g, a, b):
 @op(
     kind="elementwise",
     names="",
+    no_bool="all",
     vjp=(_power_da, _power_db),
     formula=r"y = a^b",
     derivative=r"\bar a = \bar y\,b\,a^{b-1}, \quad \bar b = \bar y\,y \ln a",
@@ -138,6 +140,10 @@ def negative(xp, x):
 
 
 # ------------------------------------------------------------------------------------------- PyTorch's signatures for them
+_MASK = np.array([True, False])
+_BOOLS = [(_MASK, _MASK), (_MASK, np.array([1, 2])), (np.array([1.0, 2.0]), _MASK), (_MASK, 2), (np.array([1, 2]), True)]
+
+
 @function(
     "add",
     samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), *binary()(r)],
@@ -168,7 +174,7 @@ def _add(input, other, *, alpha=1):
 @function(
     "sub subtract",
     samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), *binary()(r)],
-    errors=binary_errors,
+    errors=lambda r: [*binary_errors(r), *[E(RuntimeError, "with a bool tensor is not supported", a, b) for a, b in _BOOLS]],
     formula=r"y = a - \alpha b",
     derivative=r"\bar a = \bar y, \quad \bar b = -\alpha \bar y",
     reference=lambda a, b, alpha=1: a - alpha * b,
@@ -191,7 +197,7 @@ def _sub(input, other, *, alpha=1):
 @function(
     "pow",
     samples=lambda r: [*binary(positive)(r), S(normal(r, 3), 2), S(2.0, normal(r, 3))],
-    errors=binary_errors,
+    errors=lambda r: [*binary_errors(r), E(RuntimeError, "not implemented for 'Bool'", *_BOOLS[0])],
     formula=r"y = a^b",
     derivative=r"\bar a = \bar y\,b\,a^{b-1}, \quad \bar b = \bar y\,y \ln a",
     reference=lambda a, b: a**b,
@@ -209,6 +215,8 @@ def _pow(input, exponent):
     """
     if isinstance(exponent, int) and exponent < 0 and not input.is_floating_point():
         raise RuntimeError("Integers to negative integer powers are not allowed; convert the tensor with .float() first")
+    if exponent.__class__ is bool and input.array.dtype == np.bool_:  # PyTorch has x ** True, but no power of two bool tensors
+        return input.logical_or(not exponent)
     return power(input, exponent)
 
 

@@ -30,6 +30,8 @@ def permute(input, dims):
     minigrad.Size([4, 2, 3])
     """
     ndim = input.array.ndim
+    if sorted(dims) == [*range(ndim)]:
+        return _permute_view(input, {"axes": tuple(dims)})
     if len(dims) != ndim:
         raise ShapeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering "
@@ -59,10 +61,11 @@ def transpose(input, dim0, dim1):
             [2, 4]])
     """
     ndim = input.array.ndim
-    a, b = positive_dim("transpose", dim0, ndim), positive_dim("transpose", dim1, ndim)
     axes = list(range(ndim))
-    if ndim:
-        axes[a], axes[b] = b, a
+    if not (-ndim <= dim0 < ndim and -ndim <= dim1 < ndim):
+        positive_dim("transpose", dim0, ndim), positive_dim("transpose", dim1, ndim)
+    else:
+        axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
     return _permute_view(input, {"axes": tuple(axes)})
 
 
@@ -204,6 +207,6 @@ def _in_place_view(call, name):
     setattr(Tensor, name, method)
 
 
-for _call, _names in ((squeeze, "squeeze_"), (unsqueeze, "unsqueeze_"), (t, "t_"), (transpose, "transpose_ swapdims_"), (swapaxes, "swapaxes_")):
-    for _name in _names.split():
-        _in_place_view(_call, _name)
+for _call in (squeeze, unsqueeze, t, transpose, swapaxes):
+    _in_place_view(_call, _call.__name__ + "_")
+Tensor.swapdims_ = Tensor.transpose_

@@ -309,7 +309,7 @@ def _unrecorded(t):
     return t.node is None and t._base is None and tracer.get() is None
 
 
-@function("fill_", spaces="Tensor", parity=False, samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7),
+@function("fill_", spaces="Tensor", samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7),
     S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
 def _fill_(self, value):
     """Write one value everywhere, in place.
@@ -352,7 +352,7 @@ def number_like(t, value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-@function("zero_", spaces="Tensor", parity=False, samples=lambda r: [S(np.arange(3))], reference=np.zeros_like)
+@function("zero_", spaces="Tensor", samples=lambda r: [S(np.arange(3))], reference=np.zeros_like)
 def _zero_(self):
     """Write 0 everywhere, in place.
 
@@ -363,7 +363,7 @@ def _zero_(self):
     return _fill_(self, 0)
 
 
-@function("copy_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))],
+@function("copy_", spaces="Tensor", samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))],
           reference=lambda x, src: np.broadcast_to(src, x.shape))
 def _copy_(self, src, non_blocking=False):
     """Write the values of ``src`` into this tensor, in place: cast, moved and broadcast where needed. Gradients flow to ``src``.
@@ -378,7 +378,7 @@ def _copy_(self, src, non_blocking=False):
     return write(self, src.to(self.device, self.dtype))
 
 
-@function("set_", spaces="Tensor", parity=False, samples=lambda r: [S(np.zeros(2, int), np.arange(3))],
+@function("set_", spaces="Tensor", samples=lambda r: [S(np.zeros(2, int), np.arange(3))],
           reference=lambda x, source: source)
 def _set_(self, source):
     """Make this tensor look into the memory of ``source``.

@@ -112,8 +112,9 @@ def _without_tensors(data):
     return [_without_tensors(v) for v in data] if isinstance(data, list | tuple) else data
 
 
-def array_of(data, name="tensor"):
-    """A new NumPy array of what ``tensor(data)`` takes, with the dtype that PyTorch infers."""
+def array_of(data, name="tensor", dtype=None):
+    """A new NumPy array of what ``tensor(data)`` takes, with the dtype that PyTorch infers. With a ``dtype`` of its own, what is
+    to be cast: Python's floats in full."""
     if isinstance(data, Tensor):
         return np.array(backends.of(data.array).host(data.array))
     if isinstance(data, np.ndarray | np.generic):
@@ -133,7 +134,7 @@ def array_of(data, name="tensor"):
         array = np.array(data)
     except ValueError as error:
         raise ValueError(f"{name}: expected nested lists of equal lengths: {error}") from None
-    if array.dtype == _FLOAT64 and _FLOAT64 not in found and (found or isinstance(data, float | list | tuple)):
+    if dtype is None and array.dtype == _FLOAT64 and _FLOAT64 not in found and (found or isinstance(data, float | list | tuple)):
         array = array.astype(get_default_dtype().dtype)  # Python floats; NumPy's own float64 stays
     if array.dtype == np.complex128:
         array = array.astype(np.complex64)
@@ -179,7 +180,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     """
     if isinstance(data, Tensor):
         return data.detach().clone().to(device or data.device, dtype or data.dtype).requires_grad_(requires_grad)
-    return placed(array_of(data), dtype, device, requires_grad)
+    return placed(array_of(data, dtype=dtype), dtype, device, requires_grad)
 
 
 @function("as_tensor", spaces="torch", **_DATA)
@@ -194,7 +195,7 @@ def as_tensor(data, dtype=None, device=None):
     """
     if isinstance(data, Tensor):
         return data.to(device or data.device, dtype or data.dtype)
-    array = supported("as_tensor", data) if isinstance(data, np.ndarray) else array_of(data, "as_tensor")
+    array = supported("as_tensor", data) if isinstance(data, np.ndarray) else array_of(data, "as_tensor", dtype)
     return placed(array, dtype, device)
 
 
@@ -304,7 +305,7 @@ class _Typed(type):
                 raise TypeError(
                     f"{cls.__name__}(): data must be a sequence (got {type(data[0]).__name__}); for one number write tensor(...)"
                 )
-            return placed(array_of(data[0], cls.__name__), cls.dtype, device)
+            return placed(array_of(data[0], cls.__name__, cls.dtype), cls.dtype, device)
         shape = data[0] if data and isinstance(data[0], Size) else data or (0,)
         return make("empty", tuple(int(n) for n in shape), dtype=cls.dtype.dtype, device=device, requires_grad=False)
 
@@ -337,9 +338,14 @@ def typed(name, device_type="cpu"):
     return made
 
 
+def _values(*data):
+    return np.array(data[0]) if isinstance(data[0], list) else np.zeros(data)
+
+
 TYPED = {}
 for _name in LEGACY:
-    TYPED[_name] = function(_name, spaces="torch", parity=False)(typed(_name))
+    _tests = {"samples": lambda r: [S([1, 0, 1]), S(0), S(2, 0)], "reference": _values}
+    TYPED[_name] = function(_name, spaces="torch", parity=False, **_tests)(typed(_name))
 
 
 def type_name(t):

@@ -142,6 +142,7 @@ def _prepared(name, input, dim, index, source=None):
     return input, d, index, source
 
 
+_LARGER = "PyTorch gives a gradient of the shape of the index where src is larger"
 _INDEX_ERRORS = [
     ("out of bounds", np.array([[4, 0]])),
     ("out of bounds", np.array([[-1, 0]])),
@@ -245,7 +246,9 @@ def _numpy_scatter(x, dim, index, src, reduce=None, **_):
     return out
 
 
-@function("scatter", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 0], [0, 3], [2, 1]]), normal(r, 3, 3)),
+@function("scatter", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 0], [0, 3], [2, 1]]), normal(r, 3, 3),
+                                          parity=_LARGER),
+                                        S(normal(r, 3, 4), 1, np.array([[1, 0], [0, 3], [2, 1]]), normal(r, 3, 2)),
                                         S(normal(r, 3, 4), 0, np.array([[2, 0]]), 1.5),
                                         S(normal(r, 3, 4), -1, np.array([[1, 1]]), normal(r, 1, 2), reduce="add"),
                                         S(normal(r, 4), 0, np.array([3, 3, 0]), 2.0, reduce="multiply"),
@@ -289,7 +292,9 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     return out if flat is input else out.reshape(input.array.shape)
 
 
-@function("scatter_add", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 1], [0, 3], [2, 2]]), normal(r, 3, 3)),
+@function("scatter_add", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 1], [0, 3], [2, 2]]), normal(r, 3, 3),
+                                              parity=_LARGER),
+                                            S(normal(r, 3, 4), 1, np.array([[1, 1], [0, 3], [2, 2]]), normal(r, 3, 2)),
                                             S(normal(r), 0, np.array(0), normal(r))],
           errors=lambda r: [*_index_errors(np.ones((3, 4)))(r)[:3], E(TypeError, "must be Tensor", normal(r, 3), 0,
               np.array([0]), 1.0)],
@@ -329,12 +334,13 @@ def _reduce_samples(r):
     return [
         S(normal(r, 3, 4), 1, index, normal(r, 3, 3), reduce, include_self=own)
         for reduce in ("sum", "prod", "mean", "amax", "amin") for own in (True, False)
-    ] + [S(normal(r, 4), 0, np.array([3, 0, 3]), normal(r, 4), "amax"),
+    ] + [S(normal(r, 4), 0, np.array([3, 0, 3]), normal(r, 4), "amax", parity=_LARGER),
          S(np.array([1, 2]), 0, np.array([0, 0]), np.array([3, 4]), "amin", include_self=False)]
 
 
 @function("scatter_reduce", samples=_reduce_samples, reference=_numpy_reduce,
-          errors=lambda r: [E(RuntimeError, "either sum, prod, mean, amax or amin", normal(r, 3), 0, np.array([0]), normal(r, 1), "largest"),
+          errors=lambda r: [E(RuntimeError, "either sum, prod, mean, amax or amin", normal(r, 3), 0, np.array([0]), normal(r, 1),
+                              "largest"),
                             *_index_errors(np.ones((3, 4)), "sum")(r)[:3]],
           formula=r"y_j = \mathrm{reduce}(x_j, \{s_i : k_i = j\})", inplace=True)  # fmt: skip
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):

@@ -418,7 +418,11 @@ def _setitem(self, key, value):
 def _set_at_once(t, key, value):
     """Write numbers and tensors without history straight into a part of ``t``, where no history and no trace asks for more."""
     a = t.array
-    if t.node is not None or t._base is not None or _raw(a.__class__) is None or _quick_key(key) is None or 0 in a.strides:
+    if t.node is not None or t._base is not None or _raw(a.__class__) is None or 0 in a.strides:
+        return False
+    if isinstance(key, Tensor) and _is_plain_index(t, key):
+        key = key.array
+    elif _quick_key(key) is None:
         return False
     if isinstance(value, Tensor):
         if value.node is not None or value.array.dtype != a.dtype or value.array.__class__ is not a.__class__:

@@ -54,7 +54,13 @@ def _probability(r, *shape):
     ],
     errors=lambda r: [
         E(ValueError, "is deprecated. Please ensure they have the same size", _probability(r, 2, 3), _probability(r, 3)),
-        E(RuntimeError, "all elements of input should be between 0 and 1", np.array([0.5, 1.5]), np.array([0.0, 1.0])),
+        E(
+            RuntimeError,
+            "all elements of input should be between 0 and 1",
+            np.array([0.5, 1.5]),
+            np.array([0.0, 1.0]),
+            by_value=True,
+        ),
         E(ValueError, "is not a valid value for reduction", _probability(r, 3), _probability(r, 3), reduction="average"),
     ],
     reference=_reference(_bce_reference),
@@ -181,7 +187,7 @@ def _kl_reference(x, t, reduction="mean", log_target=False):
         [S(normal(r, 3, 4), _probability(r, 3, 4), reduction=how) for how in ("none", "sum", "batchmean")]
         + [
             S(normal(r, 3, 4), normal(r, 3, 4), reduction="batchmean", log_target=True),
-            S(normal(r, 2), np.array([0.0, 1.0]), reduction="sum", grad=False),
+            S(normal(r, 2), np.array([0.0, 1.0]), reduction="sum", grad=False, parity="values only: PyTorch gives NaN at 0 ln 0"),
         ]
     ),
     errors=lambda r: [E(ValueError, "is not a valid value for reduction", normal(r, 3), normal(r, 3), reduction="average")],
@@ -278,7 +284,7 @@ def _gaussian_reference(x, t, var, full=False, eps=1e-6):
         ]
     ),
     errors=lambda r: [
-        E(ValueError, "var has negative entry/entries", normal(r, 3), normal(r, 3), -positive(r, 3)),
+        E(ValueError, "var has negative entry/entries", normal(r, 3), normal(r, 3), -positive(r, 3), by_value=True),
         E(ValueError, "var is of incorrect size", normal(r, 3, 4), normal(r, 3, 4), positive(r, 2)),
         E(ValueError, "is not valid", normal(r, 3), normal(r, 3), positive(r, 3), reduction="average"),
     ],

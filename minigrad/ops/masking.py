@@ -181,7 +181,7 @@ def _numpy_fill_diagonal(x, value, wrap=False):
     return out
 
 
-@function("fill_diagonal_", spaces="Tensor", parity=False,
+@function("fill_diagonal_", spaces="Tensor",
           samples=lambda r: [S(np.zeros((3, 3), int), 5), S(np.zeros((5, 2), int), 2), S(np.zeros((7, 2), int), 2, wrap=True),
                              S(np.zeros((2, 2, 2), int), 3)],
           errors=lambda r: [E(RuntimeError, "larger than 1", np.zeros(3, int), 1),

@@ -7,7 +7,7 @@ from ..op import E, S, function, op
 from ..tensor import Tensor
 from .elementwise import number_like
 from .extremes import at_places, chosen, only, pick
-from .reduction import one_dim, share
+from .reduction import one_dim
 from .samples import dim_errors, normal
 
 
@@ -43,9 +43,15 @@ def nanmedian_with_index(xp, x, *, axis, keepdims):
     return at_places(xp, x, _nanmedian_place(xp, x, axis), axis, keepdims) if x.ndim else only(xp, x)
 
 
+def _share_of_middle(xp, g, y, x):
+    """Elements that are the result share its gradient evenly; so do NaNs."""
+    mask = xp.astype(xp.where(xp.isnan(y), xp.isnan(x), xp.equal(x, y)), dtype=g.dtype)
+    return mask * (g / xp.sum(mask))
+
+
 @op(
     names="",
-    vjp=(lambda xp, g, y, x: share(xp, g, y, x, None, False),),
+    vjp=(_share_of_middle,),
     samples=lambda r: [S(normal(r, 3, 3), skip_nan=False), S(normal(r, 4), skip_nan=True)],
 )
 def middle_value(xp, x, *, skip_nan):
@@ -316,13 +322,13 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     nan = ordered.isnan()
     last = (nan.logical_not() if skip_nan else nan.logical_or(True)).sum(-1, keepdim=True) - 1
     rank = q.reshape(-1) * last.clamp(min=0).to(input.dtype)  # (..., k)
+    if not skip_nan:  # where there is a NaN, it is the last
+        rank = rank.where(nan.any(-1, keepdim=True).logical_not(), last.to(input.dtype))
     if interpolation in ("lower", "higher", "nearest"):
         rank = {"lower": rank.floor, "higher": rank.ceil, "nearest": rank.round}[interpolation]()
     low, high = rank.detach().floor(), rank.detach().ceil()
     weight = (high - low) * 0.5 if interpolation == "midpoint" else rank - low
     y = ordered.gather(-1, low.long()).lerp(ordered.gather(-1, high.long()), weight)
-    if not skip_nan:
-        y = y.where(nan.any(-1, keepdim=True).logical_not(), float("nan"))
     y = y.movedim(-1, 0)  # (k, ...)
     if keepdim and ndim:
         y = y.reshape(-1, *(1,) * ndim) if dim is None else y.unsqueeze(dim + 1)

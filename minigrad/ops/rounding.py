@@ -160,6 +160,7 @@ def _divisions(r):
     formula=r"y = \lfloor a / b \rfloor",
     derivative=r"\bar a = \bar b = 0",
     samples=lambda r: [S(*s.args, grad=False) for s in _divisions(r)],  # PyTorch gives no gradient at all
+    no_bool="all",
     errors=binary_errors,
     reference=quiet(np.floor_divide),
 )
@@ -182,11 +183,12 @@ def floor_divide(xp, a, b):
 @op(
     kind="elementwise",
     names="remainder",
-    vjp=(lambda xp, g: g, lambda xp, g, a, b: -g * xp.floor(a / b)),
+    vjp=(lambda xp, g: g, lambda xp, g, a, b: -g * xp.floor_divide(a, b)),
     formula=r"y = a - b \lfloor a / b \rfloor",
     derivative=r"\bar a = \bar y, \quad \bar b = -\bar y \lfloor a / b \rfloor",
     onnx="Mod",
     samples=_divisions,
+    no_bool="all",
     errors=binary_errors,
     reference=quiet(np.remainder),
 )
@@ -210,6 +212,7 @@ def remainder(xp, a, b):
     derivative=r"\bar a = \bar y, \quad \bar b = -\bar y\,\mathrm{trunc}(a / b)",
     onnx="Mod",
     samples=lambda r: [s for s in _divisions(r) if not isinstance(s.args[0], float)],
+    no_bool="all",
     errors=binary_errors,
     reference=quiet(np.fmod),
 )

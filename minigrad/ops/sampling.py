@@ -59,7 +59,7 @@ def random_bernoulli(xp, p, key):
         S(np.array([0.0, 1.0]), grad=False),
     ],
     errors=lambda r: [
-        E(RuntimeError, "p_in >= 0 && p_in <= 1", np.array([0.5, 1.5])),
+        E(RuntimeError, "p_in >= 0 && p_in <= 1", np.array([0.5, 1.5]), by_value=True),
         E(RuntimeError, "p_in >= 0", np.zeros(2), -0.1),
         E(RuntimeError, "not implemented for", np.array([0, 1])),
     ],
@@ -169,9 +169,9 @@ def random_multinomial(xp, p, key, *, num_samples, replacement):
         E(RuntimeError, "cannot sample n_sample > prob_dist.size", r.random(3), 4),
         E(RuntimeError, "cannot sample n_sample <= 0", r.random(3), 0),
         E(RuntimeError, "must be 1 or 2 dim", r.random((2, 2, 2)), 1),
-        E(RuntimeError, "`inf`, `nan` or element < 0", np.array([0.5, -0.5]), 1),
-        E(RuntimeError, "sum of probabilities <= 0", np.zeros(3), 1),
-        E(RuntimeError, "not enough non-negative category", np.array([1.0, 0.0]), 2),
+        E(RuntimeError, "`inf`, `nan` or element < 0", np.array([0.5, -0.5]), 1, by_value=True),
+        E(RuntimeError, "sum of probabilities <= 0", np.zeros(3), 1, by_value=True),
+        E(RuntimeError, "not enough non-negative category", np.array([1.0, 0.0]), 2, by_value=True),
     ],
 )
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
@@ -241,7 +241,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     ],
     errors=lambda r: [
         E(RuntimeError, "normal expects std >= 0.0", 0.0, -1.0, (2,)),
-        E(RuntimeError, "elements of std >= 0.0", np.zeros(2), -positive(r, 2)),
+        E(RuntimeError, "elements of std >= 0.0", np.zeros(2), -positive(r, 2), by_value=True),
         E(TypeError, "size", 0.0, 1.0),
     ],
 )

@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 from .. import quick
+from ..dispatch import make_view
 from ..errors import DtypeError, GradError, ShapeError, dim_error
+from ..graph import Node, owner_of, recording, serial
 from ..op import E, S, function, op, registry
-from ..tensor import Size, Tensor, wrap
+from ..tensor import Size, Tensor, new, wrap
 from .samples import normal
 
 
@@ -181,7 +183,33 @@ def _reshape(input, shape):
 
 def _reshape_method(self, *shape):
     """The elements in another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``. See :func:`minigrad.reshape`."""
-    return _reshape_view(self, {"shape": resolve_shape("reshape", shape, self.array.size)})
+    a = self.array
+    if _raw_reshape(a.__class__) is not None:
+        try:
+            return _quickly(self, a, a.reshape(*shape))
+        except (ValueError, TypeError):
+            pass  # the slow way says what is wrong
+    return _reshape_view(self, {"shape": resolve_shape("reshape", shape, a.size)})
+
+
+_reshape_op = registry["reshape"]
+_raw_reshape = _reshape_op.table.get  # what is there was put there by `apply`: nothing while a trace runs
+
+
+def _quickly(t, a, array):
+    """``array``, the array ``a`` of ``t`` in another shape, as a Tensor: a view where the memory is the same."""
+    out = new(Tensor)
+    out.array = array
+    node = t.node
+    params = {"shape": array.shape}
+    if node is not None and recording():
+        out.node = Node(_reshape_op, (node,), (a.shape,), params, serial(), array.shape)
+    else:
+        out.node = None
+    base = array.base
+    if base is not None and (base is a or base is a.base or owner_of(array) is owner_of(a)):
+        make_view(out, t, _reshape_op, params)
+    return out
 
 
 def _view(self, *shape, **named):
@@ -199,7 +227,7 @@ def _view(self, *shape, **named):
     shape = shape or tuple(named.values())
     if len(shape) == 1 and not isinstance(shape[0], int | tuple | list | np.integer | Tensor):
         return _view_dtype(self, shape[0])
-    out = _reshape_view(self, {"shape": resolve_shape("view", shape, self.array.size)})
+    out = _reshape_method(self, *shape)
     if out._base is None and self.array.size:
         raise ShapeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "

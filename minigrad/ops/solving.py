@@ -384,7 +384,8 @@ def _published_power(space, name):
         _check_square("linalg.matrix_power", input)
         size = input.array.shape[-1]
         if n == 0:
-            return identity(input, size).expand(input.shape).clone()
+            eye = identity(input, size).expand(input.shape)
+            return eye.where(eye == eye, input)  # with a history, and a gradient of zeros
         if n < 0:
             return call(linalg_inv(input), -n)
         result, square = None, input

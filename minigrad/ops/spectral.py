@@ -171,7 +171,7 @@ def linalg_svd(A, full_matrices=True, *, driver=None):
 @function(
     "svd",
     formula=r"A = U \mathrm{diag}(s) V^\top",
-    samples=lambda r: [S(normal(r, 3, 2)), S(normal(r, 2, 2), compute_uv=True), S(normal(r, 3, 2), some=False, grad=False)],
+    samples=lambda r: [S(normal(r, 3, 2)), S(well(r, 3, 3), compute_uv=True), S(normal(r, 3, 2), some=False, grad=False)],
     errors=lambda r: square_errors(r)[1:],
     parity=SIGNS,
     reference=lambda a, some=True, compute_uv=True: (lambda u, s, vh: (u, s, vh.T))(*np.linalg.svd(a, not some)),

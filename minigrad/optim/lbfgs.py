@@ -81,11 +81,11 @@ class LBFGS(Optimizer):
             if group["line_search_fn"] is not None:
                 here, start = self._values(), Point(0.0, loss, gradient, slope)
 
-                def evaluate(t, here=here, direction=direction):
-                    self._move(t, direction)
-                    loss, g = float(closure()), self._gradient()
-                    self._restore(here)
-                    return Point(t, loss, g, _dot(g, direction))
+                def evaluate(t, start=here, along=direction):
+                    self._move(t, along)
+                    value, g = float(closure()), self._gradient()
+                    self._restore(start)
+                    return Point(t, value, g, _dot(g, along))
 
                 best, used = strong_wolfe(evaluate, start, t, _largest(direction), most=group["max_eval"] - evaluations)
                 t, loss, gradient = best.t, best.loss, best.gradient

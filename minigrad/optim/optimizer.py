@@ -130,7 +130,7 @@ def check_betas(betas):
         check(0.0 <= number(beta) < 1.0, f"beta parameter at index {i}", beta)
 
 
-def zeros(p, value=0.0):
+def zeros(p, value: complex = 0.0):
     """A state of the shape, dtype and device of ``p``."""
     return wrap(backends.of(p.array).full_like(p.array, value=value))
 
@@ -179,7 +179,7 @@ def _with_hooks(step):
             hook(self, args, kwargs)
         return loss
 
-    call.hooked = True
+    call.__dict__["hooked"] = True
     return call
 
 

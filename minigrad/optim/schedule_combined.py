@@ -28,6 +28,8 @@ def _check_schedulers(name, schedulers, optimizer):
 
 
 class _Combined(LRScheduler):
+    _schedulers: list
+
     def state_dict(self):
         """Everything but the optimizer, with the state dict of each scheduler."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "_schedulers")}
@@ -161,8 +163,9 @@ class ReduceLROnPlateau(LRScheduler):
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown!")
         n = len(optimizer.param_groups)
-        self.default_min_lr = None if isinstance(min_lr, list | tuple) else min_lr
-        self.min_lrs = list(min_lr) if self.default_min_lr is None else [min_lr] * n
+        several = isinstance(min_lr, list | tuple)
+        self.default_min_lr = None if several else min_lr
+        self.min_lrs = list(min_lr) if several else [min_lr] * n
         if len(self.min_lrs) != n:
             raise ValueError(f"expected {n} min_lrs, got {len(self.min_lrs)}")
         self.optimizer, self.factor, self.patience, self.cooldown, self.eps = optimizer, factor, patience, cooldown, eps

@@ -7,6 +7,7 @@ metadata, its tensors under the path at which they stand, such as ``optimizer.st
 import json
 import math
 from collections import Counter, OrderedDict
+from typing import Any
 
 import numpy as np
 
@@ -235,7 +236,7 @@ class _Unpacker:
             raise self.wrong(f"its structure names an array {name!r:.80}, which is not there")
         return self.arrays[name]
 
-    def unpack(self, node):
+    def unpack(self, node) -> Any:
         if node is None or isinstance(node, bool | int | float | str):
             return node
         if isinstance(node, list):
