@@ -64,7 +64,8 @@ class Quantized(nn.Module):
     def _check_float(self, input):
         if not isinstance(input, Tensor) or not input.is_floating_point():
             raise DtypeError(
-                f"{self._get_name()}: expected a floating point Tensor, got {describe(input)}; convert it with .float()"
+                f"{self._get_name()}: expected a floating point Tensor, got {describe(input)}; convert it with "
+                f"{'.float()' if isinstance(input, Tensor) else 'minigrad.tensor()'}"
             )
 
     def _load_one(self, name, key, old, new, local_metadata, error_msgs):

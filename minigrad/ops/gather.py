@@ -142,7 +142,7 @@ def _prepared(name, input, dim, index, source=None):
     return input, d, index, source
 
 
-_LARGER = "PyTorch gives a gradient of the shape of the index where src is larger"
+_LARGER = "values only: PyTorch gives a gradient of the shape of the index where src is larger"
 _INDEX_ERRORS = [
     ("out of bounds", np.array([[4, 0]])),
     ("out of bounds", np.array([[-1, 0]])),

@@ -247,7 +247,7 @@ def fmod(xp, a, b):
         else (
             a // b
             if rounding_mode == "floor"
-            else np.fix(a / b)
+            else np.trunc(a / b)
             if np.result_type(a, b).kind == "f"
             else (a - np.fmod(a, b)) // b
         )
