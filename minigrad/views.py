@@ -23,6 +23,9 @@ def write(t, value, since=None):
     if not isinstance(t, Tensor):
         raise TypeError(f"a write in place needs a Tensor, not {describe(t)}")
     trace = tracer.get()
+    if t._base is not None:
+        parent, op, params = t._base
+        op.put[1](params, parent.array.shape)  # raises for windows that overlap, before anything is written
     if 0 in t.array.strides and overlaps(t.array):
         raise InplaceError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location "

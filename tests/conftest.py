@@ -19,6 +19,11 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     for name in config.getoption("--without"):
         sys.modules[name] = None  # importing it fails, and find_spec finds nothing
+    if _asked_for_parity(config):
+        try:
+            import torch  # noqa: F401
+        except ImportError as error:  # fail here, loudly
+            raise pytest.UsageError(f"-m parity compares with PyTorch, which is not installed: {error}") from None
     mode = config.getoption("--xp")
     if mode == "hostcuda":
         sys.path.insert(0, str(TESTS))
@@ -36,14 +41,13 @@ def pytest_configure(config):
             raise pytest.UsageError(f"--xp gpu: no GPU answers: {minigrad.cuda.why_not()}")
 
 
+def _asked_for_parity(config):
+    expression = config.getoption("-m")
+    return "parity" in expression and "not parity" not in expression
+
+
 def pytest_collection_modifyitems(config, items):
-    mode, expression = config.getoption("--xp"), config.getoption("-m")
-    parity = "parity" in expression and "not parity" not in expression
-    if parity:
-        try:
-            import torch  # noqa: F401
-        except ImportError as error:  # asked for parity: fail here, loudly
-            raise pytest.UsageError(f"-m parity compares with PyTorch, which is not installed: {error}") from None
+    mode, parity = config.getoption("--xp"), _asked_for_parity(config)
     for item in items:
         if item.get_closest_marker("parity") and not parity:
             item.add_marker(pytest.mark.skip(reason="compares with PyTorch: run with -m parity"))

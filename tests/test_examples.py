@@ -227,7 +227,8 @@ def test_gpt_example(capsys):
     text = "\n".join(gpt.topics.values())[:3000]
     validation = [entry["validation"] for entry in facts["history"]]
     assert [entry["step"] for entry in facts["history"]] == [8, 16, 24, 32, 40]
-    assert validation[-1] < validation[0] - 0.1 and validation[-1] < math.log(len(set(text))) - 0.5  # guessing gives the logarithm
+    assert validation[-1] < validation[0] - 0.1
+    assert validation[-1] < math.log(len(set(text))) - 0.5  # the logarithm is what guessing gives
     assert len(facts["sample"]) == 26 and set(facts["sample"]) <= set(text)
     assert "validation" in (out := capsys.readouterr().out) and facts["sample"] in out
     short = [*SMALL, "--steps", "3"]

@@ -250,8 +250,8 @@ def test_errors(face, torch, count):
 
 
 BINARY = ["add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder", "fmod", "floor_divide", "eq", "lt", "ge", "where",
-          "atan2", "xlogy", "copysign", "logical_and", "bitwise_and", "bitwise_left_shift"]  # fmt: skip
-NO_NUMBERS = ["maximum", "minimum", "atan2"]  # PyTorch takes tensors alone; ours numbers, too
+          "atan2", "xlogy", "logical_and", "bitwise_and", "bitwise_left_shift"]  # fmt: skip
+NO_NUMBERS = ["maximum", "minimum", "atan2", "logical_and"]  # PyTorch takes tensors alone; ours numbers, too
 DTYPES = ["bool", "uint8", "int8", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
 
 

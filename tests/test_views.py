@@ -353,6 +353,14 @@ def test_expanded_views_cannot_be_written(name):
         READS[name](x)[:] = 1
 
 
+def test_overlapping_windows_cannot_be_written():
+    x = mg.ones(5)
+    for t in (x, x.clone().requires_grad_() * 1):
+        with pytest.raises(InplaceError, match="overlapping windows"):
+            t.unfold(0, 3, 1).add_(1)
+        assert (t == 1).all()
+
+
 def test_expand_without_stretching_can_be_written():
     x = mg.ones(1, 3, requires_grad=True)
     y = x * 1

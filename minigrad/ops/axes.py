@@ -16,8 +16,9 @@ _permute_view, _alias_view, _matrix_view = (quick.view(registry[name]) for name 
 
 
 # ------------------------------------------------------------------------------------------------------ order of dimensions
-@function("permute", spaces="torch", samples=lambda r: [S(normal(r, 2, 3, 4), (2, 0, 1)), S(normal(r, 2, 3), (-1, 0)),
-    S(normal(r), ())],
+@function("permute", spaces="torch",
+          samples=lambda r: [S(normal(r, 2, 3, 4), (2, 0, 1)), S(normal(r, 2, 3), (-1, 0)),
+                             S(normal(r), ())],
           errors=lambda r: [E(RuntimeError, "is not equal to the length", normal(r, 2, 3), (0, 1, 2)),
                             E(IndexError, "out of range", normal(r, 2, 3), (0, 2)),
                             E(RuntimeError, "duplicate dims", normal(r, 2, 3), (0, 0))],
@@ -48,8 +49,9 @@ def _permute_method(self, *dims):
     return permute(self, dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims)
 
 
-@function("transpose swapdims", samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0),
-                                                   S(normal(r, 2, 3), dim0=1, dim1=1)],
+@function("transpose swapdims",
+          samples=lambda r: [S(normal(r, 2, 3, 4), 0, 2), S(normal(r, 2, 3), -1, 0),
+                             S(normal(r, 2, 3), dim0=1, dim1=1)],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 2, 3), 0, 2)],
           reference=lambda x, dim0, dim1: np.swapaxes(x, dim0, dim1), **SAME)  # fmt: skip
 def transpose(input, dim0, dim1):

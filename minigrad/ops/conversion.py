@@ -76,10 +76,9 @@ def _is_device(a):
     return isinstance(a, Device) or (isinstance(a, int) and not isinstance(a, bool))
 
 
-@function("to", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), dtype=np.dtype("float64")),
-    S(normal(r, 2), np.dtype("int64"), grad=False),
-                                                    S(normal(r, 2), "cpu"),
-                                                    S(normal(r, 2), dtype=np.dtype("float64"), copy=True)],
+@function("to", spaces="Tensor",
+          samples=lambda r: [S(normal(r, 2, 3), dtype=np.dtype("float64")), S(normal(r, 2), np.dtype("int64"), grad=False),
+                             S(normal(r, 2), "cpu"), S(normal(r, 2), dtype=np.dtype("float64"), copy=True)],
           errors=lambda r: [E(RuntimeError, "names no device|no dtype", normal(r, 2), "foo")],
           reference=lambda x, where=None, dtype=None, copy=False: x.astype(where if isinstance(where, np.dtype) else dtype
               or x.dtype))  # fmt: skip
@@ -164,8 +163,9 @@ def _cuda(self, device=None, non_blocking=False, memory_format=None):
 Tensor.cuda = _cuda
 
 
-@function("type", spaces="Tensor", samples=lambda r: [S(normal(r, 2), dtype=np.dtype("float64")),
-    S(normal(r, 2), dtype="torch.DoubleTensor")],
+@function("type", spaces="Tensor",
+          samples=lambda r: [S(normal(r, 2), dtype=np.dtype("float64")),
+                             S(normal(r, 2), dtype="torch.DoubleTensor")],
           errors=lambda r: [E(ValueError, "invalid type", normal(r, 2), "torch.NoTensor")],
           reference=lambda x, dtype: x.astype(np.float64))  # fmt: skip
 def _type(self, dtype=None, non_blocking=False):
@@ -254,8 +254,9 @@ def numel(input):
     return input.numel()
 
 
-@function("result_type", spaces="torch", samples=lambda r: [S(np.arange(2), 2), S(np.arange(2), np.array(1)),
-    S(3, np.array([True]))],
+@function("result_type", spaces="torch",
+          samples=lambda r: [S(np.arange(2), 2), S(np.arange(2), np.array(1)),
+                             S(3, np.array([True]))],
           reference=lambda a, b: np.dtype("int64"), errors=lambda r: [E(TypeError, "Tensor or a number", normal(r, 2),
               "a")])  # fmt: skip
 def result_type(tensor1, tensor2):
@@ -276,8 +277,9 @@ def result_type(tensor1, tensor2):
     return of_numpy[common_dtype(*groups)]
 
 
-@function("promote_types", spaces="torch", samples=lambda r: [S(np.dtype("int64"), np.dtype("float64")),
-    S(np.dtype("uint8"), np.dtype("int8"))],
+@function("promote_types", spaces="torch",
+          samples=lambda r: [S(np.dtype("int64"), np.dtype("float64")),
+                             S(np.dtype("uint8"), np.dtype("int8"))],
           reference=np.promote_types)  # fmt: skip
 def promote_types(type1, type2):
     """The smallest dtype that both can be promoted to.
@@ -289,8 +291,9 @@ def promote_types(type1, type2):
     return of_numpy[dtypes.promote_types(array_dtype(type1), array_dtype(type2))]
 
 
-@function("can_cast", spaces="torch", samples=lambda r: [S(np.dtype("float32"), np.dtype("int64")),
-    S(np.dtype("int64"), np.dtype("int8")), S(np.dtype("bool"), np.dtype("float16"))],
+@function("can_cast", spaces="torch",
+          samples=lambda r: [S(np.dtype("float32"), np.dtype("int64")),
+                             S(np.dtype("int64"), np.dtype("int8")), S(np.dtype("bool"), np.dtype("float16"))],
           reference=lambda a, b: np.can_cast(a, b, "same_kind"))  # fmt: skip
 def can_cast(from_, to):
     """Whether a write in place may turn ``from_`` into ``to``: not from float to integer, and nothing else into bool.
@@ -309,8 +312,9 @@ def _unrecorded(t):
     return t.node is None and t._base is None and tracer.get() is None
 
 
-@function("fill_", spaces="Tensor", samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7),
-    S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
+@function("fill_", spaces="Tensor",
+          samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7),
+                             S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
 def _fill_(self, value):
     """Write one value everywhere, in place.
 

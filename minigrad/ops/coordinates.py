@@ -39,9 +39,11 @@ _triangle_indices("tril_indices", np.tril_indices)
 _triangle_indices("triu_indices", np.triu_indices)
 
 
-@function("meshgrid", spaces="torch", samples=lambda r: [S(normal(r, 2), normal(r, 3)),
-    S([normal(r, 2), normal(r, 3), normal(r, 2)], indexing="ij"), S(normal(r, 2), normal(r, 3), indexing="xy"),
-                                                         S(normal(r, 2), normal(r)), S(normal(r, 2), indexing="xy")],
+@function("meshgrid", spaces="torch",
+          samples=lambda r: [S(normal(r, 2), normal(r, 3)),
+                             S([normal(r, 2), normal(r, 3), normal(r, 2)], indexing="ij"),
+                             S(normal(r, 2), normal(r, 3), indexing="xy"),
+                             S(normal(r, 2), normal(r)), S(normal(r, 2), indexing="xy")],
           errors=lambda r: [E(RuntimeError, "indexing must be one of", normal(r, 2), indexing="yx"),
                             E(RuntimeError, "0D or 1D", normal(r, 2, 2)), E(RuntimeError, "non-empty"),
                             E(RuntimeError, "same dtype", normal(r, 2), np.array([1]))],
@@ -81,8 +83,9 @@ def meshgrid(*tensors, indexing=None):
     return tuple(grids)
 
 
-@function("cartesian_prod", spaces="torch", samples=lambda r: [S(normal(r, 2), normal(r, 3)), S(normal(r, 2)),
-    S(normal(r, 2), normal(r, 1), normal(r, 2))],
+@function("cartesian_prod", spaces="torch",
+          samples=lambda r: [S(normal(r, 2), normal(r, 3)), S(normal(r, 2)),
+                             S(normal(r, 2), normal(r, 1), normal(r, 2))],
           reference=lambda *xs: xs[0] if len(xs) == 1 else np.array(list(itertools.product(*xs))))  # fmt: skip
 def cartesian_prod(*tensors):
     """All ways to take one element of each vector, one way a row; of a single vector, itself.
@@ -101,8 +104,9 @@ def _numpy_combinations(x, r=2, with_replacement=False):
     return np.array(list(pick(x, r))).reshape(-1, r)
 
 
-@function("combinations", spaces="torch", samples=lambda r: [S(normal(r, 4)), S(normal(r, 4), 3),
-    S(normal(r, 3), r=2, with_replacement=True), S(normal(r, 2), 3)],
+@function("combinations", spaces="torch",
+          samples=lambda r: [S(normal(r, 4)), S(normal(r, 4), 3),
+                             S(normal(r, 3), r=2, with_replacement=True), S(normal(r, 2), 3)],
           errors=lambda r: [E(RuntimeError, "1D vector", normal(r, 2, 2)), E(RuntimeError, "non-negative", normal(r, 3), -1)],
           reference=_numpy_combinations)  # fmt: skip
 def combinations(input, r=2, with_replacement=False):
@@ -147,8 +151,9 @@ def _numpy_one_hot(x, num_classes=-1):
     return np.eye(x.max() + 1 if num_classes == -1 else num_classes, dtype="int64")[x]
 
 
-@function("one_hot", spaces="functional", samples=lambda r: [S(np.array([0, 2, 1])), S(np.array([[0, 1], [2, 0]]), 4),
-    S(np.array(1), num_classes=3)],
+@function("one_hot", spaces="functional",
+          samples=lambda r: [S(np.array([0, 2, 1])), S(np.array([[0, 1], [2, 0]]), 4),
+                             S(np.array(1), num_classes=3)],
           errors=lambda r: [E(RuntimeError, "smaller than num_classes", np.array([0, 2]), 2, by_value=True),
                             E(RuntimeError, "must be non-negative", np.array([0, -2]), by_value=True),
                             E(RuntimeError, "index tensor of type LongTensor", np.array([0.0])),

@@ -82,8 +82,9 @@ def empty(*size, out=None, dtype=None, device=None, requires_grad=False, layout=
     return make("empty", sizes("empty", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 
-@function("full", spaces="torch", samples=lambda r: [S((2, 3), 1.5, grad=False), S((2,), 7, grad=False),
-    S((2,), True, grad=False)],
+@function("full", spaces="torch",
+          samples=lambda r: [S((2, 3), 1.5, grad=False), S((2,), 7, grad=False),
+                             S((2,), True, grad=False)],
           errors=lambda r: [E(RuntimeError, "non-negative", (-1,), 1.0)],
           reference=lambda size, fill_value: np.full(size, fill_value))  # fmt: skip
 def full(size, fill_value, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -175,8 +176,9 @@ def _evenly(name, start, end, steps, d):
     return np.where(i < (steps + 1) // 2 if steps == 1 else i < steps // 2, start + i * step, end - step * (steps - 1 - i))
 
 
-@function("linspace", spaces="torch", samples=lambda r: [S(0, 1, 5, grad=False), S(3.0, -1.0, 4, dtype=np.dtype("float64")),
-    S(2, 5, 1, grad=False), S(0, 1, steps=0, grad=False)],
+@function("linspace", spaces="torch",
+          samples=lambda r: [S(0, 1, 5, grad=False), S(3.0, -1.0, 4, dtype=np.dtype("float64")),
+                             S(2, 5, 1, grad=False), S(0, 1, steps=0, grad=False)],
           errors=lambda r: [E(RuntimeError, "steps must be non-negative", 0, 1, -1)],
           reference=lambda start, end, steps, dtype=None: np.linspace(start, end, steps))  # fmt: skip
 def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -249,8 +251,9 @@ def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=No
     return _like("empty", input, (), dtype, device, requires_grad)
 
 
-@function("full_like", spaces="torch", samples=lambda r: [S(normal(r, 2, 3), 2.5, grad=False),
-    S(normal(r, 2), 2, dtype=np.dtype("int64"), grad=False)],
+@function("full_like", spaces="torch",
+          samples=lambda r: [S(normal(r, 2, 3), 2.5, grad=False),
+                             S(normal(r, 2), 2, dtype=np.dtype("int64"), grad=False)],
           reference=lambda x, v, dtype=None: np.full_like(x, v, dtype))  # fmt: skip
 def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False,
               memory_format=None):

@@ -167,9 +167,10 @@ def _numpy_gather(x, dim, index, **_):
     return x[tuple(grid)].reshape(index.shape)
 
 
-@function("gather", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 1], [0, 3], [2, 2]])),
-                                       S(normal(r, 3, 4), -2, np.array([[2, 0]])), S(normal(r, 4), 0, np.array([3, 3])),
-                                       S(normal(r), 0, np.array(0)), S(normal(r, 3, 4), dim=0, index=np.zeros((0, 4), "int64"))],
+@function("gather",
+          samples=lambda r: [S(normal(r, 3, 4), 1, np.array([[1, 1], [0, 3], [2, 2]])),
+                             S(normal(r, 3, 4), -2, np.array([[2, 0]])), S(normal(r, 4), 0, np.array([3, 3])),
+                             S(normal(r), 0, np.array(0)), S(normal(r, 3, 4), dim=0, index=np.zeros((0, 4), "int64"))],
           errors=_index_errors(), formula=r"y_{ij} = x_{i, k_{ij}}", derivative=r"\bar x_{i, k_{ij}} \mathrel{+}= \bar y_{ij}",
           reference=_numpy_gather)  # fmt: skip
 def gather(input, dim, index, *, sparse_grad=False):
@@ -197,8 +198,9 @@ def gather(input, dim, index, *, sparse_grad=False):
     return out if places is index else out.reshape(index.array.shape)
 
 
-@function("take_along_dim", samples=lambda r: [S(normal(r, 3, 4), np.array([[1], [0], [2]]), 1),
-    S(normal(r, 3, 4), np.array([5, 0])), S(normal(r, 3, 4), np.array([[2, 0]]), dim=-1)],
+@function("take_along_dim",
+          samples=lambda r: [S(normal(r, 3, 4), np.array([[1], [0], [2]]), 1),
+                             S(normal(r, 3, 4), np.array([5, 0])), S(normal(r, 3, 4), np.array([[2, 0]]), dim=-1)],
           errors=lambda r: [E(RuntimeError, "same number of dimensions", normal(r, 3, 4), np.array([0]), 1)],
           formula=r"y_{ij} = x_{i, k_{ij}}", derivative=r"\bar x_{i, k_{ij}} \mathrel{+}= \bar y_{ij}",
           reference=lambda x, indices, dim=None: np.take_along_axis(x, indices, dim))  # fmt: skip

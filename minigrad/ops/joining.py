@@ -117,8 +117,9 @@ def _out(result, out):
     return result if out is None else out.copy_(result)
 
 
-@function("stack", spaces="torch", samples=lambda r: [S([normal(r, 3, 4), normal(r, 3, 4)]),
-    S([normal(r, 3), normal(r, 3)], dim=-1), S([normal(r), normal(r)], axis=0)],
+@function("stack", spaces="torch",
+          samples=lambda r: [S([normal(r, 3, 4), normal(r, 3, 4)]),
+                             S([normal(r, 3), normal(r, 3)], dim=-1), S([normal(r), normal(r)], axis=0)],
           errors=lambda r: [E(RuntimeError, "equal size", [normal(r, 3), normal(r, 2)]), E(RuntimeError, "non-empty", []),
                             E(IndexError, "out of range", [normal(r, 3)], dim=2)],
           formula=r"y_i = x_i", derivative=r"\bar x_i = \bar y_i",
@@ -197,8 +198,9 @@ def hstack(tensors):
     return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1)
 
 
-@function("vstack row_stack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2)]),
-    S([normal(r, 1, 2), normal(r, 3, 2)])],
+@function("vstack row_stack", spaces="torch",
+          samples=lambda r: [S([normal(r, 2), normal(r, 2)]),
+                             S([normal(r, 1, 2), normal(r, 3, 2)])],
           errors=lambda r: [E(RuntimeError, "must match", [normal(r, 2), normal(r, 3)])], reference=np.vstack)  # fmt: skip
 def vstack(tensors):
     """Tensors joined one below the other: along dimension 0, 1-D tensors as rows.
@@ -224,8 +226,9 @@ def dstack(tensors):
     return cat([_at_least(t, 3) for t in _tensors("dstack", tensors)], 2)
 
 
-@function("column_stack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2, 3)]),
-    S([normal(r, 2), normal(r, 2)])], reference=np.column_stack)
+@function("column_stack", spaces="torch",
+          samples=lambda r: [S([normal(r, 2), normal(r, 2, 3)]),
+                             S([normal(r, 2), normal(r, 2)])], reference=np.column_stack)
 def column_stack(tensors):
     """Tensors joined along dimension 1, 1-D tensors as columns.
 
@@ -279,8 +282,9 @@ def _tiled(t, repeats):
     return spread.reshape([r * s for r, s in zip(repeats, shape)])
 
 
-@function("repeat", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3), 2, 1), S(normal(r, 3), (2, 2)), S(normal(r), 3),
-    S(normal(r, 2), 0)],
+@function("repeat", spaces="Tensor",
+          samples=lambda r: [S(normal(r, 2, 3), 2, 1), S(normal(r, 3), (2, 2)), S(normal(r), 3),
+                             S(normal(r, 2), 0)],
           errors=lambda r: [E(RuntimeError, "can not be smaller than the number of dimensions", normal(r, 2, 3), 2),
                             E(RuntimeError, "negative", normal(r, 2), -1)],
           formula=r"y_{i + k n} = x_i", derivative=r"\bar x_i = \sum_k \bar y_{i + k n}",
@@ -320,10 +324,11 @@ def tile(input, *dims):
     return _tiled(input, (1,) * (input.array.ndim - len(dims)) + dims)
 
 
-@function("repeat_interleave", samples=lambda r: [S(normal(r, 2, 3), 2), S(normal(r, 2, 3), 2, dim=1),
-    S(normal(r, 3), np.array([0, 2, 1])),
-                                                  S(normal(r, 2, 3), np.array([1, 2]), dim=0),
-                                                  S(normal(r, 2, 3), repeats=np.array([2]), dim=-1, output_size=6)],
+@function("repeat_interleave",
+          samples=lambda r: [S(normal(r, 2, 3), 2), S(normal(r, 2, 3), 2, dim=1),
+                             S(normal(r, 3), np.array([0, 2, 1])),
+                             S(normal(r, 2, 3), np.array([1, 2]), dim=0),
+                             S(normal(r, 2, 3), repeats=np.array([2]), dim=-1, output_size=6)],
           errors=lambda r: [E(RuntimeError, "must have the same size", normal(r, 3), np.array([1, 2])),
                             E(IndexError, "out of range", normal(r, 3), 2, dim=1),
                             E(RuntimeError, "negative", normal(r, 3), -1)],

@@ -90,9 +90,10 @@ def _bit_errors(r):
     ]
 
 
-def _bitwise(symbol, reference, samples=_bit_pairs, onnx=None):
+def _bitwise(symbol, reference, samples=_bit_pairs, onnx=None, no_bool=""):
     return op(
-        kind="elementwise", formula=f"y = a {symbol} b", onnx=onnx, samples=samples, errors=_bit_errors, reference=reference
+        kind="elementwise", formula=f"y = a {symbol} b", onnx=onnx, samples=samples, errors=_bit_errors, reference=reference,
+        no_bool=no_bool,
     )
 
 
@@ -152,7 +153,7 @@ def _shifts(r):
     return [S(r.integers(-9, 9, (3, 4)), r.integers(0, 5, 4)), S(r.integers(0, 9, 4), 2), S(np.zeros((0, 2), np.int64), 1)]
 
 
-@_bitwise(r"\ll", np.left_shift, _shifts, "BitShift")
+@_bitwise(r"\ll", np.left_shift, _shifts, "BitShift", no_bool="all")
 def bitwise_left_shift(xp, a, b):
     """The bits of ``input`` moved up by ``other`` places. Also ``a << b``. RuntimeError for floats.
 
@@ -163,7 +164,7 @@ def bitwise_left_shift(xp, a, b):
     return xp.bitwise_left_shift(a, b)
 
 
-@_bitwise(r"\gg", np.right_shift, _shifts, "BitShift")
+@_bitwise(r"\gg", np.right_shift, _shifts, "BitShift", no_bool="all")
 def bitwise_right_shift(xp, a, b):
     """The bits of ``input`` moved down by ``other`` places; the sign stays. Also ``a >> b``. RuntimeError for floats.
 

@@ -33,10 +33,11 @@ def _mask(r, *shape):
     return r.random(shape) > 0.5
 
 
-@function("masked_fill", samples=lambda r: [S(normal(r, 3, 4), _mask(r, 3, 4), 1.5),
-                                            S(normal(r, 3, 4), _mask(r, 4), float("-inf")),
-                                            S(normal(r, 4), _mask(r, 3, 4), normal(r)),
-                                            S(np.array([1, 2]), np.array([True, False]), 2.5), S(normal(r), np.array(True), 0)],
+@function("masked_fill",
+          samples=lambda r: [S(normal(r, 3, 4), _mask(r, 3, 4), 1.5),
+                             S(normal(r, 3, 4), _mask(r, 4), float("-inf")),
+                             S(normal(r, 4), _mask(r, 3, 4), normal(r)),
+                             S(np.array([1, 2]), np.array([True, False]), 2.5), S(normal(r), np.array(True), 0)],
           errors=lambda r: [E(RuntimeError, "boolean masks", normal(r, 3), np.array([1, 0, 0]), 0.0),
                             E(RuntimeError, "0-dimensional value", normal(r, 3), np.array([True] * 3), normal(r, 1)),
                             E(RuntimeError, "must match the size", normal(r, 3), np.array([True, False]), 0.0),
@@ -71,8 +72,9 @@ def masked_fill(input, mask, value):
     return apply(registry["where"], (mask, value, input), {})
 
 
-@function("masked_select", samples=lambda r: [S(normal(r, 3, 4), _mask(r, 3, 4)), S(normal(r, 3, 4), _mask(r, 4)),
-                                              S(normal(r, 4), np.zeros(4, bool)), S(normal(r), np.array(True))],
+@function("masked_select",
+          samples=lambda r: [S(normal(r, 3, 4), _mask(r, 3, 4)), S(normal(r, 3, 4), _mask(r, 4)),
+                             S(normal(r, 4), np.zeros(4, bool)), S(normal(r), np.array(True))],
           errors=lambda r: [E(RuntimeError, "expected BoolTensor", normal(r, 3), np.array([1, 0, 0])),
                             E(RuntimeError, "must match", normal(r, 3), np.array([True, False]))],
           formula=r"y = x[m]", derivative=r"\bar x[m] = \bar y",
@@ -98,8 +100,9 @@ def _numpy_masked_scatter(x, mask, source):
     return out
 
 
-@function("masked_scatter", samples=lambda r: [S(normal(r, 3, 4), _mask(r, 3, 4), normal(r, 12)),
-    S(normal(r, 2, 3), np.array([True, False, True]), normal(r, 2, 2))],
+@function("masked_scatter",
+          samples=lambda r: [S(normal(r, 3, 4), _mask(r, 3, 4), normal(r, 12)),
+                             S(normal(r, 2, 3), np.array([True, False, True]), normal(r, 2, 2))],
           errors=lambda r: [E(RuntimeError, "number of ones in mask", normal(r, 3), np.array([True] * 3), normal(r, 2)),
                             E(RuntimeError, "boolean masks", normal(r, 1), np.array([1]), normal(r, 1)),
                             E(RuntimeError, "same dtype", normal(r, 1), np.array([True]), np.array([1]))],
@@ -138,8 +141,9 @@ def _numpy_nonzero(x, as_tuple=False):
     return np.argwhere(x)
 
 
-@function("nonzero", samples=lambda r: [S(np.array([[1, 0], [0, 3]])), S(_mask(r, 2, 3), as_tuple=True), S(np.array(5)),
-                                        S(np.array(0)), S(np.array(5), as_tuple=True), S(np.array([0.0, np.nan]))],
+@function("nonzero",
+          samples=lambda r: [S(np.array([[1, 0], [0, 3]])), S(_mask(r, 2, 3), as_tuple=True), S(np.array(5)),
+                             S(np.array(0)), S(np.array(5), as_tuple=True), S(np.array([0.0, np.nan]))],
           reference=_numpy_nonzero)  # fmt: skip
 def nonzero(input, *, as_tuple=False):
     """The places of the elements that are not 0, in row-major order.

@@ -26,8 +26,9 @@ def _numpy_flip(x, *dims):
     return np.flip(x, dims)
 
 
-@function("flip", samples=lambda r: [S(normal(r, 3, 4), (0,)), S(normal(r, 2, 3, 2), (0, -1)), S(normal(r, 3), (0,)),
-                                     S(normal(r, 0, 2), (0,))],
+@function("flip",
+          samples=lambda r: [S(normal(r, 3, 4), (0,)), S(normal(r, 2, 3, 2), (0, -1)), S(normal(r, 3), (0,)),
+                             S(normal(r, 0, 2), (0,))],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 3), (1,)),
                             E(RuntimeError, "multiple times", normal(r, 3, 2), (0, -2))],
           formula=r"y_i = x_{n - 1 - i}", derivative=r"\bar x_i = \bar y_{n - 1 - i}", reference=_numpy_flip)  # fmt: skip
@@ -75,8 +76,9 @@ def roll(xp, x, *, shifts, axis):
     return xp.roll(x, shifts=shifts, axis=axis)
 
 
-@function("roll", samples=lambda r: [S(normal(r, 5), 2), S(normal(r, 3, 4), 3), S(normal(r, 3, 4), 1, 0),
-                                     S(normal(r, 3, 4), shifts=(1, -2), dims=(0, -1)), S(normal(r, 0), 1)],
+@function("roll",
+          samples=lambda r: [S(normal(r, 5), 2), S(normal(r, 3, 4), 3), S(normal(r, 3, 4), 1, 0),
+                             S(normal(r, 3, 4), shifts=(1, -2), dims=(0, -1)), S(normal(r, 0), 1)],
           errors=lambda r: [E(RuntimeError, "must align", normal(r, 3, 4), (1, 2), (0,)),
                             E(IndexError, "out of range", normal(r, 3), 1, 1)],
           formula=r"y_{(i + s) \bmod n} = x_i", derivative=r"\bar x_i = \bar y_{(i + s) \bmod n}",
@@ -103,8 +105,9 @@ def _roll(input, shifts, dims=None):
     return apply(registry["roll"], (input,), {"shifts": shifts, "axis": axis}) if input.array.ndim else input.clone()
 
 
-@function("rot90", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 2, 3), 2), S(normal(r, 2, 3, 2), k=3, dims=(1, 2)),
-                                      S(normal(r, 2, 3), 4), S(normal(r, 2, 3), -1, (1, 0))],
+@function("rot90",
+          samples=lambda r: [S(normal(r, 2, 3)), S(normal(r, 2, 3), 2), S(normal(r, 2, 3, 2), k=3, dims=(1, 2)),
+                             S(normal(r, 2, 3), 4), S(normal(r, 2, 3), -1, (1, 0))],
           errors=lambda r: [E(RuntimeError, "total rotation dims == 2", normal(r, 2, 3), 1, (0,)),
                             E(RuntimeError, "different", normal(r, 2, 3), 1, (0, -2)),
                             E(IndexError, "out of range", normal(r, 2, 3), 1, (0, 2))],

@@ -126,9 +126,10 @@ def _numpy_consecutive(x, return_inverse=False, return_counts=False, dim=None):
     return out if len(out) > 1 else values
 
 
-@function("unique_consecutive", samples=lambda r: [S(np.array([1, 1, 2, 1])),
-    S(np.array([[1, 1], [2, 1]]), return_inverse=True, return_counts=True),
-                                                   S(_SEVERAL, dim=0, return_inverse=True, return_counts=True)],
+@function("unique_consecutive",
+          samples=lambda r: [S(np.array([1, 1, 2, 1])),
+                             S(np.array([[1, 1], [2, 1]]), return_inverse=True, return_counts=True),
+                             S(_SEVERAL, dim=0, return_inverse=True, return_counts=True)],
           reference=_numpy_consecutive)  # fmt: skip
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """The first of every run of equal elements (with ``dim``: of equal slices). Arguments as :func:`minigrad.unique`.
@@ -145,9 +146,10 @@ def _numpy_bincount(x, weights=None, minlength=0):
     return np.bincount(x, weights, minlength)
 
 
-@function("bincount", samples=lambda r: [S(np.array([0, 3, 3])), S(np.array([1, 1]), normal(r, 2)),
-                                         S(np.array([1]), minlength=4), S(np.zeros(0, "int64")),
-                                         S(np.array([2, 0]), np.array([3, 4]))],
+@function("bincount",
+          samples=lambda r: [S(np.array([0, 3, 3])), S(np.array([1, 1]), normal(r, 2)),
+                             S(np.array([1]), minlength=4), S(np.zeros(0, "int64")),
+                             S(np.array([2, 0]), np.array([3, 4]))],
           errors=lambda r: [E(RuntimeError, "1-d non-negative", np.array([0, -1])),
                             E(RuntimeError, "1-d non-negative", np.array([[1]])),
                             E(NotImplementedError, "not implemented for", np.array([1.0])),
@@ -187,8 +189,9 @@ def _numpy_histc(x, bins=100, min=0, max=0):
     return np.histogram(x, bins, (low, high))[0].astype(float)
 
 
-@function("histc", samples=lambda r: [S(normal(r, 30), 4), S(np.array([1.0, 2.0, 1.0, 9.0]), bins=4, min=0, max=3),
-                                      S(np.ones(2), 4), S(normal(r, 3, 3), 5, -1.0, 1.0)],
+@function("histc",
+          samples=lambda r: [S(normal(r, 30), 4), S(np.array([1.0, 2.0, 1.0, 9.0]), bins=4, min=0, max=3),
+                             S(np.ones(2), 4), S(normal(r, 3, 3), 5, -1.0, 1.0)],
           errors=lambda r: [E(RuntimeError, "bins must be > 0", normal(r, 3), 0),
                             E(RuntimeError, "max must be larger than min", normal(r, 3), 4, 1, 0),
                             E(NotImplementedError, "not implemented for", np.array([1, 2]))],
@@ -233,9 +236,10 @@ def _numpy_searchsorted(sequence, values, *, side="left", right=False, out_int32
     return np.stack([np.searchsorted(s, v, side) for s, v in rows]).reshape(values.shape)
 
 
-@function("searchsorted", spaces="torch", samples=lambda r: [S(np.array([1.0, 3.0, 5.0]), np.array([[3.0, 6.0], [0.0, 1.0]])),
-    S(np.array([1, 3, 3, 5]), 3, right=True), S(np.array([1, 3]), np.array(2)),
-                                                             S(np.array([[1, 3, 5], [2, 4, 6]]), np.array([[3, 9], [6, 0]]),
+@function("searchsorted", spaces="torch",
+          samples=lambda r: [S(np.array([1.0, 3.0, 5.0]), np.array([[3.0, 6.0], [0.0, 1.0]])),
+                             S(np.array([1, 3, 3, 5]), 3, right=True), S(np.array([1, 3]), np.array(2)),
+                             S(np.array([[1, 3, 5], [2, 4, 6]]), np.array([[3, 9], [6, 0]]),
                                                                  side="right", out_int32=True),
                                                              S(np.array([5, 1, 3]), np.array([2, 9]),
                                                                  sorter=np.array([1, 2, 0]))],
@@ -285,8 +289,9 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     return wrap(xp.asarray(found)).to("int32" if out_int32 else "int64")
 
 
-@function("bucketize", spaces="torch", samples=lambda r: [S(np.array([[3.0, 5.0], [0.0, 9.0]]), np.array([1.0, 3.0, 5.0])),
-    S(np.array([3, 5]), np.array([1, 3, 5]), right=True, out_int32=True), S(4.0, np.array([1.0, 5.0]))],
+@function("bucketize", spaces="torch",
+          samples=lambda r: [S(np.array([[3.0, 5.0], [0.0, 9.0]]), np.array([1.0, 3.0, 5.0])),
+                             S(np.array([3, 5]), np.array([1, 3, 5]), right=True, out_int32=True), S(4.0, np.array([1.0, 5.0]))],
           errors=lambda r: [E(RuntimeError, "must be 1 dimension", np.zeros(2), np.zeros((2, 2)))],
           reference=lambda x, boundaries, out_int32=False, right=False: np.searchsorted(boundaries, x,
               "right" if right else "left"))  # fmt: skip
@@ -302,9 +307,11 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-@function("isin", spaces="torch", samples=lambda r: [S(np.array([[1, 2], [3, 4]]), np.array([4, 2])),
-    S(np.array([1, 2]), 2, invert=True), S(1, np.array([1, 2])), S(np.array([1.0, np.nan]), np.array([np.nan])),
-                                                     S(np.array([1, 2]), np.zeros(0, "int64"))],
+@function("isin", spaces="torch",
+          samples=lambda r: [S(np.array([[1, 2], [3, 4]]), np.array([4, 2])),
+                             S(np.array([1, 2]), 2, invert=True), S(1, np.array([1, 2])),
+                             S(np.array([1.0, np.nan]), np.array([np.nan])),
+                             S(np.array([1, 2]), np.zeros(0, "int64"))],
           errors=lambda r: [E(TypeError, "must be a Tensor", 1, 2)],
           reference=lambda a, b, assume_unique=False, invert=False: np.isin(a, b, invert=invert))  # fmt: skip
 def isin(elements, test_elements, *, assume_unique=False, invert=False):

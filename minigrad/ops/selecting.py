@@ -36,9 +36,10 @@ def _numpy_take(x, dim, index):
     return np.take(x, np.atleast_1d(index), axis=dim) if x.ndim else x
 
 
-@function("index_select", samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0, 2])), S(normal(r, 3, 4), -1, np.array([1])),
-                                             S(normal(r, 3), dim=0, index=np.array(1)),
-                                             S(normal(r, 2, 3), 1, np.array([], dtype="int64"))],
+@function("index_select",
+          samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0, 2])), S(normal(r, 3, 4), -1, np.array([1])),
+                             S(normal(r, 3), dim=0, index=np.array(1)),
+                             S(normal(r, 2, 3), 1, np.array([], dtype="int64"))],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), by_value=True),
                             E(IndexError, "out of range", normal(r, 3), 0, np.array([-1]), by_value=True),
                             E(IndexError, "vector", normal(r, 3), 0, np.array([[0]])),
@@ -131,8 +132,9 @@ def _numpy_index_copy(x, dim, index, source):
     return np.moveaxis(out, 0, dim)
 
 
-@function("index_copy", samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0]), normal(r, 2, 4)),
-                                           S(normal(r, 2, 3), 1, np.array([1]), normal(r, 2, 1))],
+@function("index_copy",
+          samples=lambda r: [S(normal(r, 3, 4), 0, np.array([2, 0]), normal(r, 2, 4)),
+                             S(normal(r, 2, 3), 1, np.array([1]), normal(r, 2, 1))],
           errors=_ADDED["errors"], reference=_numpy_index_copy, formula=r"y = x, \quad y_{k_j} = s_j",
           derivative=r"\bar s_j = \bar y_{k_j}, \quad \bar x = \bar y \text{ but } \bar x_{k_j} = 0", inplace=True)  # fmt: skip
 def index_copy(input, dim, index, source):
@@ -153,8 +155,9 @@ def _numpy_index_fill(x, dim, index, value):
     return np.moveaxis(out, 0, dim)
 
 
-@function("index_fill", samples=lambda r: [S(normal(r, 3, 4), 1, np.array([2, 0]), 1.5),
-                                           S(normal(r, 3), 0, np.array([1]), normal(r))],
+@function("index_fill",
+          samples=lambda r: [S(normal(r, 3, 4), 1, np.array([2, 0]), 1.5),
+                             S(normal(r, 3), 0, np.array([1]), normal(r))],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 3), 0, np.array([3]), 0.0, by_value=True),
                             E(RuntimeError, "0-dimension", normal(r, 3), 0, np.array([0]), normal(r, 2))],
           reference=_numpy_index_fill, formula=r"y = x, \quad y_{k_j} = v", derivative=r"\bar v = \textstyle\sum_j \bar y_{k_j}",
@@ -185,10 +188,11 @@ def _numpy_put(x, indices, values, accumulate=False):
     return out
 
 
-@function("index_put", samples=lambda r: [S(normal(r, 3, 4), (np.array([0, 2]), np.array([1, 1])), normal(r, 2)),
-                                          S(normal(r, 3, 4), (np.array([0, 2]),), normal(r, 4)),
-                                          S(normal(r, 3, 4), (np.array([0, 0]),), normal(r, 2, 4), accumulate=True),
-                                          S(normal(r, 2, 2), (np.array([[True, False], [True, True]]),), normal(r),
+@function("index_put",
+          samples=lambda r: [S(normal(r, 3, 4), (np.array([0, 2]), np.array([1, 1])), normal(r, 2)),
+                             S(normal(r, 3, 4), (np.array([0, 2]),), normal(r, 4)),
+                             S(normal(r, 3, 4), (np.array([0, 0]),), normal(r, 2, 4), accumulate=True),
+                             S(normal(r, 2, 2), (np.array([[True, False], [True, True]]),), normal(r),
                                             accumulate=True)],
           errors=lambda r: [E(IndexError, "out of bounds", normal(r, 3), (np.array([3]),), normal(r), by_value=True),
                             E(RuntimeError, "shape mismatch", normal(r, 3), (np.array([1, 2]),), normal(r, 3))],
@@ -226,8 +230,9 @@ def take(input, index):
     return apply(registry["getitem"], (input.reshape(-1), index), {"key": ("?",)})
 
 
-@function("put", samples=lambda r: [S(normal(r, 3, 4), np.array([0, 11]), normal(r, 2)),
-                                    S(normal(r, 3), np.array([1, 1]), normal(r, 2), accumulate=True)],
+@function("put",
+          samples=lambda r: [S(normal(r, 3, 4), np.array([0, 11]), normal(r, 2)),
+                             S(normal(r, 3), np.array([1, 1]), normal(r, 2), accumulate=True)],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 3), np.array([3]), normal(r, 1), by_value=True),
                             E(IndexError, "same number of elements", normal(r, 3), np.array([1]), normal(r, 2))],
           formula=r"y = x, \quad y_{k_j} = s_j", derivative=r"\bar s_j = \bar y_{k_j}",

@@ -156,8 +156,9 @@ def resolve_shape(name, shape, size):
     raise ShapeError(f"{name}: shape '{list(shape)}' is invalid for input of size {size}")
 
 
-@function("reshape", spaces="torch", samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (-1, 2)),
-    S(normal(r, 0, 3), (3, -1)), S(normal(r), (1,))],
+@function("reshape", spaces="torch",
+          samples=lambda r: [S(normal(r, 3, 4), (2, 6)), S(normal(r, 3, 4), (-1, 2)),
+                             S(normal(r, 0, 3), (3, -1)), S(normal(r), (1,))],
           errors=lambda r: [E(RuntimeError, "is invalid for input of size 12", normal(r, 3, 4), (5, 2)),
                             E(RuntimeError, "only one dimension can be inferred", normal(r, 4), (-1, -1)),
                             E(RuntimeError, "can be any value", normal(r, 0, 3), (-1, 0)),
@@ -285,9 +286,10 @@ def _flat(x, start_dim=0, end_dim=-1):
     return x.reshape(*s[:a], -1, *s[b + 1 :]) if x.size else x.reshape(*s[:a], math.prod(s[a : b + 1]), *s[b + 1 :])
 
 
-@function("flatten", samples=lambda r: [S(normal(r, 2, 3, 4)), S(normal(r, 2, 3, 4), 1),
-                                        S(normal(r, 2, 3, 4, 1), start_dim=1, end_dim=2), S(normal(r)),
-                                        S(normal(r, 0, 3, 2), 1)],
+@function("flatten",
+          samples=lambda r: [S(normal(r, 2, 3, 4)), S(normal(r, 2, 3, 4), 1),
+                             S(normal(r, 2, 3, 4, 1), start_dim=1, end_dim=2), S(normal(r)),
+                             S(normal(r, 0, 3, 2), 1)],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 2), 2),
                             E(RuntimeError, "start_dim cannot come after", normal(r, 2, 3), 1, 0)],
           reference=_flat, **SAME)  # fmt: skip
@@ -339,8 +341,9 @@ def unflatten(input, dim, sizes):
     return _reshape_view(input, {"shape": shape[:d] + resolve_shape("unflatten", sizes, shape[d]) + shape[d + 1 :]})
 
 
-@function("squeeze", samples=lambda r: [S(normal(r, 1, 3, 1)), S(normal(r, 1, 3, 1), 0), S(normal(r, 1, 3, 1), dim=1),
-                                        S(normal(r, 1, 3, 1), (0, -1)), S(normal(r))],
+@function("squeeze",
+          samples=lambda r: [S(normal(r, 1, 3, 1)), S(normal(r, 1, 3, 1), 0), S(normal(r, 1, 3, 1), dim=1),
+                             S(normal(r, 1, 3, 1), (0, -1)), S(normal(r))],
           errors=lambda r: [E(IndexError, "out of range", normal(r, 1, 3), 2),
                             E(RuntimeError, "multiple times", normal(r, 1, 3), (0, -2))],
           reference=lambda x, dim=None: np.squeeze(x) if dim is None else x.reshape(
@@ -358,8 +361,9 @@ def squeeze(input, dim=None):
     return _reshape_view(input, {"shape": tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims])})
 
 
-@function("unsqueeze", samples=lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), -1), S(normal(r), 0),
-                                          S(normal(r, 3, 4), dim=-3)],
+@function("unsqueeze",
+          samples=lambda r: [S(normal(r, 3, 4), 1), S(normal(r, 3, 4), -1), S(normal(r), 0),
+                             S(normal(r, 3, 4), dim=-3)],
           errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)],
           reference=lambda x, dim: np.expand_dims(x, dim), **SAME)  # fmt: skip
 def unsqueeze(input, dim):

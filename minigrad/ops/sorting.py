@@ -124,12 +124,13 @@ def _numpy_topk(x, k, dim=-1, largest=True, sorted=True):
     return np.take(values, keep, dim), np.take(places, keep, dim)
 
 
-@function("topk", samples=lambda r: [S(normal(r, 3, 4), 2), S(normal(r, 4, 3), 2, 0, largest=False),
-                                     S(normal(r, 5), 5, dim=-1, largest=True, sorted=False, parity="in no order"),
-                                     S(normal(r, 90), 3),
-                                     S(normal(r, 90), 3, largest=False), S(normal(r), 1),
-                                     S(np.array([3.0, np.nan, 1.0]), 2, grad=False), S(np.array([4, 9, 1]), 2),
-                                     S(normal(r, 2, 3), 0)],
+@function("topk",
+          samples=lambda r: [S(normal(r, 3, 4), 2), S(normal(r, 4, 3), 2, 0, largest=False),
+                             S(normal(r, 5), 5, dim=-1, largest=True, sorted=False, parity="in no order"),
+                             S(normal(r, 90), 3),
+                             S(normal(r, 90), 3, largest=False), S(normal(r), 1),
+                             S(np.array([3.0, np.nan, 1.0]), 2, grad=False), S(np.array([4, 9, 1]), 2),
+                             S(normal(r, 2, 3), 0)],
           errors=lambda r: [E(RuntimeError, "selected index k out of range", normal(r, 3), 4),
                             E(RuntimeError, "selected index k out of range", normal(r, 3), -1),
                             E(IndexError, "out of range", normal(r, 3), 1, 1)],

@@ -21,8 +21,9 @@ def along(dim, start, stop):
     return (FULL,) * dim + (("slice", start, stop, None),)
 
 
-@function("narrow", samples=lambda r: [S(normal(r, 3, 4), 1, 1, 2), S(normal(r, 3, 4), 0, -2, 2),
-                                       S(normal(r, 3), dim=-1, start=0, length=0)],
+@function("narrow",
+          samples=lambda r: [S(normal(r, 3, 4), 1, 1, 2), S(normal(r, 3, 4), 0, -2, 2),
+                             S(normal(r, 3), dim=-1, start=0, length=0)],
           errors=lambda r: [E(RuntimeError, "exceeds dimension size", normal(r, 3), 0, 2, 2),
                             E(IndexError, "out of range", normal(r, 3), 1, 0, 1),
                             E(RuntimeError, "non-negative", normal(r, 3), 0, 0, -1),
@@ -93,8 +94,9 @@ def _numpy_split(x, size, dim=0):
     return tuple(np.split(x, cuts, axis=dim))
 
 
-@function("split", samples=lambda r: [S(normal(r, 5, 2), 2), S(normal(r, 2, 5), [1, 4], dim=1), S(normal(r, 2, 5), 5, -1),
-                                      S(normal(r, 3), (0, 3)), S(normal(r, 0, 2), 2)],
+@function("split",
+          samples=lambda r: [S(normal(r, 5, 2), 2), S(normal(r, 2, 5), [1, 4], dim=1), S(normal(r, 2, 5), 5, -1),
+                             S(normal(r, 3), (0, 3)), S(normal(r, 0, 2), 2)],
           errors=lambda r: [E(RuntimeError, "sum exactly to 5", normal(r, 5), [1, 1]),
                             E(IndexError, "out of range", normal(r, 5), 2, 1),
                             E(RuntimeError, "negative|greater than 0", normal(r, 5), -1),
@@ -157,8 +159,9 @@ def chunk(input, chunks, dim=0):
     return split(input, -(-n // chunks), d) if n else _pieces(input, d, [0] * (chunks + 1))
 
 
-@function("tensor_split", samples=lambda r: [S(normal(r, 7), 3), S(normal(r, 5, 2), (1, 3)), S(normal(r, 2, 4), (1, 6), dim=1),
-                                             S(normal(r, 2, 5), 2, dim=-1)],
+@function("tensor_split",
+          samples=lambda r: [S(normal(r, 7), 3), S(normal(r, 5, 2), (1, 3)), S(normal(r, 2, 4), (1, 6), dim=1),
+                             S(normal(r, 2, 5), 2, dim=-1)],
           errors=lambda r: [E(RuntimeError, "must be larger than 0", normal(r, 3), 0),
                             E(IndexError, "out of range", normal(r, 5), 2, 1)],
           reference=lambda x, indices_or_sections, dim=0: tuple(np.array_split(x, indices_or_sections, axis=dim)),
@@ -268,8 +271,9 @@ def _check_plane(name, ndim, dim1, dim2):
         raise ShapeError(f"{name}: diagonal dimensions cannot be identical {dim1}, {dim2}")
 
 
-@function("diagonal", samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), 1, 1, 2),
-                                         S(normal(r, 2, 3, 4), offset=-1, dim1=-1, dim2=0)],
+@function("diagonal",
+          samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), 1, 1, 2),
+                             S(normal(r, 2, 3, 4), offset=-1, dim1=-1, dim2=0)],
           errors=lambda r: [E(RuntimeError, "cannot be identical", normal(r, 3, 3), 0, 1, 1),
                             E(IndexError, "out of range", normal(r, 3, 3), 0, 0, 2)],
           reference=lambda x, offset=0, dim1=0, dim2=1: np.diagonal(x, offset, dim1, dim2),
@@ -428,8 +432,9 @@ def _numpy_unfold(x, dimension, size, step):
 _sliding_view = quick.view(registry["sliding"])
 
 
-@function("unfold", spaces="Tensor", samples=lambda r: [S(normal(r, 5), 0, 3, 1), S(normal(r, 2, 7), -1, 2, 3),
-    S(normal(r, 6, 2), dimension=0, size=2, step=2)],
+@function("unfold", spaces="Tensor",
+          samples=lambda r: [S(normal(r, 5), 0, 3, 1), S(normal(r, 2, 7), -1, 2, 3),
+                             S(normal(r, 6, 2), dimension=0, size=2, step=2)],
           errors=lambda r: [E(RuntimeError, "maximum size for tensor", normal(r, 3), 0, 4, 1),
                             E(RuntimeError, "must be > 0", normal(r, 3), 0, 2, 0),
                             E(IndexError, "out of range", normal(r, 3), 1, 2, 1)],

@@ -68,10 +68,11 @@ def _last_linear(model):
     """(name of its weight, layer)"""
     found = [(f"{name}.weight".lstrip("."), m) for name, m in model.named_modules() if isinstance(m, nn.Linear)]
     if not found:
-        raise ValueError(
-            f"explain_step: {type(model).__name__} has no nn.Linear, and the last layer of the classifier must be one"
-        )
-    return found[-1]
+        raise ValueError(f"explain_step: {type(model).__name__} has no nn.Linear; the last layer of the classifier must be one")
+    name, layer = found[-1]
+    if not layer.weight.requires_grad:
+        raise ValueError(f"explain_step: {name} does not require a gradient, so it takes no step; call model.requires_grad_()")
+    return name, layer
 
 
 class _restored:
@@ -117,7 +118,7 @@ class _Step:
             handle.remove()
         if seen.get("z") is not z:
             raise ValueError(
-                "explain_step: the output of the model must be that of its last nn.Linear, without a softmax behind it"
+                "explain_step: the output of the model must be that of its last nn.Linear, with no softmax behind it"
             )
         z.retain_grad()
         loss = nn.functional.cross_entropy(z, target)
