@@ -4,7 +4,8 @@
 
 A mutant drops or sign-flips one term of a rule, negates a rule, drops one factor, or forces one branch of a body. It is
 caught when the operation's own derived tests (``checks.check_face``) fail. Prints the survivors and the share caught, and
-exits with 1 below 95 %. Many survivors are equivalent: they change a value that no caller can see.
+exits with 1 below 95 %. ``mutation_survivors.txt`` gives a reason for those that change nothing a caller can see; they are
+printed apart, and count as survivors all the same.
 """
 
 import argparse
@@ -43,26 +44,52 @@ def functions_of(op, seen):
                 roots.append((f"{what} {name}", helper))
 
 
-def find(tree, function):
-    """The AST node of a function or lambda, by its place in the file."""
-    code = function.__code__
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
-            names = tuple(a.arg for a in node.args.args)
-            column = next((p[2] for p in code.co_positions() if p[0] == node.body.lineno and p[2] is not None), None)
-            if names == code.co_varnames[: code.co_argcount]:
-                found.append((abs((column or 0) - node.body.col_offset), node))
-    return min(found, key=lambda f: f[0])[1] if found else None
+class Source:
+    """A file as it was when this script began: its tree, and its code objects in the order of their places."""
+
+    def __init__(self, file):
+        self.file = file
+        self.tree = ast.parse(pathlib.Path(file).read_text())
+        self.codes = list(_codes(compile(self.tree, file, "exec")))
+        self.nodes = [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef | ast.Lambda)]
+
+    def index(self, function):
+        """The place of a function among the code objects; None where the file has changed since it was imported."""
+        wanted = function.__code__
+        places = list(wanted.co_positions())
+        same = [i for i, c in enumerate(self.codes) if c.co_name == wanted.co_name and list(c.co_positions()) == places]
+        return same[0] if len(same) == 1 else None
+
+    def node(self, function):
+        """The AST node of a function or lambda: the smallest that holds all its instructions."""
+        places = [p for p in function.__code__.co_positions() if None not in p and p[2:] != (0, 0)]
+        first, last = min((p[0], p[2]) for p in places), max((p[1], p[3]) for p in places)
+        name = function.__code__.co_name
+        holding = [
+            n for n in self.nodes
+            if getattr(n, "name", "<lambda>") == name and (n.lineno, n.col_offset) <= first and last <= (n.end_lineno, n.end_col_offset)
+        ]  # fmt: skip
+        return min(holding, key=lambda n: (n.end_lineno - n.lineno, n.end_col_offset - n.col_offset), default=None)
+
+    def mutant(self, function, target, make):
+        """The code object of ``function`` with one node replaced."""
+        replacement = make(copy.copy(target))
+        if isinstance(target, ast.expr) and not isinstance(target, ast.Lambda):  # the old one stays, unreached: the same closure
+            replacement = ast.IfExp(ast.Constant(True), replacement, target)
+        replacement = ast.copy_location(replacement, target)
+        changed = _Swap(target, replacement).visit(self.tree)
+        ast.fix_missing_locations(changed)
+        try:
+            module = compile(changed, self.file, "exec")
+        finally:
+            _Swap(replacement, target).visit(changed)  # cheaper than a copy of the tree
+        return list(_codes(module))[self.index(function)]
 
 
 def mutations(node, kind):
     """(description, path of a node inside ``node``, replacement maker)."""
-    for inner in ast.walk(node):
+    parts = node.body if isinstance(node, ast.FunctionDef) else [node.body]  # not its decorators, nor its arguments
+    for inner in (n for part in parts for n in ast.walk(part)):
         if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Add | ast.Sub) and not _is_text(inner):
             yield inner, "flip a sign", lambda n: ast.BinOp(n.left, ast.Sub() if isinstance(n.op, ast.Add) else ast.Add(), n.right)
             yield inner, "drop the right term", lambda n: n.left
@@ -76,10 +103,21 @@ def mutations(node, kind):
         elif isinstance(inner, ast.If | ast.IfExp) and not _only_raises(inner):
             for value in (True, False):
                 yield inner, f"force a branch {value}", lambda n, value=value: _forced(n, value)
-        elif isinstance(inner, ast.Return) and not kind.startswith("body") and inner.value is not None and not isinstance(inner.value, ast.Tuple):
-            yield inner, "negate", lambda n: ast.Return(ast.UnaryOp(ast.USub(), n.value))
-    if isinstance(node, ast.Lambda) and not kind.startswith("body") and not (isinstance(node.body, ast.UnaryOp) or isinstance(node.body, ast.BinOp)):
-        yield node, "negate", lambda n: ast.Lambda(n.args, ast.UnaryOp(ast.USub(), n.body))
+        elif isinstance(inner, ast.Return) and not kind.startswith("body") and inner.value is not None:
+            parts = inner.value.elts if isinstance(inner.value, ast.Tuple) else [inner.value]
+            for part in parts:
+                if not _is_nothing(part):
+                    yield part, "negate", lambda n: ast.UnaryOp(ast.USub(), n)
+    if isinstance(node, ast.Lambda) and not kind.startswith("body") and not isinstance(node.body, ast.UnaryOp | ast.BinOp):
+        if not _is_nothing(node.body):
+            yield node.body, "negate", lambda n: ast.UnaryOp(ast.USub(), n)
+
+
+def _is_nothing(n):
+    """None, zeros, a shape: there is no sign to change."""
+    if isinstance(n, ast.Call):
+        return any(k.arg == "value" and isinstance(k.value, ast.Constant) and k.value.value == 0 for k in n.keywords)
+    return isinstance(n, ast.Constant | ast.Tuple | ast.List | ast.Starred) or isinstance(n, ast.IfExp) and _is_nothing(n.body)
 
 
 def _is_text(n):
@@ -94,7 +132,7 @@ def _only_raises(n):
 
 def _forced(n, value):
     forced = copy.copy(n)
-    forced.test = ast.Constant(value)
+    forced.test = ast.BoolOp(ast.Or() if value else ast.And(), [ast.Constant(value), n.test])
     return forced
 
 
@@ -104,22 +142,6 @@ class _Swap(ast.NodeTransformer):
 
     def visit(self, node):
         return self.replacement if node is self.target else self.generic_visit(node)
-
-
-def compiled(tree, target, make, function, file):
-    """The code object of ``function`` with one node replaced, or None where that does not compile to the same closure."""
-    replacement = ast.copy_location(make(copy.copy(target)), target)
-    changed = _Swap(target, replacement).visit(tree)
-    ast.fix_missing_locations(changed)
-    try:
-        module = compile(changed, file, "exec")
-    finally:
-        _Swap(replacement, target).visit(changed)  # cheaper than a copy of the tree
-    wanted = function.__code__
-    candidates = [c for c in _codes(module) if c.co_name == wanted.co_name and c.co_firstlineno == wanted.co_firstlineno
-                  and c.co_varnames[: c.co_argcount] == wanted.co_varnames[: wanted.co_argcount]]  # fmt: skip
-    same = [c for c in candidates if c.co_code != wanted.co_code or c.co_consts != wanted.co_consts]
-    return same[0] if same and same[0].co_freevars == wanted.co_freevars else None
 
 
 def _codes(code):
@@ -178,6 +200,12 @@ def caught(faces):
     return False
 
 
+def known_survivors():
+    """Survivor -> the reason that it changes nothing a caller can see."""
+    lines = (pathlib.Path(__file__).parent / "mutation_survivors.txt").read_text().splitlines()
+    return dict(line.split("  # ", 1) for line in lines if line.strip() and not line.startswith("#"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("operations", nargs="*", help="names of operations; all without")
@@ -186,7 +214,8 @@ def main():
     arguments = parser.parse_args()
     faces = checks.unique_faces()
     used = users(faces)
-    trees, total, survivors, seen = {}, 0, [], set()
+    reasons = known_survivors()
+    sources, total, survivors, missing, seen = {}, 0, [], 0, set()
     chance = random.Random(0)
     for op in registry.values():
         if arguments.operations and op.name not in arguments.operations:
@@ -199,15 +228,17 @@ def main():
             print(f"{op.name}: its tests fail before anything is broken")
         for what, function in functions_of(op, seen):
             file = function.__code__.co_filename
-            tree = trees.setdefault(file, ast.parse(pathlib.Path(file).read_text()))
-            node = find(tree, function)
-            if node is None:
+            source = sources.get(file) or sources.setdefault(file, Source(file))
+            node = source.node(function)
+            if node is None or source.index(function) is None:
+                print(f"{op.name} {what}: not found in {file}")
+                missing += 1
                 continue
             for target, description, make in list(mutations(node, what)):
                 if chance.random() > arguments.sample:
                     continue
-                code = compiled(tree, target, make, function, file)
-                if code is None:
+                code = source.mutant(function, target, make)
+                if (code.co_code, code.co_consts) == (function.__code__.co_code, function.__code__.co_consts):
                     continue
                 original, function.__code__ = function.__code__, code
                 try:
@@ -215,14 +246,19 @@ def main():
                 finally:
                     function.__code__ = original
                 total += 1
-                line = f"{op.name} {what} {pathlib.Path(file).name}:{target.lineno}: {description}: {ast.unparse(target)[:90]}"
+                line = f"{op.name} {what}: {description}: {ast.unparse(target)[:90]}"
                 if not killed:
                     survivors.append(line)
                 if arguments.list:
                     print("caught  " if killed else "SURVIVED", line, flush=True)
     for line in survivors:
-        print("survived", line)
+        print(f"equivalent  {line}  # {reasons[line]}" if line in reasons else f"survived    {line}")
+    if not arguments.operations and arguments.sample == 1.0:
+        for line in sorted(set(reasons) - set(survivors)):
+            print("no longer a survivor, strike it from the list:", line)
     share = 1 - len(survivors) / max(total, 1)
+    known = sum(line in reasons for line in survivors)
+    print(f"{len(survivors)} survivors, of which {known} change nothing that a caller can see; {missing} functions not found")
     print(f"{total - len(survivors)} of {total} mutants caught: {share:.1%} (goal {GOAL:.0%})")
     return 0 if share >= GOAL else 1
 

@@ -17,8 +17,16 @@ from minigrad.__main__ import main, parser
 from minigrad.compress import load_quantized
 from minigrad.data import digits
 from minigrad.demo import accuracy, canvas, network, picture_text, predict
+from minigrad.kernels import use_kernels
 
 ROOT = pathlib.Path(minigrad.__file__).parent.parent
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"  # then a kernel takes a thousand times as long as the text
+
+
+@pytest.fixture(autouse=True)
+def _no_interpreted_kernels():
+    with use_kernels(not INTERPRETED):
+        yield
 
 
 @pytest.fixture
@@ -31,6 +39,8 @@ def no_matplotlib(monkeypatch):
 def start(*arguments, folder, **how):
     """The command in a process of its own, on this tree."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **how}
+    if INTERPRETED:
+        environment["MINIGRAD_KERNELS"] = "0"
     command = [sys.executable, "-m", "minigrad", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
@@ -74,7 +84,7 @@ def test_the_whole_story(tmp_path, monkeypatch, capsys, no_matplotlib):
     model.load_state_dict(minigrad.load("minigrad-demo/digits.safetensors"))
     assert f"test accuracy: {accuracy(model, images, labels):.4f}\n" in out
     small = load_quantized("minigrad-demo/digits-int8.safetensors", network)
-    assert abs(accuracy(small, images, labels) - accuracy(model, images, labels)) <= 0.005
+    assert abs(accuracy(small, images, labels) - accuracy(model, images, labels)) <= 0.012  # four images
     wrong = predict(model, images) != labels
     assert f"{int(wrong.sum())} of 359 test images are read wrong. They come first in" in out
     text = pathlib.Path("minigrad-demo/predictions.txt").read_text()
@@ -83,18 +93,24 @@ def test_the_whole_story(tmp_path, monkeypatch, capsys, no_matplotlib):
     assert len(re.findall("read as", text)) == 20 and len(re.findall(", is", text)) == min(20, int(wrong.sum()))
 
 
-def test_json_and_the_same_numbers_again(tmp_path, capsys, no_matplotlib):
-    """The first run in a process of its own, with an empty cache for compiled kernels; then here."""
-    folders = [str(tmp_path / name) for name in ("first", "second", "third")]
-    one = start("demo", "--epochs", "1", "--json", "--out", folders[0], folder=tmp_path,
-                NUMBA_CACHE_DIR=str(tmp_path / "cold"), OPENBLAS_NUM_THREADS=str(blas_threads()))  # fmt: skip
-    code, out, err = finish(one)
-    assert (code, err) == (0, "")
-    facts = [json.loads(out)]
-    for seed, folder in zip("01", folders[1:]):
-        assert main(["demo", "--epochs", "1", "--seed", seed, "--json", "--out", folder]) == 0
-        out, err = capsys.readouterr()
-        assert err == ""
+def test_json_and_the_same_numbers_again(tmp_path):
+    """First with an empty cache of compiled kernels, then with a full one, then from another seed."""
+    folders, facts = [str(tmp_path / name) for name in ("cold", "warm", "other")], []
+    for seed, folder in zip("001", folders):
+        run = start(
+            "demo",
+            "--epochs",
+            "1",
+            "--seed",
+            seed,
+            "--json",
+            "--out",
+            folder,
+            folder=tmp_path,
+            NUMBA_CACHE_DIR=str(tmp_path / "kernels"),
+        )
+        code, out, err = finish(run)
+        assert (code, err) == (0, "")
         facts.append(json.loads(out))
     assert facts[0]["folder"] == folders[0] and facts[0]["picture"].startswith(folders[0])
     assert facts[0]["predictions_identical"] is True and facts[0]["int8_file_bytes"] <= 0.3 * facts[0]["file_bytes"]
@@ -109,11 +125,6 @@ def test_json_and_the_same_numbers_again(tmp_path, capsys, no_matplotlib):
     assert facts[0] == facts[1] != facts[2]
     weights = [pathlib.Path(folder, "digits.safetensors").read_bytes() for folder in folders]
     assert weights[0] == weights[1] != weights[2]
-
-
-def blas_threads():
-    """How many threads NumPy's matrix products use in this process: their number can change the last digits."""
-    return os.environ.get("OPENBLAS_NUM_THREADS") or os.cpu_count()
 
 
 def test_one_thread_for_matrix_products_unless_asked(tmp_path, monkeypatch):

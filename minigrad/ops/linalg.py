@@ -84,6 +84,20 @@ def _linear_dw(xp, g, x):
     return xp.matmul(xp.matrix_transpose(_rows(xp, g)), _rows(xp, x))
 
 
+def _linear_error(x, weight):
+    """Why ``x @ weight.T`` failed."""
+    if x.dtype != weight.dtype:
+        return DtypeError(
+            f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}: convert the input with "
+            f".to(weight.dtype), for instance with .float()"
+        )
+    shape = "x".join(map(str, x.shape))
+    return ShapeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({shape} and {weight.shape[-1]}x{weight.shape[0]}): "
+        f"the input's last size is {x.shape[-1] if x.shape else None}, the layer wants in_features={weight.shape[-1]}"
+    )
+
+
 @op(
     spaces="functional",
     vjp=(
@@ -126,19 +140,10 @@ def linear(xp, x, weight, bias=None):
     >>> F.linear(minigrad.tensor([1.0, 2.0]), minigrad.tensor([[3.0, 4.0]]), minigrad.tensor([0.5]))
     tensor([11.5000])
     """
-    if x.shape[-1:] != weight.shape[-1:]:
-        raise ShapeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and "
-            f"{weight.shape[-1]}x{weight.shape[0]}): "
-            f"the input's last size is {x.shape[-1] if x.shape else None}, the layer wants in_features={weight.shape[-1]}"
-        )
-    if x.dtype != weight.dtype:
-        raise DtypeError(
-            f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}: convert the input with "
-            f".to(weight.dtype), "
-            f"for instance with .float()"
-        )
-    y = xp.matmul(x, xp.matrix_transpose(weight))
+    try:
+        y = xp.matmul(x, xp.matrix_transpose(weight))
+    except (ValueError, DtypeError) as error:  # looked into only now: the checks would cost every call
+        raise _linear_error(x, weight) from error
     if bias is None:
         return y
     if bias.shape != weight.shape[:1]:
