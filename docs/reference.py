@@ -59,7 +59,17 @@ def _rst(text):
     """Google-style sections as reStructuredText definition lists; examples as they are."""
     lines = []
     for line in text.splitlines():
-        if line.strip() in ("Args:", "Returns:", "Raises:", "Shape:", "Note:", "Example:", "Source:", "References:", "Reference:"):
+        if line.strip() in (
+            "Args:",
+            "Returns:",
+            "Raises:",
+            "Shape:",
+            "Note:",
+            "Example:",
+            "Source:",
+            "References:",
+            "Reference:",
+        ):
             lines += ["", f"**{line.strip()[:-1]}**", ""]
         elif line.startswith("    ") and not line.strip().startswith((">>>", "...")):
             lines.append("| " + line.strip())
@@ -87,7 +97,9 @@ def main():
     index = ["# Reference", "", "Made from the operations themselves, so it cannot be out of date.", ""]
     for title in sorted(families):
         (OUT / f"family-{title}.md").write_text(
-            f"# {title.replace('_', ' ').capitalize()}\n\n```{{toctree}}\n:maxdepth: 1\n\n" + "\n".join(n for _, n in families[title]) + "\n```\n"
+            f"# {title.replace('_', ' ').capitalize()}\n\n```{{toctree}}\n:maxdepth: 1\n\n"
+            + "\n".join(n for _, n in families[title])
+            + "\n```\n"
         )
     index += ["```{toctree}", ":maxdepth: 2", "", *[f"family-{t}" for t in sorted(families)], "```", ""]
     (OUT / "index.md").write_text("\n".join(index))

@@ -52,10 +52,27 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\."
 
 # Loaded on first use, so that `import minigrad` costs little more than `import numpy`.
 _MODULES = frozenset(
-    ["nn", "optim", "data", "utils", "linalg", "special", "random", "cuda", "testing", "kernels", "compile", "state", "compress", "teach"]
+    [
+        "nn",
+        "optim",
+        "data",
+        "utils",
+        "linalg",
+        "special",
+        "random",
+        "cuda",
+        "testing",
+        "kernels",
+        "compile",
+        "state",
+        "compress",
+        "teach",
+    ]
 )
 _FUNCTIONS = {
-    **dict.fromkeys(["manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state", "Generator", "default_generator"], "random"),
+    **dict.fromkeys(
+        ["manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state", "Generator", "default_generator"], "random"
+    ),
     **dict.fromkeys(["save", "load"], "state"),
     **dict.fromkeys(["quantize"], "compress"),
     **dict.fromkeys(["set_printoptions"], "printing"),

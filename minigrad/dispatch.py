@@ -183,7 +183,7 @@ def _checked(op, args):
 def _refuse_bool(op, args):
     """PyTorch has no such arithmetic of truth values."""
     are = [a.array.dtype == np.bool_ if isinstance(a, Tensor) else a.__class__ is bool for a in args]
-    if op.no_bool == "any" and any(are) or all(are):
+    if (op.no_bool == "any" and any(are)) or all(are):
         raise no_bool(op.public_name or op.name)
 
 

@@ -92,17 +92,28 @@ def explain(op, error, args, params):
     elif op.broadcasts and len(shapes) > 1 and (message := broadcast_message(shapes)):
         new = ShapeError(message)
     else:
-        kind = type(error) if type(error) in (ValueError, TypeError, IndexError, RuntimeError, KeyError, MemoryError) else RuntimeError
+        kind = (
+            type(error)
+            if type(error) in (ValueError, TypeError, IndexError, RuntimeError, KeyError, MemoryError)
+            else RuntimeError
+        )
         new = (ShapeError if kind is ValueError else kind)(str(error))
         new.explained = True
     arguments = ", ".join(map(describe, args)) + "".join(f", {k}={v!r}" for k, v in params.items())
-    new.args = (f"{op.name}: {new.args[0] if new.args else error}\n  arguments: {arguments}".replace(f"{op.name}: {op.name}:", f"{op.name}:"),)
+    new.args = (
+        f"{op.name}: {new.args[0] if new.args else error}\n  arguments: {arguments}".replace(
+            f"{op.name}: {op.name}:", f"{op.name}:"
+        ),
+    )
     return new
 
 
 def _no_elements(name, axis, shape):
     if axis is None:
-        return ShapeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.")
+        return ShapeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+            f"Specify the reduction dim with the 'dim' argument."
+        )
     empty = next((d for d in (axis if isinstance(axis, tuple) else (axis,)) if shape[d] == 0), axis)
     return DimError(f"{name}(): Expected reduction dim {empty} to have non-zero size.")
 
@@ -123,7 +134,8 @@ def matmul_message(a, b):
         hint = "; did you mean x.T @ w?"
     return (
         f"matmul: mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, a))} and {'x'.join(map(str, b))}): "
-        f"the last size of the first ({a[-1]}) must equal the {'second last' if len(b) > 1 else 'only'} size of the second ({rows}){hint}"
+        f"the last size of the first ({a[-1]}) must equal the {'second last' if len(b) > 1 else 'only'} size "
+        f"of the second ({rows}){hint}"
     )
 
 
@@ -151,10 +163,13 @@ def not_a_tensor(op, value, position):
 def no_bool(op):
     if op in ("sub", "subtract"):
         return UnsupportedError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "Subtraction, the `-` operator, with a bool tensor is not supported. "
+            "If you are trying to invert a mask, use the `~` or "
             "`logical_not()` operator instead; to count, convert it with .int() or .float()"
         )
-    return UnsupportedError(f'"{op}" not implemented for \'Bool\': convert with .int() or .float(), or use logical_and, logical_or')
+    return UnsupportedError(
+        f"\"{op}\" not implemented for 'Bool': convert with .int() or .float(), or use logical_and, logical_or"
+    )
 
 
 def no_history():
@@ -174,14 +189,16 @@ def not_scalar(shape):
 
 def gradient_shape(got, expected):
     return ShapeError(
-        f"Mismatch in shape: the given gradient has shape {tuple(got)} and the output has shape {tuple(expected)}; they must be equal"
+        f"Mismatch in shape: the given gradient has shape {tuple(got)} and the output has shape {tuple(expected)}; "
+        f"they must be equal"
     )
 
 
 def written(op, which):
     return InplaceError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: the gradient of {op} "
-        f"needs its {which}, which was written after {op} ran. Write `x = x + 1` in place of `x += 1`, or write before {op} reads "
+        f"needs its {which}, which was written after {op} ran. Write `x = x + 1` in place of `x += 1`, "
+        f"or write before {op} reads "
         f"it, or .clone() it first"
     )
 
@@ -226,4 +243,6 @@ def no_rule(op, name):
 
 
 def missing_extra(package, extra, why):
-    return ImportError(f"{why} needs the package {package!r}, which is not installed; in the clone run: pip install -e '.[{extra}]'")
+    return ImportError(
+        f"{why} needs the package {package!r}, which is not installed; in the clone run: pip install -e '.[{extra}]'"
+    )

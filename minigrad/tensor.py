@@ -243,7 +243,9 @@ class Tensor:
     def retain_grad(self):
         """Keep ``.grad`` of this tensor in backward passes although it is no leaf."""
         if self.node is None:
-            raise errors.GradError("can't retain_grad on Tensor that has requires_grad=False; nothing it comes from needs a gradient")
+            raise errors.GradError(
+                "can't retain_grad on Tensor that has requires_grad=False; nothing it comes from needs a gradient"
+            )
         if not self.is_leaf:
             if self.node.extra is None:
                 self.node.extra = {}
@@ -282,12 +284,13 @@ class Tensor:
         GradError for a tensor that requires a gradient: write ``x.detach().numpy()``.
         """
         if self.node is not None and not force:
-            raise errors.GradError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            raise errors.GradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         backend = backends.of(self.array)
         if backend.device_type != "cpu" and not force:
-            raise TypeError(f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. "
+                f"Use Tensor.cpu() to copy the tensor to host memory first."
+            )
         return backend.host(self.array)
 
     def __array__(self, dtype=None, copy=None):
@@ -324,7 +327,8 @@ class Tensor:
             if self.array.size == 0:
                 raise errors.ShapeError("Boolean value of Tensor with no values is ambiguous; test x.numel() == 0")
             raise errors.ShapeError(
-                "Boolean value of Tensor with more than one value is ambiguous: use (a == b).all(), .any(), or minigrad.equal(a, b)"
+                "Boolean value of Tensor with more than one value is ambiguous: "
+                "use (a == b).all(), .any(), or minigrad.equal(a, b)"
             )
         return bool(self.array.item())
 

@@ -43,9 +43,7 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2,
     used = [(o, w) for o, w in zip(outputs, weights) if o.requires_grad]
     if not used:
         return _fail(raise_exception, "none of the outputs requires a gradient, although an input does")
-    grads = autograd.grad(
-        [o for o, _ in used], wanted, [_like(o, w) for o, w in used], allow_unused=True, materialize_grads=True
-    )
+    grads = autograd.grad([o for o, _ in used], wanted, [_like(o, w) for o, w in used], allow_unused=True, materialize_grads=True)
     for g, t in zip(grads, wanted):
         if g.shape != t.shape or g.dtype is not t.dtype:
             return _fail(raise_exception, f"the gradient of {describe(t)} is {describe(g)}")
@@ -59,7 +57,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2,
             return _fail(
                 raise_exception,
                 f"along a random direction the gradient gives {analytic:.10g}, central differences give {numeric:.10g} "
-                f"(difference {abs(analytic - numeric):.3g}, allowed {atol + rtol * abs(numeric):.3g}); inputs {', '.join(map(describe, inputs))}",
+                f"(difference {abs(analytic - numeric):.3g}, allowed {atol + rtol * abs(numeric):.3g}); "
+                f"inputs {', '.join(map(describe, inputs))}",
             )
     return True
 

@@ -101,7 +101,7 @@ def close(actual, expected, tolerance, what):
 
 
 def is_random(face):
-    return face.op is not None and face.op.kind == "random" or "generator" in (getattr(face.call, "__kwdefaults__", None) or {})
+    return (face.op is not None and face.op.kind == "random") or "generator" in (getattr(face.call, "__kwdefaults__", None) or {})
 
 
 # ------------------------------------------------------------------------------------------------------------- the checks
@@ -120,7 +120,9 @@ def check_reference(face, sample, device="cpu"):
     assert len(outs) == len(wanted), f"{face.qualified}({sample}): {len(outs)} outputs, the reference has {len(wanted)}"
     for o, w in zip(outs, wanted):
         w = np.asarray(w)
-        close(host(o), w.astype(np.float64) if o.dtype.is_floating_point else w, TOLERANCE["float64"], f"{face.qualified}({sample})")
+        close(
+            host(o), w.astype(np.float64) if o.dtype.is_floating_point else w, TOLERANCE["float64"], f"{face.qualified}({sample})"
+        )
     return True
 
 
@@ -190,7 +192,9 @@ def check_gradient_dtype(face, sample, device="cpu"):
     for t, a, b in zip(inputs, raw, recorded):
         assert (a is None) == (b is None)
         if a is not None:
-            assert a.dtype is t.dtype and b.dtype is t.dtype, f"{face.qualified}({sample}): gradient {a.dtype}, recorded {b.dtype}"
+            assert a.dtype is t.dtype and b.dtype is t.dtype, (
+                f"{face.qualified}({sample}): gradient {a.dtype}, recorded {b.dtype}"
+            )
             assert a.shape == t.shape and b.shape == t.shape
             close(host(a), host(b), 1e-4, f"{face.qualified}({sample}): raw and recorded gradient")
     return True

@@ -61,8 +61,8 @@ def device(request):
     return "cpu" if request.config.getoption("--xp") == "numpy" else "cuda"
 
 
-def pytest_terminal_summary(terminalreporter):
-    """What the comparison with PyTorch was made of: see ``count`` in test_parity.py."""
+def pytest_terminal_summary(terminalreporter, config):
+    """How much was compared: with PyTorch (see ``count`` in test_parity.py), and on the chosen array library."""
     counts = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -71,12 +71,10 @@ def pytest_terminal_summary(terminalreporter):
                     counts[value[0]] = counts.get(value[0], 0) + value[1]
     if counts:
         terminalreporter.write_line("parity with PyTorch: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
-
-
-def pytest_terminal_summary(terminalreporter, config):
     checks = sys.modules.get("checks")
     if checks is not None and checks.ran and not hasattr(config, "workerinput"):
         functions = len({name for name, _, _ in checks.ran})
         terminalreporter.write_line(
-            f"on {config.getoption('--xp')}: {len(checks.ran)} (function, sample, dtype) of {functions} functions compared with float64 NumPy"
+            f"on {config.getoption('--xp')}: {len(checks.ran)} (function, sample, dtype) of {functions} functions "
+            f"compared with float64 NumPy"
         )

@@ -13,7 +13,8 @@ ROOT = pathlib.Path(minigrad.__file__).parent
 # Each layer may import from itself and from those before it.
 LAYERS = [
     ["errors"], ["device", "dtype"], ["kernels"], ["backends"], ["graph"], ["printing", "tensor"], ["autograd.engine"],
-    ["dispatch"], ["quick"], ["calls"], ["op"], ["views"], ["ops", "random", "autograd.function", "autograd.anomaly", "autograd"], ["nn", "optim", "data"],
+    ["dispatch"], ["quick"], ["calls"], ["op"], ["views"],
+    ["ops", "random", "autograd.function", "autograd.anomaly", "autograd"], ["nn", "optim", "data"],
 ]  # fmt: skip
 # Imports inside functions that point the other way: here, each with its reason, and nowhere else.
 LATE = {
@@ -38,7 +39,10 @@ def layer_of(name):
         if any(name == member or name.startswith(member + ".") for member in layer):
             longest = max((m for m in layer if name == m or name.startswith(m + ".")), key=len)
             better = [
-                (n, m) for n, other in enumerate(LAYERS) for m in other if (name == m or name.startswith(m + ".")) and len(m) > len(longest)
+                (n, m)
+                for n, other in enumerate(LAYERS)
+                for m in other
+                if (name == m or name.startswith(m + ".")) and len(m) > len(longest)
             ]
             return better[0][0] if better else number
     return len(LAYERS)
@@ -85,9 +89,15 @@ def test_operations_never_ask_where_they_run():
             if isinstance(node, ast.FunctionDef | ast.Lambda) and node.args.args and node.args.args[0].arg == "xp":
                 body = node.body if isinstance(node.body, list) else [node.body]  # not the decorators: references are NumPy's
                 inside = [n for statement in body for n in ast.walk(statement)]
-                dtypes = {id(n.value) for n in inside if isinstance(n, ast.Attribute) and n.attr in DTYPES}  # np.int64 names a dtype
+                dtypes = {
+                    id(n.value) for n in inside if isinstance(n, ast.Attribute) and n.attr in DTYPES
+                }  # np.int64 names a dtype
                 for inner in inside:
-                    if isinstance(inner, ast.Name) and id(inner) not in dtypes and inner.id in ("np", "numpy", "cupy", "isinstance"):
+                    if (
+                        isinstance(inner, ast.Name)
+                        and id(inner) not in dtypes
+                        and inner.id in ("np", "numpy", "cupy", "isinstance")
+                    ):
                         wrong.append(f"{name}:{inner.lineno} uses {inner.id}")
                     if isinstance(inner, ast.Attribute) and inner.attr in ("device", "size", "T"):
                         wrong.append(f"{name}:{inner.lineno} reads .{inner.attr}")
@@ -111,7 +121,8 @@ def test_every_word_is_known():
 
 @pytest.mark.parametrize("forbidden", ["numba", "scipy", "cupy", "matplotlib", "torch", "sklearn", "onnx", "tqdm", "safetensors"])
 def test_import_is_light(forbidden):
-    code = f"import minigrad, sys; x = minigrad.ones(3, requires_grad=True); (x * x).sum().backward(); assert {forbidden!r} not in sys.modules"
+    program = "import minigrad, sys; x = minigrad.ones(3, requires_grad=True); (x * x).sum().backward()"
+    code = f"{program}; assert {forbidden!r} not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -357,7 +357,7 @@ def test_detect_anomaly_names_the_forward_line():
     (x.sqrt() * 0).sum().backward()  # off again
 
 
-# ------------------------------------------------------------------------------------------------------------------ size and memory
+# ---------------------------------------------------------------------------------------------------------------- size and memory
 def test_deep_graph_needs_no_recursion():
     x = leaf(1.0)
     y = x

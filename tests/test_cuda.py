@@ -12,8 +12,13 @@ def test_without_a_gpu(device):
     assert minigrad.cuda.is_available() is False and minigrad.cuda.device_count() == 0
     reason = minigrad.cuda.why_not()
     assert "pip install -e" in reason or "finds no CUDA GPU" in reason
-    for attempt in (lambda: minigrad.ones(2, device="cuda"), lambda: minigrad.ones(2).cuda(), minigrad.cuda.synchronize, minigrad.cuda.current_device):
-        with pytest.raises(RuntimeError, match="CUDA|cuda"):
+    for attempt in (
+        lambda: minigrad.ones(2, device="cuda"),
+        lambda: minigrad.ones(2).cuda(),
+        minigrad.cuda.synchronize,
+        minigrad.cuda.current_device,
+    ):
+        with pytest.raises(RuntimeError, match=r"CUDA|cuda"):
             attempt()
     minigrad.cuda.empty_cache()
     minigrad.cuda.manual_seed_all(0)
@@ -44,7 +49,12 @@ def test_the_same_random_bits_everywhere(device):
     drawn = []
     for where in ("cpu", device):
         minigrad.manual_seed(3)
-        drawn.append((minigrad.rand(100, device=where).cpu().numpy(), minigrad.nn.functional.dropout(minigrad.ones(100, device=where)).cpu().numpy()))
+        drawn.append(
+            (
+                minigrad.rand(100, device=where).cpu().numpy(),
+                minigrad.nn.functional.dropout(minigrad.ones(100, device=where)).cpu().numpy(),
+            )
+        )
     np.testing.assert_array_equal(drawn[0][0], drawn[1][0])
     np.testing.assert_array_equal(drawn[0][1], drawn[1][1])
 
@@ -54,7 +64,9 @@ def test_a_training_run_agrees_with_the_cpu(device):
     for where in ("cpu", device):
         minigrad.manual_seed(0)
         nn = minigrad.nn
-        model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(36, 3)).to(where)
+        model = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(36, 3)
+        ).to(where)
         optimizer = minigrad.optim.AdamW(model.parameters(), lr=0.01)
         x, target = minigrad.randn(8, 1, 8, 8).to(where), minigrad.arange(8).remainder(3).to(where)
         run = []

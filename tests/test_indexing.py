@@ -56,8 +56,11 @@ DEEP = [  # on (2, 3, 4)
     (T([True, False]), slice(None), T([2])), (T([1, 0]), slice(None, 2), [0, 3]), (slice(None), slice(None), None, T([3])),
     (T(1), slice(None), T([0, 1])), (1, T(2), ...),
 ]  # fmt: skip
-CASES = [((3, 4), k) for k in BASIC + ADVANCED] + [((2, 3, 4), k) for k in DEEP] + [((), ()), ((), ...), ((), None),
-    ((), T(True)), ((0, 3), slice(None)), ((0, 3), T([], "int64"))]
+CASES = (
+    [((3, 4), k) for k in BASIC + ADVANCED]
+    + [((2, 3, 4), k) for k in DEEP]
+    + [((), ()), ((), ...), ((), None), ((), T(True)), ((0, 3), slice(None)), ((0, 3), T([], "int64"))]
+)
 BASIC_NAMES = {repr(k) for k in BASIC}
 
 
@@ -410,8 +413,9 @@ def test_embedding_with_a_largest_length():
     np.testing.assert_allclose(out.detach().numpy(), [[0.6, 0.8], [0.3, 0.4]], rtol=1e-5)
     np.testing.assert_allclose(w.detach().numpy()[2], [30.0, 40.0])  # not used, not touched
     inf = mg.tensor([[3.0, -4.0]])
-    np.testing.assert_allclose(F.embedding(mg.tensor([0]), inf, max_norm=2.0, norm_type=float("inf")).numpy(), [[1.5, -2.0]],
-                               rtol=1e-5)
+    np.testing.assert_allclose(
+        F.embedding(mg.tensor([0]), inf, max_norm=2.0, norm_type=float("inf")).numpy(), [[1.5, -2.0]], rtol=1e-5
+    )
 
 
 def test_embedding_gradients():
@@ -442,8 +446,11 @@ def test_large_embedding_gradients_add_up_in_order():
 
 def test_topk_of_many_by_partition():
     r = np.random.default_rng(1)
-    for values in (r.standard_normal((3, 500)), np.floor(r.random((3, 500)) * 5),
-                   np.where(r.random((3, 500)) < 0.01, np.nan, 1.0)):
+    for values in (
+        r.standard_normal((3, 500)),
+        np.floor(r.random((3, 500)) * 5),
+        np.where(r.random((3, 500)) < 0.01, np.nan, 1.0),
+    ):
         for largest in (True, False):
             got = mg.tensor(values).topk(7, largest=largest)
             full = mg.tensor(values).sort(descending=largest)

@@ -360,9 +360,7 @@ NORMS = {
 }
 
 
-@pytest.mark.parametrize(
-    "given", [(True, False, False), (True, True, True), (False, True, False), (False, False, True)]
-)
+@pytest.mark.parametrize("given", [(True, False, False), (True, True, True), (False, True, False), (False, False, True)])
 @pytest.mark.parametrize("shape", [0, 1, 2])
 @pytest.mark.parametrize("name", NORMS)
 def test_norms(name, shape, given):
@@ -516,9 +514,7 @@ def test_adam_lets_nan_through():
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(
-    "momentum, dampening, nesterov", [(0, 0, False), (0.9, 0, False), (0.9, 0.1, False), (0.9, 0, True)]
-)
+@pytest.mark.parametrize("momentum, dampening, nesterov", [(0, 0, False), (0.9, 0, False), (0.9, 0.1, False), (0.9, 0, True)])
 @pytest.mark.parametrize("weight_decay, maximize", [(0.0, False), (0.1, True)])
 def test_sgd(dtype, momentum, dampening, nesterov, weight_decay, maximize):
     p = normal(5, 7, dtype=dtype)

@@ -122,12 +122,27 @@ def test_17_item_of_a_whole_tensor():
 def test_18_state_dict_of_another_model():
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     other = nn.Sequential(nn.Linear(2, 4), nn.Identity(), nn.Linear(4, 1))
-    with raises(RuntimeError, "Missing key(s)", "1.weight", "Unexpected key(s)", "2.bias", "size mismatch for 0.weight", "[4, 2]", "[3, 2]"):
+    with raises(
+        RuntimeError,
+        "Missing key(s)",
+        "1.weight",
+        "Unexpected key(s)",
+        "2.bias",
+        "size mismatch for 0.weight",
+        "[4, 2]",
+        "[3, 2]",
+    ):
         model.load_state_dict(other.state_dict())
 
 
 def test_19_wrong_number_of_channels():
-    with raises(RuntimeError, "to have 3 channels, but got 28 channels instead", "[8, 28, 28, 3]", "channels seem to stand last", "movedim(-1, 1)"):
+    with raises(
+        RuntimeError,
+        "to have 3 channels, but got 28 channels instead",
+        "[8, 28, 28, 3]",
+        "channels seem to stand last",
+        "movedim(-1, 1)",
+    ):
         nn.Conv2d(3, 8, 3)(minigrad.zeros(8, 28, 28, 3))
 
 
@@ -181,7 +196,7 @@ def test_27_an_index_that_is_not_there():
 
 def test_28_a_name_that_is_not_there():
     with raises(AttributeError, "matmull", "did you mean 'matmul'"):
-        minigrad.matmull  # noqa: B018
+        minigrad.matmull
 
 
 def test_29_embedding_of_floats_and_out_of_range():

@@ -197,7 +197,9 @@ def compare_gradients(face, s, torch, count):
     inputs, leaves = ([t for t in every if t.requires_grad] for every in (tensors_in([args, kwargs]), flat(torch, given)))
     pairs = [(a, b) for a, b in zip(tensors_in(out), flat(torch, expected)) if b.requires_grad and not b.is_leaf]
     if not pairs or not inputs:
-        assert not any(a.requires_grad and not a.is_leaf for a in tensors_in(out)), f"{face.qualified}({s}): PyTorch has no history"
+        assert not any(a.requires_grad and not a.is_leaf for a in tensors_in(out)), (
+            f"{face.qualified}({s}): PyTorch has no history"
+        )
         return
     wants, upstream, weights = [b for _, b in pairs], [], []
     for i, (a, b) in enumerate(pairs):

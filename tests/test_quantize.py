@@ -15,6 +15,7 @@ from minigrad.errors import DtypeError, GradError
 from minigrad.kernels import use_kernels
 from minigrad.ops.quantized import linear_dynamic, linear_int8, linear_w8
 
+COMPILED = os.environ.get("NUMBA_DISABLE_JIT") != "1"  # interpreted, a kernel takes a thousand times as long as the text
 BOTH = pytest.mark.parametrize("activations", ["dynamic", "float"])
 
 
@@ -444,18 +445,24 @@ def test_float_and_int8_files_are_not_mixed_up():
 
 # ------------------------------------------------------------------------------------------------------------------ figures
 @pytest.fixture(scope="module")
-def trained():
-    """The demo's network after three epochs, and all images: one of them is less than 0.06 points."""
+def network_of_three_epochs():
     minigrad.manual_seed(0)
     train, test = digits()
     model = network()
     optimizer = minigrad.optim.Adam(model.parameters(), lr=2e-3)
-    with use_kernels(os.environ.get("NUMBA_DISABLE_JIT") != "1"):  # interpreted, a kernel takes a thousand times as long
+    with use_kernels(COMPILED):
         for images, labels in [*DataLoader(train, batch_size=32, shuffle=True)] * 3:
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images), labels).backward()
             optimizer.step()
     return model, *(minigrad.cat(both) for both in zip(train.tensors, test.tensors))
+
+
+@pytest.fixture
+def trained(network_of_three_epochs):
+    """The demo's network, and all images: one of them is less than 0.06 points."""
+    with use_kernels(COMPILED):
+        yield network_of_three_epochs
 
 
 @BOTH

@@ -371,8 +371,10 @@ def test_expand_without_stretching_can_be_written():
     assert x.grad.tolist() == [[2.0, 2.0, 2.0]]
 
 
-@pytest.mark.parametrize("pieces", [lambda y: y.split(1), lambda y: y.chunk(3), lambda y: y.unbind(),
-                                    lambda y: y.tensor_split(3), lambda y: y.split([1, 1, 1])])
+@pytest.mark.parametrize(
+    "pieces",
+    [lambda y: y.split(1), lambda y: y.chunk(3), lambda y: y.unbind(), lambda y: y.tensor_split(3), lambda y: y.split([1, 1, 1])],
+)
 def test_pieces_are_written_with_their_gradient(pieces):
     """PyTorch refuses these writes; here they are as good as a slice's."""
     x = mg.tensor(np.random.default_rng(0).standard_normal(SHAPE), requires_grad=True)
@@ -390,8 +392,14 @@ def test_pieces_are_written_with_their_gradient(pieces):
 # --------------------------------------------------------------------------------------------------------- what must not happen
 def test_writing_a_leaf_or_a_view_of_it():
     w = mg.ones(3, 4, requires_grad=True)
-    for act in (lambda: w.add_(1), lambda: w[0].add_(1), lambda: w.view(12).zero_(), lambda: w.__setitem__(0, 1.0),
-                lambda: w.t_(), lambda: w.fill_(2)):
+    for act in (
+        lambda: w.add_(1),
+        lambda: w[0].add_(1),
+        lambda: w.view(12).zero_(),
+        lambda: w.__setitem__(0, 1.0),
+        lambda: w.t_(),
+        lambda: w.fill_(2),
+    ):
         with pytest.raises(GradError, match="leaf"):
             act()
     with pytest.raises(GradError, match="leaf"):

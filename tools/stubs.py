@@ -100,7 +100,9 @@ def class_text(cls, types):
     lines = []
     for name in sorted(n for n in cls.__dict__ if not n.startswith("__") or callable(cls.__dict__[n])):
         value = cls.__dict__[name]
-        if name in ("__slots__", "__weakref__", "__dict__", "__array_ufunc__", "__class__") or name.startswith("_") and not name.startswith("__") and name != "_version":
+        if name in ("__slots__", "__weakref__", "__dict__", "__array_ufunc__", "__class__") or (
+            name.startswith("_") and not name.startswith("__") and name != "_version"
+        ):
             continue
         if isinstance(value, property):
             returns = PROPERTIES.get(name, "bool")
@@ -127,10 +129,20 @@ def tensor_stub():
 
 
 def package_stub():
-    explicit = [line for line in (ROOT / "__init__.py").read_text().splitlines() if line.startswith("from .") and " as " in line and "_members" not in line]
+    explicit = [
+        line
+        for line in (ROOT / "__init__.py").read_text().splitlines()
+        if line.startswith("from .") and " as " in line and "_members" not in line
+    ]
     text = HEADER + "import builtins\nfrom typing import Any\n\n" + "\n".join(explicit) + "\n"
-    text += "".join(f"from . import {m} as {m}\n" for m in sorted(minigrad._MODULES) if (ROOT / m).exists() or (ROOT / f"{m}.py").exists())
-    text += "".join(f"from .{m} import {n} as {n}\n" for n, m in sorted(minigrad._FUNCTIONS.items()) if (ROOT / m).exists() or (ROOT / f"{m}.py").exists())
+    text += "".join(
+        f"from . import {m} as {m}\n" for m in sorted(minigrad._MODULES) if (ROOT / m).exists() or (ROOT / f"{m}.py").exists()
+    )
+    text += "".join(
+        f"from .{m} import {n} as {n}\n"
+        for n, m in sorted(minigrad._FUNCTIONS.items())
+        if (ROOT / m).exists() or (ROOT / f"{m}.py").exists()
+    )
     text += "\n__version__: str\ne: Any\npi: Any\ninf: Any\nnan: Any\n"
     for name, f in sorted(members("torch").items()):
         returns = result_type(faces[name]) or "Any"

@@ -58,7 +58,9 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for t in inputs:
         if t.node is None:
-            raise errors.GradError("One of the differentiated Tensors does not require grad: set requires_grad=True before using it")
+            raise errors.GradError(
+                "One of the differentiated Tensors does not require grad: set requires_grad=True before using it"
+            )
     if retain_graph is None:
         retain_graph = create_graph
     found = sweep(outputs, _as_list(grad_outputs, len(outputs)), {t.node for t in inputs}, retain_graph, create_graph)
@@ -112,7 +114,13 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
         for n in nodes:
             g = grads.pop(n, None)
             if g is not None:
-                if n.extra is None and not create_graph and n.op.backward is not None and n.saved is not None and (targets is None or n not in targets):
+                if (
+                    n.extra is None
+                    and not create_graph
+                    and n.op.backward is not None
+                    and n.saved is not None
+                    and (targets is None or n not in targets)
+                ):
                     if _writes.last > n.serial:
                         _check_writes(n)
                     n.op.backward(_by_type.get(g.__class__) or backends.of(g), n, g, grads)

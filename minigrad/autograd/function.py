@@ -24,7 +24,9 @@ class Context:
         """Keep inputs or outputs for the backward; other values can be set as attributes."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is {describe(t)}; set it as ctx.name = value")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is {describe(t)}; set it as ctx.name = value"
+                )
         self._saved = tensors
 
     save_for_forward = save_for_backward
@@ -63,9 +65,7 @@ class Context:
         """Replace the saved Tensors by arrays and nodes: a Tensor's history may move on, the saved one must not."""
         positions = {id(o): i for i, o in enumerate(outputs)}
         now = serial()
-        self._saved = tuple(
-            None if t is None else (t.array, t.node, positions.get(id(t)), now) for t in self._saved
-        )
+        self._saved = tuple(None if t is None else (t.array, t.node, positions.get(id(t)), now) for t in self._saved)
 
 
 class _FunctionOp:
@@ -98,7 +98,8 @@ class _FunctionOp:
         result = list(result) if isinstance(result, tuple | list) else [result]
         if len(result) < len(n.parents) or any(r is not None for r in result[len(n.parents) :]):
             raise GradError(
-                f"function {self.name}Backward returned an incorrect number of gradients (expected {len(n.parents)}, got {len(result)}): "
+                f"function {self.name}Backward returned an incorrect number of gradients (expected {len(n.parents)}, "
+                f"got {len(result)}): "
                 f"backward returns one gradient, or None, per argument of forward"
             )
         checked = []
@@ -114,8 +115,6 @@ class _FunctionOp:
                 r = unbroadcast(r, p.shape)
             checked.append(r if create_graph else r.array)
         return checked
-
-
 
 
 class Function:

@@ -21,7 +21,9 @@ def of(array):
         if isinstance(array, (np.generic, bool, int, float)):
             return numpy
         if type(array).__module__.partition(".")[0] != "cupy":
-            raise TypeError(f"minigrad has no backend for {type(array).__module__}.{type(array).__name__}; convert it to a NumPy array")
+            raise TypeError(
+                f"minigrad has no backend for {type(array).__module__}.{type(array).__name__}; convert it to a NumPy array"
+            )
         backend = cupy_backend()
         by_type[array.__class__] = backend
     return backend

@@ -50,7 +50,8 @@ class Kernel:
             except ImportError as error:
                 self._loaded["broken"] = True
                 warnings.warn(
-                    f"minigrad runs without its compiled kernels, slower: {self.package}.{self.forward} does not import ({error}); "
+                    f"minigrad runs without its compiled kernels, slower: {self.package}.{self.forward} does not import "
+                    f"({error}); "
                     f"reinstall numba, or set MINIGRAD_KERNELS=0 to silence this",
                     RuntimeWarning,
                     stacklevel=2,

@@ -16,7 +16,6 @@ from .samples import normal
 from .sliding import FULL, adaptive_avg_loops, adaptive_max_loops, batched, shares, unbatched
 from .upsample import resample
 
-
 NO_BACKWARD = "values only: PyTorch's backward refuses an output without elements"
 
 
@@ -185,7 +184,12 @@ def adaptive_avg_pool2d(input, output_size):
 @function(
     "adaptive_avg_pool1d",
     spaces="torch functional",
-    samples=lambda r: [S(normal(r, 2, 2, 6), 2), S(normal(r, 2, 5), 3), S(normal(r, 2, 5), (1,))],
+    samples=lambda r: [
+        S(normal(r, 2, 2, 6), 2),
+        S(normal(r, 2, 5), 3),
+        S(normal(r, 2, 5), (1,)),
+        S(np.array([[1.0, np.inf, 2.0, 3.0, 4.0]]), 3, grad=False),
+    ],
     errors=_errors(1),
     reference=adaptive_avg_loops(1),
     **_MEAN,

@@ -42,8 +42,14 @@ def copy(xp, x):
     return xp.copy(x)
 
 
-@op(names="", vjp=(lambda xp, g: g,), formula="y = x", derivative=r"\bar x = \bar y", onnx="Identity",
-    samples=lambda r: [S(normal(r, 2, 3))])
+@op(
+    names="",
+    vjp=(lambda xp, g: g,),
+    formula="y = x",
+    derivative=r"\bar x = \bar y",
+    onnx="Identity",
+    samples=lambda r: [S(normal(r, 2, 3))],
+)
 def contiguous(xp, x):
     """``x`` with its elements in memory one after the other."""
     return xp.contiguous(x)
@@ -54,8 +60,13 @@ def _clone(input, *, memory_format=None):
 
 
 _clone.__name__, _clone.__doc__ = "clone", copy.__doc__
-function("clone", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))], reference=np.copy, formula="y = x",
-         derivative=r"\bar x = \bar y")(_clone)
+function(
+    "clone",
+    samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))],
+    reference=np.copy,
+    formula="y = x",
+    derivative=r"\bar x = \bar y",
+)(_clone)
 
 
 @function("contiguous", spaces="Tensor", samples=lambda r: [S(normal(r, 2, 3))], reference=np.ascontiguousarray)
@@ -181,8 +192,12 @@ def _type(self, dtype=None, non_blocking=False):
     return self.to(where, d) if where else self.to(d)
 
 
-@function("type_as", spaces="Tensor", samples=lambda r: [S(normal(r, 2), normal(r, 3))],
-          reference=lambda x, other: x.astype(other.dtype))
+@function(
+    "type_as",
+    spaces="Tensor",
+    samples=lambda r: [S(normal(r, 2), normal(r, 3))],
+    reference=lambda x, other: x.astype(other.dtype),
+)
 def _type_as(self, other):
     """The tensor with the dtype and on the device of ``other``.
 
@@ -312,9 +327,12 @@ def _unrecorded(t):
     return t.node is None and t._base is None and tracer.get() is None
 
 
-@function("fill_", spaces="Tensor",
-          samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7),
-                             S(np.array([True]), 0)], reference=lambda x, v: np.full(x.shape, v).astype(x.dtype))
+@function(
+    "fill_",
+    spaces="Tensor",
+    samples=lambda r: [S(np.arange(3), 2), S(np.arange(3), 2.7), S(np.array([True]), 0)],
+    reference=lambda x, v: np.full(x.shape, v).astype(x.dtype),
+)
 def _fill_(self, value):
     """Write one value everywhere, in place.
 
@@ -367,8 +385,12 @@ def _zero_(self):
     return _fill_(self, 0)
 
 
-@function("copy_", spaces="Tensor", samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))],
-          reference=lambda x, src: np.broadcast_to(src, x.shape))
+@function(
+    "copy_",
+    spaces="Tensor",
+    samples=lambda r: [S(np.zeros((2, 2), int), np.arange(2))],
+    reference=lambda x, src: np.broadcast_to(src, x.shape),
+)
 def _copy_(self, src, non_blocking=False):
     """Write the values of ``src`` into this tensor, in place: cast, moved and broadcast where needed. Gradients flow to ``src``.
 
@@ -382,8 +404,7 @@ def _copy_(self, src, non_blocking=False):
     return write(self, src.to(self.device, self.dtype))
 
 
-@function("set_", spaces="Tensor", samples=lambda r: [S(np.zeros(2, int), np.arange(3))],
-          reference=lambda x, source: source)
+@function("set_", spaces="Tensor", samples=lambda r: [S(np.zeros(2, int), np.arange(3))], reference=lambda x, source: source)
 def _set_(self, source):
     """Make this tensor look into the memory of ``source``.
 

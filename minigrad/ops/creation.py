@@ -113,7 +113,7 @@ def _without_tensors(data):
 
 
 def array_of(data, name="tensor", dtype=None):
-    """A new NumPy array of what ``tensor(data)`` takes, with the dtype that PyTorch infers; before a cast to ``dtype`` all digits."""
+    """A new NumPy array of what ``tensor(data)`` takes, with the dtype that PyTorch infers; all digits before a cast."""
     if isinstance(data, Tensor):
         return np.array(backends.of(data.array).host(data.array))
     if isinstance(data, np.ndarray | np.generic):
@@ -144,8 +144,13 @@ def array_of(data, name="tensor", dtype=None):
 
 
 _DATA = {
-    "samples": lambda r: [S([[1.0, 2.0], [3.0, 4.0]], grad=False), S([1, 2], grad=False), S(2.5, grad=False),
-                          S([True, False], grad=False), S([0.1, 1e6 + 0.1], dtype=np.dtype("float64"), grad=False)],
+    "samples": lambda r: [
+        S([[1.0, 2.0], [3.0, 4.0]], grad=False),
+        S([1, 2], grad=False),
+        S(2.5, grad=False),
+        S([True, False], grad=False),
+        S([0.1, 1e6 + 0.1], dtype=np.dtype("float64"), grad=False),
+    ],
     "errors": lambda r: [
         E(ValueError, "equal lengths", [[1, 2], [3]]),
         E(TypeError, "tensor of|infer dtype", "text"),

@@ -30,8 +30,13 @@ def _cosine_reference(a, b, dim=1, eps=1e-8):
         S(normal(r, 3, 1, 4), normal(r, 2, 4), dim=-1),
         S(normal(r, 5), normal(r, 5), dim=0),
         S(np.array([[1, 2, 3]]), normal(r, 2, 3)),
-        S(normal(r, 2, 3), normal(r, 2, 3), eps=5.0, grad=False,
-          parity="values only: PyTorch takes the bounded norm for the norm"),
+        S(
+            normal(r, 2, 3),
+            normal(r, 2, 3),
+            eps=5.0,
+            grad=False,
+            parity="values only: PyTorch takes the bounded norm for the norm",
+        ),
         S(np.zeros((2, 3)), normal(r, 2, 3), eps=1e-3, grad=False),
     ],
     errors=lambda r: [

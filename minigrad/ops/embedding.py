@@ -17,8 +17,11 @@ INDEX = np.dtype("int64")
     formula=r"y_{k_i} \mathrel{+}= g_i",
     derivative=r"\bar g_i = \bar y_{k_i}",
     onnx="ScatterND",
-    samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2, 2, 1]), rows=5), S(normal(r, 2, 1), np.array([1, 1]), rows=2),
-                       S(normal(r, 0, 3), np.zeros(0, "int64"), rows=2)],
+    samples=lambda r: [
+        S(normal(r, 4, 3), np.array([0, 2, 2, 1]), rows=5),
+        S(normal(r, 2, 1), np.array([1, 1]), rows=2),
+        S(normal(r, 0, 3), np.zeros(0, "int64"), rows=2),
+    ],
     reference=lambda g, index, rows: np.stack([g[index == k].sum(0) for k in range(rows)]),
 )
 def index_add_rows(xp, g, index, *, rows):

@@ -26,15 +26,21 @@ def sizes(name, size):
 
 
 _SHAPES = {
-    "samples": lambda r: [S(2, 3, grad=False), S((2, 3), grad=False), S([0, 2], grad=False), S((), grad=False),
-                          S(2, dtype=np.dtype("int64"), grad=False)],
+    "samples": lambda r: [
+        S(2, 3, grad=False),
+        S((2, 3), grad=False),
+        S([0, 2], grad=False),
+        S((), grad=False),
+        S(2, dtype=np.dtype("int64"), grad=False),
+    ],
     "errors": lambda r: [E(RuntimeError, "non-negative", -1), E(TypeError, "must be tuple of ints", 2.5)],
 }
 
 
 # PyTorch's signature also has layout, pin_memory and memory_format; here they are taken and have no effect.
-@function("zeros", spaces="torch", reference=lambda *size, dtype=None: np.zeros(size[0] if len(size) == 1 else size, dtype),
-          **_SHAPES)
+@function(
+    "zeros", spaces="torch", reference=lambda *size, dtype=None: np.zeros(size[0] if len(size) == 1 else size, dtype), **_SHAPES
+)
 def zeros(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``, of the default float dtype unless ``dtype`` says otherwise.
 
@@ -55,8 +61,9 @@ def zeros(*size, out=None, dtype=None, device=None, requires_grad=False, layout=
     return make("zeros", sizes("zeros", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 
-@function("ones", spaces="torch", reference=lambda *size, dtype=None: np.ones(size[0] if len(size) == 1 else size, dtype),
-          **_SHAPES)
+@function(
+    "ones", spaces="torch", reference=lambda *size, dtype=None: np.ones(size[0] if len(size) == 1 else size, dtype), **_SHAPES
+)
 def ones(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``. Arguments as :func:`minigrad.zeros`.
 
@@ -195,8 +202,9 @@ def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_g
 @function("logspace", spaces="torch", samples=lambda r: [S(0, 2, 3, grad=False), S(-1, 1, 4, 2.0, dtype=np.dtype("float64"))],
           errors=lambda r: [E(RuntimeError, "steps must be non-negative", 0, 1, -1)],
           reference=lambda start, end, steps, base=10.0, dtype=None: np.logspace(start, end, steps, base=base))  # fmt: skip
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, device=None, requires_grad=False, layout=None,
-             pin_memory=False):
+def logspace(
+    start, end, steps, base=10.0, *, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``.
 
     >>> import minigrad
@@ -214,8 +222,13 @@ def _like(word, input, fill, dtype, device, requires_grad):
     return make(word, input.array.shape, *fill, dtype=d, device=where, requires_grad=requires_grad)
 
 
-_LIKE = {"samples": lambda r: [S(normal(r, 2, 3), grad=False), S(normal(r, 2), dtype=np.dtype("int64"), grad=False),
-                               S(normal(r), grad=False)]}
+_LIKE = {
+    "samples": lambda r: [
+        S(normal(r, 2, 3), grad=False),
+        S(normal(r, 2), dtype=np.dtype("int64"), grad=False),
+        S(normal(r), grad=False),
+    ]
+}
 
 
 @function("zeros_like", spaces="torch", reference=lambda x, dtype=None: np.zeros_like(x, dtype), **_LIKE)
@@ -255,8 +268,9 @@ def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=No
           samples=lambda r: [S(normal(r, 2, 3), 2.5, grad=False),
                              S(normal(r, 2), 2, dtype=np.dtype("int64"), grad=False)],
           reference=lambda x, v, dtype=None: np.full_like(x, v, dtype))  # fmt: skip
-def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False,
-              memory_format=None):
+def full_like(
+    input, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None
+):
     """``fill_value`` everywhere, with the shape, dtype and device of ``input``, where the arguments do not say otherwise.
 
     >>> import minigrad
@@ -278,8 +292,9 @@ def _new_shapes(*fill):
     ]
 
 
-@function("new_zeros", spaces="Tensor", samples=_new_shapes(),
-          reference=lambda x, size, dtype=None: np.zeros(size, dtype or x.dtype))
+@function(
+    "new_zeros", spaces="Tensor", samples=_new_shapes(), reference=lambda x, size, dtype=None: np.zeros(size, dtype or x.dtype)
+)
 def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Zeros of shape ``size`` with this tensor's dtype and device.
 
@@ -290,8 +305,9 @@ def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=
     return _new("zeros", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_ones", spaces="Tensor", samples=_new_shapes(),
-          reference=lambda x, size, dtype=None: np.ones(size, dtype or x.dtype))
+@function(
+    "new_ones", spaces="Tensor", samples=_new_shapes(), reference=lambda x, size, dtype=None: np.ones(size, dtype or x.dtype)
+)
 def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Ones of shape ``size`` with this tensor's dtype and device.
 
@@ -302,8 +318,9 @@ def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=N
     return _new("ones", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_empty", spaces="Tensor", samples=lambda r: [S(normal(r, 3), (0, 2))],
-          parity="its values are whatever lay in memory")
+@function(
+    "new_empty", spaces="Tensor", samples=lambda r: [S(normal(r, 3), (0, 2))], parity="its values are whatever lay in memory"
+)
 def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """An uninitialised tensor of shape ``size`` with this tensor's dtype and device.
 
@@ -314,8 +331,12 @@ def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=
     return _new("empty", self, size, (), dtype, device, requires_grad)
 
 
-@function("new_full", spaces="Tensor", samples=_new_shapes(2.0),
-          reference=lambda x, size, v, dtype=None: np.full(size, v, dtype or x.dtype))
+@function(
+    "new_full",
+    spaces="Tensor",
+    samples=_new_shapes(2.0),
+    reference=lambda x, size, v, dtype=None: np.full(size, v, dtype or x.dtype),
+)
 def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of shape ``size`` filled with ``fill_value``, with this tensor's dtype and device.
 
@@ -326,8 +347,12 @@ def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=F
     return _new("full", self, (size,), (_number(fill_value),), dtype, device, requires_grad)
 
 
-@function("new_tensor", spaces="Tensor", samples=lambda r: [S(normal(r, 3), [1, 2], grad=False)],
-          reference=lambda x, data: np.array(data, x.dtype))
+@function(
+    "new_tensor",
+    spaces="Tensor",
+    samples=lambda r: [S(normal(r, 3), [1, 2], grad=False)],
+    reference=lambda x, data: np.array(data, x.dtype),
+)
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """:func:`minigrad.tensor` of ``data`` with this tensor's dtype and device.
 
@@ -336,4 +361,3 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_
     tensor([1., 2.])
     """
     return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
-

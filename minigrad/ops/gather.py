@@ -21,8 +21,10 @@ INDEX = np.dtype("int64")
     formula=r"y_i = x_{k_i}",
     derivative=r"\bar x_{k_i} \mathrel{+}= \bar y_i",
     onnx="GatherElements",
-    samples=lambda r: [S(normal(r, 3, 4), np.array([[1, 1], [0, 3], [2, 2]]), axis=1),
-                       S(normal(r, 3, 4), np.array([[1, 1]]), axis=0)],
+    samples=lambda r: [
+        S(normal(r, 3, 4), np.array([[1, 1], [0, 3], [2, 2]]), axis=1),
+        S(normal(r, 3, 4), np.array([[1, 1]]), axis=0),
+    ],
 )
 def take_along_axis(xp, x, indices, *, axis):
     """``x`` read at ``indices`` along one axis; the other axes of ``indices`` may be shorter than those of ``x``."""
@@ -34,8 +36,10 @@ def take_along_axis(xp, x, indices, *, axis):
     vjp=(lambda xp, g, indices, axis: xp.take_along_axis(g, indices, axis=axis), None),
     formula=r"y_{k_i} \mathrel{+}= v_i",
     derivative=r"\bar v_i = \bar y_{k_i}",
-    samples=lambda r: [S(normal(r, 3, 2), np.array([[1, 1], [0, 3], [2, 2]]), axis=1, shape=(3, 4)),
-                       S(normal(r, 1, 2), np.array([[1, 1]]), axis=0, shape=(3, 4))],
+    samples=lambda r: [
+        S(normal(r, 3, 2), np.array([[1, 1], [0, 3], [2, 2]]), axis=1, shape=(3, 4)),
+        S(normal(r, 1, 2), np.array([[1, 1]]), axis=0, shape=(3, 4)),
+    ],
 )
 def scatter_along_axis(xp, v, indices, *, axis, shape):
     """zeros(shape) with ``v`` added where take_along_axis would read. Its adjoint."""
@@ -92,9 +96,10 @@ def _extreme_dv(xp, g, x, indices, v, y, axis):
     vjp=(_extreme_dx, None, _extreme_dv),
     formula=r"y_j = \max(x_j, \max_{k_i = j} v_i)",
     derivative=r"\bar y_j \text{ shared evenly by the values that equal } y_j",
-    samples=lambda r: [S(normal(r, 3, 4), np.array([[1, 1], [0, 3], [2, 2]]), normal(r, 3, 2), axis=1, largest=big)
-                       for big in (True, False)]
-    + [S(*_TIES, axis=0, largest=big, grad=False) for big in (True, False)],
+    samples=lambda r: (
+        [S(normal(r, 3, 4), np.array([[1, 1], [0, 3], [2, 2]]), normal(r, 3, 2), axis=1, largest=big) for big in (True, False)]
+        + [S(*_TIES, axis=0, largest=big, grad=False) for big in (True, False)]
+    ),
 )
 def extreme_along_axis(xp, x, indices, v, *, axis, largest):
     """``x`` with the largest (or smallest) of it and of ``v`` where take_along_axis would read; equal values share the "
@@ -154,8 +159,10 @@ _INDEX_ERRORS = [
 
 def _index_errors(*rest, **named):
     return lambda r: [
-        *(E(RuntimeError, match, normal(r, 3, 4), 1, index, *rest, by_value=match == "out of bounds", **named)
-          for match, index in _INDEX_ERRORS),
+        *(
+            E(RuntimeError, match, normal(r, 3, 4), 1, index, *rest, by_value=match == "out of bounds", **named)
+            for match, index in _INDEX_ERRORS
+        ),
         E(IndexError, "out of range", normal(r, 3, 4), 2, np.array([[0]]), *rest, **named),
     ]
 
@@ -335,9 +342,12 @@ def _reduce_samples(r):
     index = np.array([[1, 1, 1], [0, 3, 0], [2, 2, 1]])
     return [
         S(normal(r, 3, 4), 1, index, normal(r, 3, 3), reduce, include_self=own)
-        for reduce in ("sum", "prod", "mean", "amax", "amin") for own in (True, False)
-    ] + [S(normal(r, 4), 0, np.array([3, 0, 3]), normal(r, 4), "amax", parity=_LARGER),
-         S(np.array([1, 2]), 0, np.array([0, 0]), np.array([3, 4]), "amin", include_self=False)]
+        for reduce in ("sum", "prod", "mean", "amax", "amin")
+        for own in (True, False)
+    ] + [
+        S(normal(r, 4), 0, np.array([3, 0, 3]), normal(r, 4), "amax", parity=_LARGER),
+        S(np.array([1, 2]), 0, np.array([0, 0]), np.array([3, 4]), "amin", include_self=False),
+    ]
 
 
 @function("scatter_reduce", samples=_reduce_samples, reference=_numpy_reduce,

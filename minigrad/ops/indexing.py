@@ -58,8 +58,10 @@ def slice_(xp, x, *, key):
     ),
     formula=r"y = x, \quad y[k] = v",
     derivative=r"\bar v = \bar y[k]",
-    samples=lambda r: [S(normal(r, 4, 5), normal(r, 2), key=(("slice", 1, None, 2), 3)),
-                       S(normal(r, 4, 5), normal(r), key=(..., 3))],
+    samples=lambda r: [
+        S(normal(r, 4, 5), normal(r, 2), key=(("slice", 1, None, 2), 3)),
+        S(normal(r, 4, 5), normal(r), key=(..., 3)),
+    ],
 )
 def slice_put(xp, x, v, *, key):
     """A copy of ``x`` with ``v`` written at a key of ints and slices."""

@@ -26,8 +26,11 @@ def _piece(xp, g, i, xs_shapes, axis):
     formula=r"y = [x_1; x_2; \dots]",
     derivative=r"\bar x_i = \text{its part of } \bar y",
     onnx="Concat",
-    samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 4), axis=0), S(normal(r, 3, 1), normal(r, 3, 0), normal(r, 3, 2),
-        axis=-1), S(normal(r, 2), axis=0)],
+    samples=lambda r: [
+        S(normal(r, 3, 4), normal(r, 2, 4), axis=0),
+        S(normal(r, 3, 1), normal(r, 3, 0), normal(r, 3, 2), axis=-1),
+        S(normal(r, 2), axis=0),
+    ],
 )
 def concat(xp, *xs, axis=0):
     """Tensors joined along an existing dimension."""
@@ -41,8 +44,11 @@ def concat(xp, *xs, axis=0):
     formula=r"y_i = x_i",
     derivative=r"\bar x_i = \bar y_i",
     onnx="ConcatFromSequence",
-    samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4), axis=0), S(normal(r, 3), normal(r, 3), normal(r, 3), axis=-1),
-                       S(normal(r), axis=0)],
+    samples=lambda r: [
+        S(normal(r, 3, 4), normal(r, 3, 4), axis=0),
+        S(normal(r, 3), normal(r, 3), normal(r, 3), axis=-1),
+        S(normal(r), axis=0),
+    ],
 )
 def stack(xp, *xs, axis=0):
     """Tensors of one shape joined along a new dimension."""
@@ -213,8 +219,12 @@ def vstack(tensors):
     return cat([_at_least(t, 2) for t in _tensors("vstack", tensors)], 0)
 
 
-@function("dstack", spaces="torch", samples=lambda r: [S([normal(r, 2), normal(r, 2)]), S([normal(r, 2, 3), normal(r, 2, 3)])],
-          reference=np.dstack)
+@function(
+    "dstack",
+    spaces="torch",
+    samples=lambda r: [S([normal(r, 2), normal(r, 2)]), S([normal(r, 2, 3), normal(r, 2, 3)])],
+    reference=np.dstack,
+)
 def dstack(tensors):
     """Tensors joined in depth: along dimension 2.
 
@@ -226,9 +236,12 @@ def dstack(tensors):
     return cat([_at_least(t, 3) for t in _tensors("dstack", tensors)], 2)
 
 
-@function("column_stack", spaces="torch",
-          samples=lambda r: [S([normal(r, 2), normal(r, 2, 3)]),
-                             S([normal(r, 2), normal(r, 2)])], reference=np.column_stack)
+@function(
+    "column_stack",
+    spaces="torch",
+    samples=lambda r: [S([normal(r, 2), normal(r, 2, 3)]), S([normal(r, 2), normal(r, 2)])],
+    reference=np.column_stack,
+)
 def column_stack(tensors):
     """Tensors joined along dimension 1, 1-D tensors as columns.
 
@@ -366,4 +379,3 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
         raise ShapeError("repeat_interleave: repeats can not be negative")
     spread = input.reshape(*shape[: d + 1], 1, *shape[d + 1 :]).expand(*shape[: d + 1], repeats, *shape[d + 1 :])
     return spread.reshape(*shape[:d], shape[d] * repeats, *shape[d + 1 :])
-

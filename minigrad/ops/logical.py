@@ -92,7 +92,12 @@ def _bit_errors(r):
 
 def _bitwise(symbol, reference, samples=_bit_pairs, onnx=None, no_bool=""):
     return op(
-        kind="elementwise", formula=f"y = a {symbol} b", onnx=onnx, samples=samples, errors=_bit_errors, reference=reference,
+        kind="elementwise",
+        formula=f"y = a {symbol} b",
+        onnx=onnx,
+        samples=samples,
+        errors=_bit_errors,
+        reference=reference,
         no_bool=no_bool,
     )
 

@@ -98,8 +98,7 @@ def _pad(input, pad, mode="constant", value=None):
     for d, ((a, b), n) in enumerate(zip(pairs, shape)):
         if n + a + b < 0 or -a > n or -b > n:
             raise ShapeError(
-                f"pad: The input size {n}, plus negative padding {a} and {b}, resulted in a negative output size at dimension "
-                f"{d}"
+                f"pad: The input size {n}, plus negative padding {a} and {b}, resulted in a negative output size at dimension {d}"
             )
     if mode == "constant":
         return _constant(input, pairs, 0 if value is None else value)

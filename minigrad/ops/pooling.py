@@ -43,6 +43,9 @@ def picked_tap(xp, taps):
         S(normal(r, 1, 2, 4, 5), kernel_size=(2, 3), stride=(2, 1), padding=(0, 0), dilation=(1, 1), out_size=(2, 3)),
         S(normal(r, 1, 1, 5, 7), kernel_size=(3, 2), stride=(2, 3), padding=(1, 1), dilation=(1, 2), out_size=(3, 3)),
         S(normal(r, 2, 2, 6), kernel_size=(2,), stride=(2,), padding=(1,), dilation=(3,), out_size=(3,)),
+        S(
+            normal(r, 1, 1, 2), kernel_size=(2,), stride=(1,), padding=(1,), dilation=(3,), out_size=(1,)
+        ),  # no pixel in the window
     ],
 )
 def max_pool2d(xp, x, *, kernel_size, stride, padding, dilation, out_size):

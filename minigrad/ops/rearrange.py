@@ -146,15 +146,23 @@ def _triangle(name, other):
     }
 
 
-@op(names="", vjp=(lambda xp, g, k: xp.tril(g, k=k),), onnx="Trilu", samples=lambda r: [S(normal(r, 3, 3)),
-    S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)])
+@op(
+    names="",
+    vjp=(lambda xp, g, k: xp.tril(g, k=k),),
+    onnx="Trilu",
+    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)],
+)
 def tril(xp, x, *, k=0):
     """Matrices with zeros above diagonal ``k``."""
     return xp.tril(x, k=k)
 
 
-@op(names="", vjp=(lambda xp, g, k: xp.triu(g, k=k),), onnx="Trilu", samples=lambda r: [S(normal(r, 3, 3)),
-    S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)])
+@op(
+    names="",
+    vjp=(lambda xp, g, k: xp.triu(g, k=k),),
+    onnx="Trilu",
+    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), k=1), S(normal(r, 3, 2), k=-1)],
+)
 def triu(xp, x, *, k=0):
     """Matrices with zeros below diagonal ``k``."""
     return xp.triu(x, k=k)

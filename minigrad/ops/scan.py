@@ -187,7 +187,11 @@ def logcumsumexp(xp, x, *, axis):
 
 @function(
     "logcumsumexp",
-    samples=lambda r: [*_scan_samples(r), S(normal(r, 5) * 300, 0), S(np.array([-np.inf, 1.0]), 0, grad=False, parity="values only: PyTorch gives NaN")],
+    samples=lambda r: [
+        *_scan_samples(r),
+        S(normal(r, 5) * 300, 0),
+        S(np.array([-np.inf, 1.0]), 0, grad=False, parity="values only: PyTorch gives NaN"),
+    ],
     errors=dim_errors,
     formula=r"y_i = \ln \sum_{j \le i} e^{x_j}",
     derivative=r"\bar x_j = \sum_{i \ge j} \bar y_i\,e^{x_j - y_i}",

@@ -406,8 +406,10 @@ def _target(name, shape, sizes):
 
 _STRETCHES = {
     "samples": lambda r: [S(normal(r, 3, 1), (3, 4)), S(normal(r, 3), (2, 3)), S(normal(r), (2, 2)), S(normal(r, 1, 2), (0, 2))],
-    "errors": lambda r: [E(RuntimeError, "must match the existing size", normal(r, 3), (4,)),
-                         E(RuntimeError, "number of sizes provided", normal(r, 2, 3), (3,))],
+    "errors": lambda r: [
+        E(RuntimeError, "must match the existing size", normal(r, 3), (4,)),
+        E(RuntimeError, "number of sizes provided", normal(r, 2, 3), (3,)),
+    ],
     "formula": r"y_{i j} = x_j",
     "derivative": r"\bar x_j = \sum_i \bar y_{i j}",
 }

@@ -12,15 +12,28 @@ from .samples import normal
 from .shape import positive_dim
 
 
-@op(names="", samples=lambda r: [S(normal(r, 3, 4), axis=1), S(normal(r, 3, 4), axis=0, descending=True),
-                                 S(np.array([2.0, 1.0, 2.0, np.nan]), axis=0, descending=True), S(normal(r), axis=0)])
+@op(
+    names="",
+    samples=lambda r: [
+        S(normal(r, 3, 4), axis=1),
+        S(normal(r, 3, 4), axis=0, descending=True),
+        S(np.array([2.0, 1.0, 2.0, np.nan]), axis=0, descending=True),
+        S(normal(r), axis=0),
+    ],
+)
 def argsort(xp, x, *, axis=-1, descending=False):
     """The places of the elements in order, equal ones in the order in which they stand; NaN counts as the largest."""
     return xp.argsort(x, axis=axis, descending=descending)
 
 
-@op(names="", samples=lambda r: [S(normal(r, 3, 4), k=2, axis=1, largest=True), S(normal(r, 200), k=3, axis=0, largest=False),
-                                 S(normal(r, 2, 100), k=5, axis=1, largest=True)])
+@op(
+    names="",
+    samples=lambda r: [
+        S(normal(r, 3, 4), k=2, axis=1, largest=True),
+        S(normal(r, 200), k=3, axis=0, largest=False),
+        S(normal(r, 2, 100), k=5, axis=1, largest=True),
+    ],
+)
 def top_places(xp, x, *, k, axis, largest):
     """The places of the ``k`` largest (or smallest) elements along an axis, in order; NaN counts as the largest."""
     return xp.top_places(x, k=k, axis=axis, largest=largest)
@@ -104,8 +117,13 @@ def sort(input, dim=-1, descending=False, stable=False):
     return _Sorted(take_along_axis(input, order, positive_dim("sort", dim, input.array.ndim)), order)
 
 
-@function("msort", samples=lambda r: [S(normal(r, 3, 4))], reference=lambda x: np.sort(x, 0), formula=r"y_i = x_{\pi(i)}",
-          derivative=r"\bar x_{\pi(i)} = \bar y_i")
+@function(
+    "msort",
+    samples=lambda r: [S(normal(r, 3, 4))],
+    reference=lambda x: np.sort(x, 0),
+    formula=r"y_i = x_{\pi(i)}",
+    derivative=r"\bar x_{\pi(i)} = \bar y_i",
+)
 def msort(input):
     """The elements along the first dimension in order.
 

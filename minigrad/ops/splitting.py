@@ -228,8 +228,12 @@ for _name, _dim, _least in (("hsplit", 1, 1), ("vsplit", 0, 2), ("dsplit", 2, 3)
     put=("diagonal_put", lambda params, shape: {"offset": params["offset"]}),
     formula=r"y_i = x_{i, i + k}",
     derivative=r"\bar x_{i, i + k} = \bar y_i",
-    samples=lambda r: [S(normal(r, 3, 3)), S(normal(r, 2, 3, 4), offset=1), S(normal(r, 3, 2), offset=-1),
-                       S(normal(r, 2, 2), offset=2)],
+    samples=lambda r: [
+        S(normal(r, 3, 3)),
+        S(normal(r, 2, 3, 4), offset=1),
+        S(normal(r, 3, 2), offset=-1),
+        S(normal(r, 2, 2), offset=2),
+    ],
 )
 def diagonal(xp, x, *, offset=0):
     """A view of the diagonals of the last two axes."""
@@ -244,8 +248,11 @@ def diagonal(xp, x, *, offset=0):
     ),
     formula=r"y = x, \quad y_{i, i + k} = v_i",
     derivative=r"\bar v_i = \bar y_{i, i + k}",
-    samples=lambda r: [S(normal(r, 3, 3), normal(r, 3)), S(normal(r, 2, 3, 4), normal(r, 2, 3), offset=1),
-                       S(normal(r, 3, 2), normal(r, 2), offset=-1)],
+    samples=lambda r: [
+        S(normal(r, 3, 3), normal(r, 3)),
+        S(normal(r, 2, 3, 4), normal(r, 2, 3), offset=1),
+        S(normal(r, 3, 2), normal(r, 2), offset=-1),
+    ],
 )
 def diagonal_put(xp, x, v, *, offset=0):
     """A copy of ``x`` with ``v`` written along the diagonals of its last two axes."""
@@ -345,8 +352,9 @@ def diag(input, diagonal=0):
     return diag_embed(input, diagonal) if input.array.ndim == 1 else _diagonal(input, diagonal).clone()
 
 
-@function("diagflat", samples=lambda r: [S(normal(r, 2, 2)), S(normal(r, 3), 1)],
-          reference=lambda x, offset=0: np.diagflat(x, offset))
+@function(
+    "diagflat", samples=lambda r: [S(normal(r, 2, 2)), S(normal(r, 3), 1)], reference=lambda x, offset=0: np.diagflat(x, offset)
+)
 def diagflat(input, offset=0):
     """The matrix with all elements of ``input`` on a diagonal.
 

@@ -115,9 +115,7 @@ def _batch_norm(x, weight, bias, *, eps):
 
 
 def _index_add_rows(g, index, *, rows):
-    return (
-        g.dtype in FLOATS and index.dtype == INT64 and g.ndim == 2 and index.shape == g.shape[:1] and g.size >= ELEMENTS
-    )
+    return g.dtype in FLOATS and index.dtype == INT64 and g.ndim == 2 and index.shape == g.shape[:1] and g.size >= ELEMENTS
 
 
 def _adam(p, g, m, v, vmax, **_):
