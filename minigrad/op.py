@@ -312,7 +312,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         samples=samples, errors=errors, reference=reference, formula=formula, derivative=derivative, parity=parity, half=half
     )
 
-    def decorate(body):
+    def decorate(body) -> Callable[..., Any]:
         name = body.__name__.rstrip("_")
         positional, params, variadic, optional = _signature(body)
         if callable(vjp):

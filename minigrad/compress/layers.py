@@ -132,7 +132,10 @@ class QuantizedLinear(Quantized):
         return _as(y if x is input else y.reshape(*lead, self.out_features), input)
 
     def extra_repr(self):
-        return f"{nn.Linear.extra_repr(self)}, activations={self.activations!r}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, "
+            f"activations={self.activations!r}"
+        )
 
 
 class QuantizedConv2d(Quantized):
@@ -153,7 +156,8 @@ class QuantizedConv2d(Quantized):
     QuantizedConv2d(1, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), activations='dynamic')
     """
 
-    ndim, transposed, output_padding = 2, False, (0, 0)  # what the methods borrowed from Conv2d read
+    ndim, transposed, output_padding = 2, False, (0, 0)  # what the methods that are borrowed from Conv2d read
+    _check_options, _widths, _options = nn.Conv2d._check, nn.Conv2d._widths, nn.Conv2d.extra_repr
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
                  padding_mode="zeros", activations="dynamic", device=None):  # fmt: skip
@@ -162,7 +166,7 @@ class QuantizedConv2d(Quantized):
         self.kernel_size, self.stride, self.dilation = ntuple(kernel_size, 2), ntuple(stride, 2), ntuple(dilation, 2)
         self.padding = padding if isinstance(padding, str) else ntuple(padding, 2)
         self.groups, self.padding_mode = groups, padding_mode
-        nn.Conv2d._check(self)
+        self._check_options()
         self._make_buffers((out_channels, in_channels // groups, *self.kernel_size), bias, device)
 
     @classmethod
@@ -178,12 +182,13 @@ class QuantizedConv2d(Quantized):
         self._check_mode()
         self._check_float(input)
         x, was_batched = batched("conv2d", input, 2)
-        widths = nn.Conv2d._widths(self)
+        widths = self._widths()
         if any(widths):
             x = F.pad(x, widths, "constant" if self.padding_mode == "zeros" else self.padding_mode)
         if self.activations == "dynamic":
             self._check_image(input, x)
-            y = conv2d_dynamic(x, self.weight, self.scale, self.bias, self.stride, self.dilation, self.groups)
+            how = {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
+            y = conv2d_dynamic(x, self.weight, self.scale, self.bias, **how)
         else:
             bias = None if self.bias is None else _as(self.bias, x)
             y = F.conv2d(x, _as(self.dequantized(), x), bias, self.stride, 0, self.dilation, self.groups)
@@ -202,7 +207,7 @@ class QuantizedConv2d(Quantized):
             )
 
     def extra_repr(self):
-        return f"{nn.Conv2d.extra_repr(self)}, activations={self.activations!r}"
+        return f"{self._options()}, activations={self.activations!r}"
 
 
 class QuantizedEmbedding(Quantized):

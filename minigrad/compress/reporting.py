@@ -121,5 +121,5 @@ def _worst_layer(model, quantized, inputs):
     finally:
         for handle in handles:
             handle.remove()
-    name = max(errors, key=errors.get, default="")
-    return name or "the model", errors.get(name, 0.0)
+    error, name = max(((error, name) for name, error in errors.items()), default=(0.0, ""))
+    return name or "the model", error

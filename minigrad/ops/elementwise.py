@@ -314,8 +314,9 @@ def _lerp_samples(r):
         S(normal(r, 3, 4), normal(r, 4), 0.8),
         S(normal(r, 3, 4), normal(r, 3, 4), r.random((3, 1))),
         S(normal(r, 3), normal(r, 3), 1.0),
-        *[S(np.array([1e20, 1.0]), np.array([1.0, 1e20]), w, grad=False) for w in (0.0, 1.0)],  # either end is exact
-        S(np.array([1e20, 1.0]), np.array([1.0, 1e20]), np.array([1.0, 0.0]), grad=False),
+        S(np.array([6e4]), np.array([1e-4]), 1.0, grad=False),  # either end is exact
+        S(np.array([1e-4]), np.array([6e4]), 0.0, grad=False),
+        S(np.array([6e4, 1e-4]), np.array([1e-4, 6e4]), np.array([1.0, 0.0]), grad=False),
     ]
 
 

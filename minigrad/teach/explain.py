@@ -1,11 +1,8 @@
 """One training step of a classifier with real numbers: forward, loss, gradients layer by layer, and the update."""
 
-from dataclasses import dataclass, field
-
 from .. import nn, tensor
 from ..graph import enable_grad, no_grad
 from ..nn.evaluating import evaluating
-from ..tensor import Tensor
 
 COLUMNS = 10  # classes shown side by side
 
@@ -92,22 +89,11 @@ class _restored:
                 p.grad = grad
 
 
-@dataclass
 class _Step:
     """The numbers of one step, and how they are told."""
 
-    name: str
-    last: nn.Linear
-    label: int
-    lr: float
-    parameters: dict
-    h: Tensor = None  # (features,) what the last layer was given
-    z: Tensor = None  # (classes,) what it made of it
-    p: Tensor = None
-    slope: Tensor = None  # dL/dz
-    losses: list = field(default_factory=list)  # before and after the update
-    shown: list = None  # the classes for which there is a column
-    weight: tuple = ()  # of the weight that is followed: before, its gradient, after
+    def __init__(self, name, last, label, lr, parameters):
+        self.name, self.last, self.label, self.lr, self.parameters = name, last, label, lr, parameters
 
     def forward(self, model, image, target):
         seen = {}
@@ -125,7 +111,7 @@ class _Step:
         loss.backward()
         self.h, self.z, self.slope = seen["h"].detach()[0], z.detach()[0], z.grad[0]
         self.p = self.z.softmax(0)
-        self.losses.append(loss.item())
+        self.loss = loss.item()
         likely = self.p.argsort(descending=True).tolist()
         self.shown = sorted([self.label, *(i for i in likely if i != self.label)][:COLUMNS])
         self.column = int(self.h.abs().argmax())
@@ -137,7 +123,7 @@ class _Step:
             for p in self.parameters.values():
                 if p.grad is not None:
                     p -= self.lr * p.grad
-            self.losses.append(nn.functional.cross_entropy(model(image), target).item())
+            self.loss_after = nn.functional.cross_entropy(model(image), target).item()
         self.weight = before, slope, w[at].item()
 
     def forward_lines(self):
@@ -147,7 +133,7 @@ class _Step:
             _row("class", [f"{i}*" if i == self.label else f"{i}" for i in self.shown]),
             _row("z", [f"{self.z[i].item():+.3f}" for i in self.shown]),
             _row("p", [f"{self.p[i].item():.3f}" for i in self.shown]),
-            f"          p = softmax(z), and the loss is L = -ln p[{self.label}] = -ln {p:.4f} = {self.losses[0]:.4f}",
+            f"          p = softmax(z), and the loss is L = -ln p[{self.label}] = -ln {p:.4f} = {self.loss:.4f}",
         ]
 
     def backward_lines(self):
@@ -171,12 +157,13 @@ class _Step:
         ]
 
     def update_lines(self):
-        (before, slope, after), (first, second) = self.weight, self.losses
+        before, slope, after = self.weight
         return [
             f"update    every weight takes a step against its gradient, w - {self.lr} dL/dw; "
             f"{self.name}[{self.label}, {self.column}] becomes",
             f"            {before:+.5f} - {self.lr} * ({slope:+.5f}) = {after:+.5f}",
-            f"          the loss of this example {'falls' if second < first else 'rises'} from {first:.4f} to {second:.4f}",
+            f"          the loss of this example {'falls' if self.loss_after < self.loss else 'rises'} from {self.loss:.4f} "
+            f"to {self.loss_after:.4f}",
         ]
 
 
