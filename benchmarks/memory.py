@@ -1,6 +1,6 @@
 """Does memory grow? 100,000 training steps, and the resident size of the process along the way.
 
-    python benchmarks/memory.py [steps]
+python benchmarks/memory.py [steps]
 """
 
 import sys

@@ -19,8 +19,8 @@ OUT = pathlib.Path(__file__).parent / "reference"
 def family(face):
     """The file that a function is written in, as a title."""
     code = inspect.unwrap(face.op.body if face.op else face.call)
-    module = inspect.getmodule(code)
-    return (module.__name__ if module else "minigrad.ops.other").split(".")[-1]
+    file = inspect.getsourcefile(code)
+    return pathlib.Path(file).stem if file and not file.startswith("<") else "other"
 
 
 def page(face):

@@ -52,22 +52,8 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\."
 
 # Loaded on first use, so that `import minigrad` costs little more than `import numpy`.
 _MODULES = frozenset(
-    [
-        "nn",
-        "optim",
-        "data",
-        "utils",
-        "linalg",
-        "special",
-        "random",
-        "cuda",
-        "testing",
-        "kernels",
-        "compile",
-        "state",
-        "compress",
-        "teach",
-    ]
+    """accelerator compile compress cuda data distributions kernels linalg nn optim random special state teach testing
+    utils""".split()
 )
 _FUNCTIONS = {
     **dict.fromkeys(

@@ -32,10 +32,12 @@ from .graph import no_grad as no_grad
 from .graph import set_grad_enabled as set_grad_enabled
 from .tensor import Size as Size
 from .tensor import Tensor as Tensor
+from . import accelerator as accelerator
 from . import compile as compile
 from . import compress as compress
 from . import cuda as cuda
 from . import data as data
+from . import distributions as distributions
 from . import kernels as kernels
 from . import linalg as linalg
 from . import nn as nn

@@ -95,10 +95,11 @@ def _apply(op, args, params):
     first = next(a.array for a in args if isinstance(a, Tensor))
     try:
         xp = backends.of(first)
-        if op.kind not in _EXACT_KINDS and any(getattr(a, "dtype", None) in xp.HALVES for a in arrays):
-            out, residual = _run_wide(op, xp, arrays, params, trace), None
-        else:
-            out, residual = _run(op, xp, arrays, params, trace)
+        with np.errstate(all="ignore"):
+            if op.kind not in _EXACT_KINDS and any(getattr(a, "dtype", None) in xp.HALVES for a in arrays):
+                out, residual = _run_wide(op, xp, arrays, params, trace), None
+            else:
+                out, residual = _run(op, xp, arrays, params, trace)
     except Exception as error:
         raise explain(op, error, args, params) from error
     nodes = tuple([a.node if isinstance(a, Tensor) else None for a in args])

@@ -100,8 +100,10 @@ def as_dtype(d):
     """A DType from a DType, a NumPy dtype, a Python type or a name; TypeError for what minigrad does not have."""
     if d.__class__ is DType:
         return d
+    if d is float:
+        return float64  # as a dtype, Python's float is float64; as a number beside a tensor it is the default dtype
     if d in _python:
-        return _default["float"] if d is float else _python[d]
+        return _python[d]
     try:
         numpy_dtype = np.dtype(d)
     except TypeError:

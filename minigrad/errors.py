@@ -238,10 +238,6 @@ def nan_gradient(name, index, where):
     )
 
 
-def no_rule(op, name):
-    return GradError(f"{op} is not differentiable with respect to {name}; detach() that input or use another operation")
-
-
 def missing_extra(package, extra, why):
     return ImportError(
         f"{why} needs the package {package!r}, which is not installed; in the clone run: pip install -e '.[{extra}]'"

@@ -32,6 +32,10 @@ GRAD_FN = {
     "take_along_axis": "Gather", "astype": "ToCopy", "matmul": "Mm", "linear": "Addmm", "p_norm": "LinalgVectorNorm",
 }  # fmt: skip
 SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
+MODULES = {
+    "torch": "minigrad", "Tensor": "minigrad", "functional": "minigrad.nn.functional", "linalg": "minigrad.linalg",
+    "special": "minigrad.special",
+}  # fmt: skip
 
 
 class Sample:
@@ -369,6 +373,9 @@ def function(names=None, *, spaces="torch Tensor", formula="", derivative="", sa
 
     def decorate(f):
         public = tuple((f.__name__.rstrip("_") if names is None else names).split())
+        if f.__name__ != public[0] and not isinstance(f, type):
+            f.__name__ = f.__qualname__ = public[0]  # what Python says in "missing 1 required positional argument"
+            f.__module__ = MODULES[spaces.split()[0]]  # where pickle finds it
         _publish(Face(public[0], public, tuple(spaces.split()), f, **tests), inplace)
         return f
 

@@ -5,7 +5,7 @@ node for each. They do as little as Python can: two look-ups, the library's func
 """
 
 from . import backends, graph
-from .autograd.engine import unbroadcast
+from .autograd.engine import FLOATING, unbroadcast
 from .dispatch import apply, make_view
 from .errors import explain
 from .graph import Node, recording, serial
@@ -35,6 +35,8 @@ def unary(op):
             return apply(op, (input,), {})
         try:
             out = f(a)
+        except FLOATING:
+            return apply(op, (input,), {})
         except Exception as error:
             raise explain(op, error, (input,), {}) from error
         if out.__class__ is not a.__class__:
@@ -90,6 +92,8 @@ def binary(op):
             return apply(op, (input, other), {})
         try:
             out = f(a, b)
+        except FLOATING:
+            return apply(op, (input, other), {})
         except Exception as error:
             raise explain(op, error, (input, other), {}) from error
         if out.__class__ is not a.__class__:
@@ -120,18 +124,26 @@ def binary_backward(op):
     def backward(xp, n, g, grads):
         p, q = n.parents
         saved = n.saved
+        # Everything is computed before anything is stored: where it raises, the sweep can go another way.
+        d = e = None
         if p is not None and rule_a is not None:
             d = rule_a(xp, g, saved, None)
             if d.shape != p.shape:
                 d = unbroadcast(d, p.shape)
+        if q is not None and rule_b is not None:
+            e = rule_b(xp, g, saved, None)
+            if e.shape != q.shape:
+                e = unbroadcast(e, q.shape)
+        if e is not None:
+            if p is q and d is not None:
+                d, e = d + e, None
+            elif (old := grads.get(q)) is not None:
+                e = old + e
+        if d is not None:
             old = grads.get(p)
             grads[p] = d if old is None else old + d
-        if q is not None and rule_b is not None:
-            d = rule_b(xp, g, saved, None)
-            if d.shape != q.shape:
-                d = unbroadcast(d, q.shape)
-            old = grads.get(q)
-            grads[q] = d if old is None else old + d
+        if e is not None:
+            grads[q] = e
 
     return backward
 
@@ -145,13 +157,17 @@ def several_backward(op):
 
     def backward(xp, n, g, grads):
         saved, params = n.saved, n.params
+        found = {}  # stored at the end, as above
         for p, rule in zip(n.parents, rules):
             if p is not None and rule is not None:
                 d = rule(xp, g, saved, params)
                 if broadcasts and d.shape != p.shape:
                     d = unbroadcast(d, p.shape)
-                old = grads.get(p)
-                grads[p] = d if old is None else old + d
+                old = found.get(p)
+                if old is None:
+                    old = grads.get(p)
+                found[p] = d if old is None else old + d
+        grads.update(found)
 
     return backward
 
@@ -177,6 +193,8 @@ def reduction(op):
             return apply(op, (input,), params)
         try:
             out = f(a, axis=dim, keepdims=keepdim)
+        except FLOATING:
+            return apply(op, (input,), params)
         except Exception as error:
             raise explain(op, error, (input,), params) from error
         if out.__class__ is not a.__class__:

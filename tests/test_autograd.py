@@ -406,3 +406,22 @@ def test_grad_fn():
     assert y.grad_fn.name() == "MulBackward0" and x.grad_fn is None
     assert y.grad_fn.next_functions[0][0].name() == "AccumulateGrad"
     assert x.is_leaf and not y.is_leaf
+
+
+# ------------------------------------------------------------------------------------------------------ floating-point warnings
+def test_numpy_warnings_never_stop_a_computation():
+    """log(0), inf - inf, overflow: computed on, as in PyTorch, whatever the caller's warnings and NumPy settings say."""
+    import warnings
+
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        x = minigrad.tensor([0.0, 3e38, -1.0], requires_grad=True)
+        assert x.log()[0].item() == float("-inf") and (x * 10)[1].item() == float("inf")
+        assert minigrad.isnan(x / 0 - x / 0).all() and minigrad.tensor([3e38, 3e38]).sum().item() == float("inf")
+        (
+            minigrad.tensor([3e38, 3e38]).cumsum(0),
+            minigrad.tensor([-1000.0, 1000.0]).sigmoid(),
+            minigrad.tensor([0.0, -200.0]).softmax(0),
+        )
+        (x.sqrt() * x / x + (x**2).exp()).sum().backward()
+        assert x.grad.shape == (3,)

@@ -7,10 +7,15 @@ Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 1
 
 import operator
 
+import numpy as np
+
 from .. import backends, errors, graph
 from ..graph import LEAF, PICK
 from ..tensor import Tensor, wrap
 
+# What NumPy raises for log(0) or inf - inf where the caller has made such warnings errors. Like PyTorch, minigrad computes
+# on: the quick ways are left, and the general ways run with NumPy's floating-point checks off.
+FLOATING = (RuntimeWarning, FloatingPointError)
 _serial = operator.attrgetter("serial")
 _set_recording, _reset_recording = graph._recording.set, graph._recording.reset
 _by_type = backends.by_type
@@ -39,7 +44,7 @@ def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inp
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
-         is_grads_batched=False, materialize_grads=False):  # fmt: skip
+         is_grads_batched=False, materialize_grads=False, only_inputs=True):  # fmt: skip
     """The gradients d outputs / d inputs as a tuple, with no ``.grad`` touched.
 
     With ``create_graph`` the result can be differentiated again. GradError where an input was not used, unless
@@ -123,7 +128,10 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
                 ):
                     if _writes.last > n.serial:
                         _check_writes(n)
-                    n.op.backward(_by_type.get(g.__class__) or backends.of(g), n, g, grads)
+                    try:
+                        n.op.backward(_by_type.get(g.__class__) or backends.of(g), n, g, grads)
+                    except FLOATING:
+                        _visit(n, g, grads, targets, results, create_graph)
                 else:
                     _visit(n, g, grads, targets, results, create_graph)
                 if not retain and n.op is not PICK:
@@ -149,6 +157,11 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
 
 def _visit(n, g, grads, targets, results, create_graph):
     """One node in the general way: hooks, several outputs, recorded rules, kernels with a residual."""
+    with np.errstate(all="ignore"):
+        _visit_quietly(n, g, grads, targets, results, create_graph)
+
+
+def _visit_quietly(n, g, grads, targets, results, create_graph):
     if n.extra is not None:
         g = _extras(n, g, create_graph)
     if targets is not None and n in targets:

@@ -31,9 +31,6 @@ class CupyBackend(Words):
         with cupy.cuda.Device(device_index):
             return getattr(cupy, word)(*args, dtype=dtype)
 
-    def is_owner(self, x):
-        return x.base is None
-
     def _lapack(self, name, failed, *args):
         with cupyx.errstate(linalg="raise"):  # as in PyTorch, this waits for the GPU to say whether the matrix was good
             return super()._lapack(name, failed, *args)

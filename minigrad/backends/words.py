@@ -341,12 +341,6 @@ class Words:
         out[index_key(key, indices)] = v
         return out
 
-    def index_add(self, x, v, *indices, key):
-        """A copy of ``x`` with ``v`` added at ``key``; repeated indices add up."""
-        out = self.np.array(x)
-        self.add_at(out, index_key(key, indices), v)
-        return out
-
     def add_at(self, out, index, v):
         self.np.add.at(out, index, v)
 

@@ -147,9 +147,6 @@ class TraceWords:
     def host(self, x):
         return x._value_wanted()
 
-    def is_owner(self, x):
-        return False
-
     def size(self, x):
         return math.prod(x.shape)
 

@@ -47,7 +47,7 @@ class Kernel:
         if "broken" not in self._loaded:
             try:
                 self.load(self.forward)
-            except ImportError as error:
+            except Exception as error:  # not installed whole, or refusing its settings: whatever it is, the texts are right
                 self._loaded["broken"] = True
                 warnings.warn(
                     f"minigrad runs without its compiled kernels, slower: {self.package}.{self.forward} does not import "

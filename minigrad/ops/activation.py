@@ -171,7 +171,7 @@ def relu6(input, inplace=False):
     >>> F.relu6(minigrad.tensor([-1.0, 3.0, 9.0]))
     tensor([0., 3., 6.])
     """
-    return hardtanh(input, 0.0, 6.0, inplace)
+    return hardtanh(input, 0, 6, inplace)  # whole bounds: integers stay integers
 
 
 @activation(

@@ -135,6 +135,13 @@ def array_of(data, name="tensor", dtype=None):
         raise ValueError(f"{name}: expected nested lists of equal lengths: {error}") from None
     if dtype is None and array.dtype == _FLOAT64 and _FLOAT64 not in found and (found or isinstance(data, float | list | tuple)):
         array = array.astype(get_default_dtype().dtype)  # Python floats; NumPy's own float64 stays
+    if dtype is not None and array.dtype == np.int64 and (target := np.dtype(dtype)).kind in "iu" and array.size:
+        low, high = np.iinfo(target).min, np.iinfo(target).max
+        if array.min() < low or array.max() > high:
+            raise RuntimeError(
+                f"{name}: value cannot be converted to type {target} without overflow: it holds {low} to {high}, "
+                f"got {describe(data)}"
+            )
     if array.dtype == np.complex128:
         array = array.astype(np.complex64)
     if array.dtype not in _KNOWN:
@@ -155,6 +162,7 @@ _DATA = {
         E(ValueError, "equal lengths", [[1, 2], [3]]),
         E(TypeError, "tensor of|infer dtype", "text"),
         E(TypeError, "infer dtype", None),
+        E(RuntimeError, "without overflow", [300, -1], dtype=np.dtype("uint8")),
     ],
     "reference": lambda data, dtype=None: np.array(data, dtype),
 }
@@ -204,7 +212,7 @@ def as_tensor(data, dtype=None, device=None):
 
 
 @function("asarray", spaces="torch", **_DATA)
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """``obj`` as a tensor; ``copy=True`` always copies, ``copy=False`` never does (ValueError where it would have to).
 
     >>> import minigrad
@@ -220,7 +228,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
             raise ValueError(
                 f"asarray: can't alias {describe(obj)} as {t.dtype} on {t.device} without a copy; leave copy=False out"
             )
-    if requires_grad == t.requires_grad:
+    if requires_grad is None or requires_grad == t.requires_grad:
         return t
     return (t.detach() if t is obj or t.node is not None else t).requires_grad_(requires_grad)
 

@@ -382,12 +382,12 @@ def logaddexp(xp, a, b):
     names="",
     promote="float",
     vjp=(
-        lambda xp, g, a, b: g * xp.xlogy(xp.astype(xp.not_equal(a, 0), dtype=g.dtype), b),
+        lambda xp, g, a, b: g * xp.log(xp.where(xp.logical_and(xp.equal(a, 0), xp.less_equal(b, 0)), 1.0, b)),
         lambda xp, g, a, b: g * (a / b),
     ),
     formula=r"y = a \ln b",
     derivative=r"\bar a = \bar y \ln b, \quad \bar b = \bar y\,a / b",
-    samples=lambda r: [S(normal(r, 3, 4), positive(r, 4))],
+    samples=lambda r: [S(normal(r, 3, 4), positive(r, 4)), S(np.array([0.0, 0.0, 2.0]), np.array([0.5, 2.0, 3.0]))],
     inplace=False,
 )
 def xlogy(xp, a, b):

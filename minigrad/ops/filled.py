@@ -103,7 +103,8 @@ def full(size, fill_value, *, out=None, dtype=None, device=None, requires_grad=F
     """
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    d = array_dtype(dtype or as_dtype(type(fill_value)))
+    inferred = get_default_dtype() if isinstance(fill_value, float) else as_dtype(type(fill_value))
+    d = array_dtype(dtype or inferred)
     return make("full", sizes("full", (size,)), fill_value, dtype=d, device=device, requires_grad=requires_grad, out=out)
 
 

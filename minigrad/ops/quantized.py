@@ -183,7 +183,7 @@ def conv2d_dynamic(xp, x, weight, scale, bias=None, *, stride=(1, 1), dilation=(
     """
     (n, channels, *size), (outputs, depth, *kernel) = x.shape, weight.shape
     positions, taps = out_sizes(size, kernel, stride, (0, 0), dilation), math.prod(kernel)
-    many, lead = math.prod(positions), (groups,) if groups > 1 else ()  # without groups two matrices, which the kernel takes
+    many, lead = math.prod(positions), (groups,) * (groups > 1)  # without groups two matrices, which the kernel takes
     q, step = xp.quantize_rows(xp.reshape(x, shape=(n, channels * math.prod(size))))
     q = xp.permute_dims(xp.reshape(q, shape=tuple(x.shape)), axes=(0, 2, 3, 1))
     q = xp.permute_dims(xp.contiguous(q), axes=(0, 3, 1, 2))  # channels last in memory: long runs to copy below

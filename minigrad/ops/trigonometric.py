@@ -131,17 +131,24 @@ def atan(xp, x):
     return xp.atan(x)
 
 
+def _squares(xp, a, b):
+    """a^2 + b^2, and 1 at the origin: the gradient there is 0 and not 0/0, as in PyTorch."""
+    s = a * a + b * b
+    return xp.where(xp.equal(s, 0), 1.0, s)
+
+
 @op(
     kind="elementwise",
     names="atan2 arctan2",
     promote="float",
-    vjp=(lambda xp, g, a, b: g * (b / (a * a + b * b)), lambda xp, g, a, b: g * (-a / (a * a + b * b))),
+    vjp=(lambda xp, g, a, b: g * (b / _squares(xp, a, b)), lambda xp, g, a, b: g * (-a / _squares(xp, a, b))),
     formula=r"y = \mathrm{arg}(b + i a)",
     derivative=r"\bar a = \bar y\,\frac{b}{a^2 + b^2}, \quad \bar b = -\bar y\,\frac{a}{a^2 + b^2}",
     samples=lambda r: [
         S(normal(r, 3, 4), normal(r, 4)),
         S(normal(r, 3, 1), normal(r)),
         S(np.array([0.0, 1.0, 0.0, -1.0]), np.array([-1.0, 0.0, 1.0, 0.0]), grad=False),
+        S(np.zeros(2), np.zeros(2), grad=False),
     ],
     errors=binary_errors,
     reference=np.arctan2,

@@ -467,6 +467,11 @@ def _unpack_names(group):
             "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
             "will change between runs. Please use a list instead."
         )
+    if callable(getattr(params, "parameters", None)):
+        raise TypeError(
+            f"params argument given to the optimizer should be an iterable of Tensors, not a module: "
+            f"pass {type(params).__name__}(...).parameters()"
+        )
     params = [params] if isinstance(params, Tensor) else list(params)
     names = [p[0] for p in params if isinstance(p, tuple)]
     if names:

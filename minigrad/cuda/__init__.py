@@ -1,8 +1,8 @@
 """The GPU: whether there is one, and what to install where there is none. ``torch.cuda``'s names."""
 
-from . import backends
-from .device import device as Device
-from .errors import DeviceError
+from .. import backends
+from ..device import device as Device
+from ..errors import DeviceError
 
 
 def is_available():
@@ -49,7 +49,7 @@ def empty_cache():
 
 def manual_seed(seed):
     """Seed the generators of all devices: minigrad has one stream for all of them."""
-    from .random import manual_seed as everywhere
+    from ..random import manual_seed as everywhere
 
     everywhere(seed)
 
@@ -64,3 +64,6 @@ def _cupy():
     import cupy
 
     return cupy
+
+
+from . import random as random  # noqa: E402  it repeats names of this module
