@@ -7,6 +7,7 @@ import operator
 import ml_dtypes
 import numpy as np
 
+from .. import kernels
 from .numpy_indexing import IndexingWords
 from .words import bodies
 
@@ -35,6 +36,11 @@ _zeros, _ones = _Zeros(), _Ones()
 _add_reduce, _max_reduce, _empty, _dot = np.add.reduce, np.maximum.reduce, np.empty, np.dot
 
 
+def _kernel_or(name, word, x):
+    kernel = kernels.table("numpy").get(name)
+    return kernel.run(x)[0] if kernel is not None and kernel.takes(x) else word(x)
+
+
 class NumpyBackend(IndexingWords):
     name = "numpy"
     device_type = "cpu"
@@ -43,6 +49,8 @@ class NumpyBackend(IndexingWords):
     def __init__(self):
         super().__init__(np)
         self.asarray, self.where, self.matrix_transpose = np.asarray, _where, operator.attrgetter("mT")
+        for name in ("exp", "erf"):  # words that have a kernel, too; operations that are no words find theirs by name
+            setattr(self, name, functools.partial(_kernel_or, name, getattr(self, name)))
 
     def host(self, x):
         """The array as a NumPy array."""
