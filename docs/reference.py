@@ -72,10 +72,16 @@ def _rst(text):
         ):
             lines += ["", f"**{line.strip()[:-1]}**", ""]
         elif line.startswith("    ") and not line.strip().startswith((">>>", "...")):
-            lines.append("| " + line.strip())
+            lines.append("| " + _escaped(line.strip()))
         else:
-            lines.append(line)
+            lines.append(line if line.strip().startswith((">>>", "...")) else _escaped(line))
     return "\n".join(lines)
+
+
+def _escaped(line):
+    """A star outside of code is a star, not emphasis."""
+    parts = line.split("``")
+    return "``".join(p if i % 2 else p.replace("*", r"\*") for i, p in enumerate(parts))
 
 
 def _indent(text):
