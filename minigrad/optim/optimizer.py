@@ -55,9 +55,11 @@ def update_together(rule, calls):
     dtype, device or settings is updated alone, as is a parameter that stands in the group twice.
     """
     (first, settings), joined, seen = calls[0], [], set()
+    dtype, array_type = first[0].array.dtype, first[0].array.__class__
     for tensors, params in calls:
-        same = tensors[0].array.dtype == first[0].array.dtype and tensors[0].array.__class__ is first[0].array.__class__
-        if same and params == settings and tensors[1].array.dtype == tensors[0].array.dtype and tensors[0] not in seen:
+        p, g = tensors[0].array, tensors[1].array
+        same = p.dtype == dtype == g.dtype and p.__class__ is array_type
+        if same and params == settings and tensors[0] not in seen:
             joined.append(tensors)
             seen.add(tensors[0])
         else:
@@ -68,13 +70,15 @@ def update_together(rule, calls):
         return
     xp = backends.of(first[0].array)
     columns = [None if column[0] is None else [t.array for t in column] for column in zip(*joined)]
-    flat = [None if column is None else xp.concat(*[a.reshape(-1) for a in column]) for column in columns]
+    flat = [None if column is None else xp.concat(*[a if a.ndim == 1 else a.reshape(-1) for a in column]) for column in columns]
     written = [column for i, column in enumerate(columns) if i != 1 and column is not None]
     for column, result in zip(written, getattr(xp, rule.name)(*flat, **settings)):
         start = 0
         for a in column:
-            a[...] = result[start : start + a.size].reshape(a.shape)
-            start += a.size
+            stop = start + a.size
+            part = result[start:stop]
+            a[...] = part if a.ndim == 1 else part.reshape(a.shape)
+            start = stop
     for tensors in joined:
         writes.stamp(tensors[0].array)
 
@@ -156,6 +160,11 @@ def renewed(state, key, change):
 
 def advance(state):
     """Count one more step, and return how many there have been."""
+    step = state["step"]
+    if step.__class__ is Tensor and tracer.get() is None:
+        array = step.array
+        array += 1
+        return float(array)
     return renewed(state, "step", lambda step: step + 1)
 
 
@@ -422,8 +431,9 @@ class RuleOptimizer(Optimizer):
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        tracing = tracer.get() is not None
         for group in self.param_groups:
-            small = []
+            small, current = [], _as_of_now(group)
             for p in group["params"]:
                 g = p.grad
                 if g is None:
@@ -433,8 +443,8 @@ class RuleOptimizer(Optimizer):
                     state = self.start(p, group)
                     if state:
                         self.state[p] = state
-                tensors, settings = self.arguments(p, _as_of_now(group), state)
-                if p.array.size <= SMALL and tracer.get() is None and p.array.dtype.kind != "c":
+                tensors, settings = self.arguments(p, current, state)
+                if p.array.size <= SMALL and not tracing and p.array.dtype.kind != "c":
                     small.append(((p, g, *tensors), settings))
                 else:
                     update(self.rule, (p, g, *tensors), settings)
