@@ -5,6 +5,7 @@ import linecache
 
 from .dispatch import apply
 from .graph import serial
+from .output import into
 from .quick import binary, binary_backward, reduction, several_backward, unary, unary_backward
 
 
@@ -39,7 +40,7 @@ def _printed(op, body, names):
 
     Binding arguments by ``inspect.Signature`` costs 2 us a call; a real signature costs nothing and shows in help().
     """
-    space = {"apply": apply, "op": op}
+    space = {"apply": apply, "into": into, "op": op}
     defaults = dict(zip(reversed(op.arrays[:-1] if op.variadic else op.arrays), reversed(body.__defaults__ or ())))
     defaults.update({name: value for name, value in op.params.items() if value is not inspect.Parameter.empty})
     required, optional, arrays = [], [], []
@@ -56,7 +57,12 @@ def _printed(op, body, names):
             required.append(argument)
     statics = ", ".join(f"{name!r}: {names.get(name, name)}" for name in op.params)
     name = op.public_name or op.name
-    source = f"def {name}({', '.join(required + optional)}):\n    return apply(op, ({', '.join(arrays)},), {{{statics}}})\n"
+    source = f"    return apply(op, ({', '.join(arrays)},), {{{statics}}})\n"
+    if op.public_name and op.kind not in ("view", "update", "random"):
+        given = ", ".join(f"{a[1:] if a[0] == '*' else a}" for a in [*arrays, *(names.get(p, p) for p in op.params)])
+        optional.append("out=None" if op.variadic else "*, out=None")
+        source = f"    if out is not None:\n        return into(out, {name}, ({given},), {{}})\n{source}"
+    source = f"def {name}({', '.join(required + optional)}):\n{source}"
     file = f"<minigrad operation {op.name}>"
     exec(compile(source, file, "exec"), space)
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)

@@ -18,6 +18,7 @@ from .autograd.engine import recorded
 from .backends.words import bodies
 from .calls import in_place, public_function, word
 from .graph import pick
+from .output import with_output
 from .tensor import Tensor, wrap
 
 registry: dict[str, "Op"] = {}  # vocabulary word -> Op
@@ -395,9 +396,17 @@ def _publish(face, inplace):
 
 
 def members(space):
-    """name -> public function of everything published in a space."""
+    """name -> public function of everything published in a space. Ordinary functions take ``out=`` here as operations do."""
     prefix = SPACES[space]
-    return {n: f.call for f in faces.values() if space in f.spaces for n in f.names if faces[prefix + n] is f}
+    found = {n: f for f in faces.values() if space in f.spaces for n in f.names if faces[prefix + n] is f}
+    if space == "functional":  # where PyTorch's functions have none
+        return {n: f.call for n, f in found.items()}
+    return {n: f.call if f.op is not None or not _lacks_output(f.call) else with_output(f.call) for n, f in found.items()}
+
+
+def _lacks_output(call):
+    code = getattr(call, "__code__", None)
+    return code is not None and "out" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _names_of(rule):

@@ -9,6 +9,7 @@ from .autograd.engine import FLOATING, unbroadcast
 from .dispatch import apply, make_view
 from .errors import explain
 from .graph import Node, recording, serial
+from .output import into
 from .tensor import Tensor, new
 
 
@@ -25,7 +26,9 @@ def unary(op):
     keep_y, keep_x = layout == ("y",), layout == ("x",)
     save = op.save
 
-    def call(input):
+    def call(input, *, out=None):
+        if out is not None:
+            return into(out, call, (input,), {})
         try:
             a = input.array
             f = get(a.__class__)
@@ -34,19 +37,19 @@ def unary(op):
         if f is None or a.dtype.char not in quick:
             return apply(op, (input,), {})
         try:
-            out = f(a)
+            y = f(a)
         except FLOATING:
             return apply(op, (input,), {})
         except Exception as error:
             raise explain(op, error, (input,), {}) from error
-        if out.__class__ is not a.__class__:
-            out = backends.of(a).asarray(out)
+        if y.__class__ is not a.__class__:
+            y = backends.of(a).asarray(y)
         t = new(Tensor)
-        t.array = out
+        t.array = y
         m = input.node
         if m is not None and rule is not None and recording():
-            saved = (out,) if keep_y else (a,) if keep_x else save((True,), out, (a,))
-            t.node = Node(op, (m,), saved, None, serial(), out.shape)
+            saved = (y,) if keep_y else (a,) if keep_x else save((True,), y, (a,))
+            t.node = Node(op, (m,), saved, None, serial(), y.shape)
         else:
             t.node = None
         return t
@@ -74,7 +77,9 @@ def binary(op):
     flags = [op.keep(mask) if fixed else (False,) * 3 for mask in ((True, True), (True, False), (False, True))]
     (both_y, both_a, both_b), (left_y, left_a, left_b), (right_y, right_a, right_b) = flags
 
-    def call(input, other):
+    def call(input, other, *, out=None):
+        if out is not None:
+            return into(out, call, (input, other), {})
         try:
             a = input.array
             f = get(a.__class__)
@@ -91,26 +96,26 @@ def binary(op):
         else:
             return apply(op, (input, other), {})
         try:
-            out = f(a, b)
+            y = f(a, b)
         except FLOATING:
             return apply(op, (input, other), {})
         except Exception as error:
             raise explain(op, error, (input, other), {}) from error
-        if out.__class__ is not a.__class__:
-            out = backends.of(a).asarray(out)
+        if y.__class__ is not a.__class__:
+            y = backends.of(a).asarray(y)
         t = new(Tensor)
-        t.array = out
+        t.array = y
         m = input.node
         if (m is not None or k is not None) and differentiable and recording():
             if not fixed:
-                saved = save((m is not None, k is not None), out, (a, b))
+                saved = save((m is not None, k is not None), y, (a, b))
             elif k is None:
-                saved = (out if left_y else None, a if left_a else None, b if left_b else None)
+                saved = (y if left_y else None, a if left_a else None, b if left_b else None)
             elif m is None:
-                saved = (out if right_y else None, a if right_a else None, b if right_b else None)
+                saved = (y if right_y else None, a if right_a else None, b if right_b else None)
             else:
-                saved = (out if both_y else None, a if both_a else None, b if both_b else None)
-            t.node = Node(op, (m, k), saved, None, serial(), out.shape)
+                saved = (y if both_y else None, a if both_a else None, b if both_b else None)
+            t.node = Node(op, (m, k), saved, None, serial(), y.shape)
         else:
             t.node = None
         return t
@@ -179,7 +184,9 @@ def reduction(op):
     differentiable, shape_only = op.differentiable, op.layout == ("x_shape",)
     everything = {"axis": None, "keepdims": False}
 
-    def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
+    def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None, out=None):
+        if out is not None:
+            return into(out, call, (input, dim, keepdim), {"dtype": dtype, "axis": axis, "keepdims": keepdims})
         params = everything
         if dim is not None or keepdim or axis is not None or keepdims is not None or dtype is not None:
             input, params = _reduction_params(input, dim, keepdim, dtype, axis, keepdims)
@@ -192,18 +199,18 @@ def reduction(op):
         if f is None or a.dtype.char not in quick:
             return apply(op, (input,), params)
         try:
-            out = f(a, axis=dim, keepdims=keepdim)
+            y = f(a, axis=dim, keepdims=keepdim)
         except FLOATING:
             return apply(op, (input,), params)
         except Exception as error:
             raise explain(op, error, (input,), params) from error
-        if out.__class__ is not a.__class__:
-            out = backends.of(a).asarray(out)
+        if y.__class__ is not a.__class__:
+            y = backends.of(a).asarray(y)
         t = new(Tensor)
-        t.array = out
+        t.array = y
         m = input.node
         if m is not None and differentiable and recording():
-            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), out, (a,)), params, serial(), out.shape)
+            t.node = Node(op, (m,), (a.shape,) if shape_only else save((True,), y, (a,)), params, serial(), y.shape)
         else:
             t.node = None
         return t

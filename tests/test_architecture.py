@@ -13,13 +13,14 @@ ROOT = pathlib.Path(minigrad.__file__).parent
 # Each layer may import from itself and from those before it.
 LAYERS = [
     ["errors"], ["device", "dtype"], ["kernels"], ["backends"], ["graph"], ["printing", "tensor"], ["autograd.engine"],
-    ["dispatch"], ["quick"], ["calls"], ["op"], ["views"],
+    ["dispatch"], ["output"], ["quick"], ["calls"], ["op"], ["views"],
     ["ops", "random", "autograd.function", "autograd.anomaly", "autograd"], ["nn", "optim", "data"],
 ]  # fmt: skip
 # Imports inside functions that point the other way: here, each with its reason, and nowhere else.
 LATE = {
     ("dispatch", "op"): "cast() is the op astype, looked up when first needed",
     ("calls", "views"): "an in-place method writes through views",
+    ("output", "views"): "out= writes as an in-place method does",
     ("backends", "cupy"): "CuPy loads on first use",
     ("autograd", "testing"): "torch.autograd.gradcheck is the testing module's",
     ("tensor", "printing"): "a repr is made only when asked for",

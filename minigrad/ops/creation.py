@@ -7,6 +7,7 @@ from ..device import device as Device
 from ..dtype import ALL, DType, array_dtype, as_dtype, get_default_dtype
 from ..errors import DtypeError, describe
 from ..op import E, S, function, op
+from ..output import put
 from ..tensor import Size, Tensor, wrap
 from .samples import Raw, normal
 
@@ -62,7 +63,7 @@ def finish(array, requires_grad=False, out=None):
     """An array as a new tensor; with ``out`` it is written there."""
     t = wrap(array)
     if out is not None:
-        return out.copy_(t)
+        return put(out, t, "a creation function")
     return t.requires_grad_() if requires_grad else t
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..op import E, S, function
+from ..output import put
 from .loss import _reference, mode, reduced
 from .samples import normal
 
@@ -112,7 +113,8 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     >>> F.normalize(minigrad.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+    result = input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+    return result if out is None else put(out, result, "normalize")
 
 
 @function(

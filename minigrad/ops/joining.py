@@ -81,7 +81,7 @@ def _tensors(name, tensors):
           formula=r"y = [x_1; x_2; \dots]", derivative=r"\bar x_i = \text{its part of } \bar y",
           reference=lambda xs, dim=0, axis=None: np.concatenate([x for x in xs if x.shape != (0,)],
               axis=axis or dim))  # fmt: skip
-def cat(tensors, dim=0, *, axis=None, out=None):
+def cat(tensors, dim=0, *, axis=None):
     """Tensors joined along an existing dimension; their other sizes must agree. Mixed dtypes are promoted.
 
     Args:
@@ -116,11 +116,7 @@ def cat(tensors, dim=0, *, axis=None, out=None):
             raise ShapeError(
                 f"cat: Sizes of tensors must match except in dimension {d}. Got shape {s} at position {i} beside {first}"
             )
-    return _out(apply(registry["concat"], tuple(tensors), {"axis": d}), out)
-
-
-def _out(result, out):
-    return result if out is None else out.copy_(result)
+    return apply(registry["concat"], tuple(tensors), {"axis": d})
 
 
 @function("stack", spaces="torch",
@@ -130,7 +126,7 @@ def _out(result, out):
                             E(IndexError, "out of range", [normal(r, 3)], dim=2)],
           formula=r"y_i = x_i", derivative=r"\bar x_i = \bar y_i",
           reference=lambda xs, dim=0, axis=None: np.stack(xs, axis=axis or dim))  # fmt: skip
-def _stack(tensors, dim=0, *, axis=None, out=None):
+def _stack(tensors, dim=0, *, axis=None):
     """Tensors of one shape joined along a new dimension.
 
     Args:
@@ -155,7 +151,7 @@ def _stack(tensors, dim=0, *, axis=None, out=None):
                 f"entry {i}"
             )
     d = positive_dim("stack", dim if axis is None else axis, len(first) + 1)
-    return _out(apply(registry["stack"], tuple(tensors), {"axis": d}), out)
+    return apply(registry["stack"], tuple(tensors), {"axis": d})
 
 
 # ---------------------------------------------------------------------------------------------------- joined as NumPy names it
