@@ -69,6 +69,8 @@ def pytest_terminal_summary(terminalreporter, config):
             for key, value in getattr(report, "user_properties", ()):
                 if key == "parity" and report.when == "call":
                     counts[value[0]] = counts.get(value[0], 0) + value[1]
+                if key == "coverage" and report.when == "call":
+                    terminalreporter.write_line(value)
     if counts:
         terminalreporter.write_line("parity with PyTorch: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
     checks = sys.modules.get("checks")

@@ -158,7 +158,7 @@ def test_state_dict_of_a_module(tmp_path):
     x = minigrad.tensor([3, 4])
     assert bool((model(x) == other(x)).all()) and list(other.state_dict()) == list(model.state_dict())
     with pytest.raises(TypeError, match=r"(?s)the object itself is .*save its state_dict\(\)"):
-        minigrad.save(model, tmp_path / "m")
+        minigrad.save(model, tmp_path / "m.safetensors")
     with pytest.raises(TypeError, match=r"(?s)save: \['net'\]\[1\] is .*save its state_dict\(\)"):
         minigrad.save({"net": [1, model]}, tmp_path / "m")
 
@@ -356,7 +356,7 @@ DAMAGED = {
     "too many dimensions": (made({"a": entry(shape=[1] * 99)}, b"\0" * 4), "cannot be made here"),
     "bool of 7": (made({"a": entry("BOOL", offsets=(0, 1))}, b"\7"), "bool and has bytes other than 0 and 1"),
     "no dtype of ours": (made({"a": entry("F8_E5M2", (4,))}, b"\0" * 4), "'a' has dtype float8_e5m2, which minigrad has not"),
-    "zip": (zipped(), r"a ZIP archive, as torch.save writes it.*executes nothing.*save_file"),
+    "zip": (zipped(), r"it asks for \w+\._exit, which load never runs"),
     **{f"pickle {p}": (pickle.dumps(Bomb(), protocol=p), "pickle") for p in (2, 3, 4, 5)},
     "pickle 0": (pickle.dumps(Bomb(), protocol=0), "announce a header"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 20, "an HDF5 file"),

@@ -121,8 +121,7 @@ def _read(file, size, name, header_only):
 
 def _refuse_foreign(start, wrong):
     foreign = {
-        b"PK\x03\x04": "a ZIP archive, as torch.save writes it (.pt, .pth)",
-        b"\x80\x02": "a pickle, as torch.save or pickle.dump write it",
+        b"\x80\x02": "a pickle",
         b"\x80\x03": "a pickle",
         b"\x80\x04": "a pickle",
         b"\x80\x05": "a pickle",

@@ -4,8 +4,11 @@ A flat dict of tensors becomes an ordinary file that other programs read. Any ot
 metadata, its tensors under the path at which they stand, such as ``optimizer.state.0.exp_avg``.
 """
 
+import contextlib
+import io
 import json
 import math
+import os
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -16,14 +19,17 @@ from ..device import device as Device
 from ..dtype import DType, as_dtype, of_numpy
 from ..errors import DeviceError, FileError, describe
 from ..tensor import Size, Tensor, wrap
-from . import format
+from . import format, torch_file
 
 KEY, VERSION = "minigrad", 1  # of our own entry in the metadata
 
 
 # ---------------------------------------------------------------------------------------------------------------- saving
-def save(obj, f, metadata=None):
-    """Save tensors, or nested dicts, lists and tuples of tensors, numbers, strings, bools and None, as ``.safetensors``.
+def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True, *, metadata=None):
+    """Save tensors, or nested dicts, lists and tuples of tensors, numbers, strings, bools and None.
+
+    The file is a ``.safetensors`` file, or, where the name ends as PyTorch's files do (``.pt``, ``.pth``, ``.bin``, ``.ckpt`` ...) or
+    ``obj`` has whole modules in it, one that ``torch.load`` reads, too.
 
     The file is written beside its place and renamed when it is complete: if anything fails, an old file stays as it was. A
     dict of names and tensors, such as ``model.state_dict()``, gives an ordinary file for other programs. Tensors come back
@@ -32,7 +38,8 @@ def save(obj, f, metadata=None):
     Args:
         obj: what to save. Of modules and optimizers save the ``state_dict()``.
         f: path, or a file opened for writing bytes.
-        metadata: dict of strings to keep in the file, see :func:`minigrad.state.read_metadata`.
+        pickle_module, pickle_protocol: accepted as in PyTorch.
+        metadata: dict of strings to keep in a ``.safetensors`` file, see :func:`minigrad.state.read_metadata`.
 
     Raises:
         TypeError: for anything else in ``obj``, such as a function, with the place where it stands.
@@ -44,6 +51,9 @@ def save(obj, f, metadata=None):
     >>> minigrad.load(path)
     {'weight': tensor([1., 2.]), 'epoch': 3}
     """
+    if _is_for_pytorch(obj, f, metadata):
+        torch_file.write(f, obj)
+        return
     if metadata is not None and not all(isinstance(s, str) for pair in metadata.items() for s in pair):
         raise TypeError(f"save: metadata must be a dict of strings, got {metadata!r}; convert its values with str()")
     metadata = dict(metadata or {})
@@ -62,6 +72,14 @@ def save(obj, f, metadata=None):
         arrays = packer.arrays
         metadata[KEY] = json.dumps({"version": VERSION, "tree": tree}, allow_nan=False)
     format.write(f, arrays, metadata)
+
+
+def _is_for_pytorch(obj, f, metadata):
+    path = "" if hasattr(f, "write") else str(os.fspath(f))
+    if metadata is not None or path.endswith(".safetensors"):
+        return False
+    parts = obj.values() if isinstance(obj, dict) else [obj]
+    return path.endswith(torch_file.SUFFIXES) or any(hasattr(v, "state_dict") and hasattr(v, "forward") for v in parts)
 
 
 def _flat(tensors):
@@ -142,13 +160,16 @@ class _Packer:
 
 
 # --------------------------------------------------------------------------------------------------------------- loading
-def load(f, map_location=None, *, weights_only=True, mmap=None):
-    """Load what :func:`save` has written, or any ``.safetensors`` file: a dict of its tensors.
+def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None):
+    """Load what :func:`save` has written, any ``.safetensors`` file (a dict of its tensors), or a file of ``torch.save``.
 
-    Nothing in a file is ever executed, so ``weights_only`` makes no difference; it is accepted as in PyTorch, as is ``mmap``.
+    Nothing in a file is ever executed, whatever it asks for.
 
     Args:
         f: path, or a file opened for reading bytes.
+        weights_only: True for tensors and plain values alone. With False a file of ``torch.save`` may also hold objects of
+            classes that the program has imported, such as whole modules; they are made without running any of their code.
+        pickle_module, mmap: accepted as in PyTorch.
         map_location: the device for the tensors; without it they are on the CPU, wherever they were saved from.
 
     Raises:
@@ -162,8 +183,13 @@ def load(f, map_location=None, *, weights_only=True, mmap=None):
     >>> minigrad.load(file)
     [tensor([0, 1, 2]), {'lr': 0.1}]
     """
-    arrays, metadata = format.read(f)
     name = getattr(f, "name", "the file object") if hasattr(f, "read") else f
+    with _opened(f) as file:
+        start = file.read(16)
+        file.seek(-len(start), 1)
+        if torch_file.is_one(start):
+            return _moved(torch_file.read(io.BytesIO(file.read()), name, weights_only), _placement(map_location))
+        arrays, metadata = format.read(file if hasattr(f, "read") else f)
     unpacker = _Unpacker(arrays, map_location, name)
     own = _own_entry(metadata, unpacker)
     if "tree" in own:
@@ -176,6 +202,22 @@ def load(f, map_location=None, *, weights_only=True, mmap=None):
         if not isinstance(original, str) or alias not in arrays or original not in arrays or original in shared:
             raise unpacker.wrong(f"it says that {alias!r} shares the memory of {original!r}")
     return {key: unpacker.tensor(shared.get(key, key)) for key in arrays}
+
+
+def _opened(f):
+    return contextlib.nullcontext(f) if hasattr(f, "read") else open(f, "rb")
+
+
+def _moved(obj, place):
+    """The tensors in lists, tuples and dicts, put where they belong; modules move their own."""
+    if isinstance(obj, Tensor):
+        return place(obj)
+    if isinstance(obj, list | tuple) and type(obj) in (list, tuple):
+        return type(obj)(_moved(v, place) for v in obj)
+    if isinstance(obj, dict):
+        for key, value in obj.items():
+            obj[key] = _moved(value, place)
+    return obj
 
 
 def read_metadata(f):

@@ -1,0 +1,217 @@
+"""Files of ``torch.save``, read and written without PyTorch, and never executed."""
+
+import argparse
+import io
+import os
+import pathlib
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import nn
+from minigrad.errors import FileError
+
+DATA = pathlib.Path(__file__).parent / "data"
+BOTH = pytest.mark.parametrize("name", ["torch_file.pth", "torch_file_legacy.pth"])  # written by PyTorch 2.13
+
+
+@BOTH
+def test_a_file_of_pytorch(name):
+    found = minigrad.load(DATA / name)
+    assert found["weight"].tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]] and found["weight"].dtype is minigrad.float32
+    assert found["half"].dtype is minigrad.bfloat16 and found["half"].tolist() == [1.0, 1.0]
+    assert found["long"].item() == 7 and found["empty"].shape == (0, 2) and found["bool"].tolist() == [True, False]
+    assert isinstance(found["parameter"], nn.Parameter) and found["parameter"].requires_grad
+    assert found["epoch"] == 3 and found["rates"] == [0.1, (0.9, 0.999)] and found["none"] is None
+    assert found["size"] == minigrad.Size([2, 3]) and found["dtype"] is minigrad.float16
+
+
+@BOTH
+def test_memory_that_was_shared_is_shared_again(name):
+    found = minigrad.load(DATA / name)
+    found["weight"][0, 1] = 9.0
+    assert found["column"].tolist() == [9.0, 4.0]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.encoder = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.functional.gelu)
+        self.register_buffer("scale", minigrad.ones(2))
+
+    def forward(self, x):
+        return self.layer(x * self.scale)
+
+
+def sample():
+    w = minigrad.arange(6.0).reshape(2, 3)
+    return {
+        "weight": w, "row": w[1], "turned": w.t(), "half": minigrad.ones(2, dtype=minigrad.bfloat16), "0-d": minigrad.tensor(2),
+        "empty": minigrad.zeros(0, 2), "parameter": nn.Parameter(minigrad.ones(2), requires_grad=False), "numbers": [1, (2.5, None)],
+        "size": minigrad.Size([1]), "dtype": minigrad.int64, "device": minigrad.device("cpu"), "text": "é", "set": {1, 2},
+        "args": argparse.Namespace(lr=0.1), "again": w,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".bin"])
+def test_what_is_written_comes_back(tmp_path, suffix):
+    path = tmp_path / f"all{suffix}"
+    minigrad.save(sample(), path)
+    assert zipfile.is_zipfile(path)
+    found = minigrad.load(path)
+    assert list(found) == list(sample())
+    for key, value in sample().items():
+        if isinstance(value, minigrad.Tensor):
+            assert found[key].dtype is value.dtype and found[key].requires_grad == value.requires_grad
+            np.testing.assert_array_equal(found[key].numpy(), value.numpy())
+        else:
+            assert found[key] == value
+    assert found["again"] is found["weight"]
+    found["weight"][1, 0] = 7.0
+    assert found["row"][0] == 7 and found["turned"][0, 1] == 7
+
+
+def test_optimizer_states_load_and_history_is_left_behind(tmp_path):
+    model = nn.Linear(2, 2)
+    optimizer = minigrad.optim.Adam(model.parameters())
+    model(minigrad.ones(1, 2)).sum().backward()
+    optimizer.step()
+    minigrad.save({"optimizer": optimizer.state_dict(), "history": model.weight * 2}, tmp_path / "o.pt")
+    found = minigrad.load(tmp_path / "o.pt")
+    other = minigrad.optim.Adam(model.parameters())
+    other.load_state_dict(found["optimizer"])
+    assert found["history"].is_leaf and found["history"].requires_grad
+    assert other.state_dict()["state"][0]["exp_avg"].tolist() == optimizer.state_dict()["state"][0]["exp_avg"].tolist()
+
+
+def test_whole_modules_need_a_word_of_trust(tmp_path):
+    model = Net().eval()
+    minigrad.save(model, tmp_path / "net.pt")
+    with pytest.raises(FileError, match="weights_only=False"):
+        minigrad.load(tmp_path / "net.pt")
+    again = minigrad.load(tmp_path / "net.pt", weights_only=False)
+    x = minigrad.ones(1, 2)
+    assert isinstance(again, Net) and again(x).tolist() == model(x).tolist() and not again.training
+    assert again.encoder.activation is nn.functional.gelu
+    file = io.BytesIO()
+    minigrad.save({"model": model, "epoch": 1}, file)  # whole modules go into such a file under any name
+    file.seek(0)
+    assert minigrad.load(file, weights_only=False)["epoch"] == 1
+
+
+class Calls:
+    """A pickle that asks for a call."""
+
+    def __init__(self, f, *args):
+        self.asks = f, args
+
+    def __reduce__(self):
+        return self.asks
+
+
+class WithSetstate:
+    def __setstate__(self, state):
+        raise AssertionError("a file has run code")
+
+
+class WithNew:
+    def __new__(cls, *args):
+        raise AssertionError("a file has run code")
+
+
+def archive(obj=None, text=None):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as z:
+        z.writestr("archive/data.pkl", pickle.dumps(obj, 2) if text is None else text)
+    file.seek(0)
+    return file
+
+
+HOSTILE = {
+    "a function of the system": lambda: archive(Calls(os.system, "false")),
+    "a class of the program, called": lambda: archive(Calls(WithNew, 1)),
+    "eval": lambda: archive(Calls(eval, "1")),
+    "a constructor of another module": lambda: archive(Calls(pathlib.Path, "/")),
+    "its own __setstate__": lambda: archive(text=b"\x80\x02ctest_torch_files\nWithSetstate\n)\x81}b."),
+    "its own __new__": lambda: archive(text=b"\x80\x02ctest_torch_files\nWithNew\n)\x81."),
+    "a module that is not imported": lambda: archive(text=b"\x80\x02cantigravity\nx\n."),
+    "an old opcode": lambda: archive(text=b"(ios\nsystem\n."),
+    "attributes for a class": lambda: archive(text=b"\x80\x02ctest_torch_files\nNet\n}U\x01ak\x01sb."),
+    "a storage by another name": lambda: archive(text=b"\x80\x02(U\x07storageK\x01K\x02tQ."),
+    "nested too deeply": lambda: archive(text=b"\x80\x02" + b"]" * 5 + b"a" * 9 + b"."),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_nothing_in_a_file_is_run(name, weights_only):
+    with pytest.raises(FileError, match="load: "):
+        minigrad.load(HOSTILE[name](), weights_only=weights_only)
+
+
+def test_a_function_is_a_value_and_cannot_be_called():
+    file = archive(text=b"\x80\x02cminigrad.errors\ndescribe\n)R.")
+    with pytest.raises(FileError, match="asks that .* be called"):
+        minigrad.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("offset, shape, stride", [(5, (2,), (1,)), (-1, (1,), (1,)), (0, (2, 2), (3, 1)), (0, (2,), (-1,))])
+def test_a_tensor_outside_its_storage(tmp_path, offset, shape, stride):
+    from minigrad.state.pickled import rebuild
+
+    with pytest.raises(pickle.UnpicklingError, match="outside"):
+        rebuild(np.zeros(4), offset, shape, stride)
+
+
+def test_damaged_files(tmp_path):
+    content = (DATA / "torch_file.pth").read_bytes()
+    legacy = (DATA / "torch_file_legacy.pth").read_bytes()
+    for whole, step in ((content, 97), (legacy, 13)):
+        for end in range(20, len(whole) - 30, step):
+            with pytest.raises(FileError):
+                minigrad.load(io.BytesIO(whole[:end]))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as z:
+        z.writestr("other.txt", "x")
+    file.seek(0)
+    with pytest.raises(FileError, match=r"without data\.pkl"):
+        minigrad.load(file)
+
+
+def test_what_cannot_be_written_says_so(tmp_path):
+    with pytest.raises(TypeError, match="state_dict"):
+        minigrad.save({"f": lambda x: x}, tmp_path / "x.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_map_location_moves_the_tensors(device):
+    found = minigrad.load(DATA / "torch_file.pth", map_location=device)
+    assert found["weight"].device.type == device
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("new", [True, False])
+def test_files_of_a_training_run_both_ways(tmp_path, new):
+    import torch
+
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    optimizer = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.9)
+    theirs(torch.randn(5, 3)).square().sum().backward()
+    optimizer.step()
+    path = tmp_path / "run.pt"
+    saved = {"model": theirs.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 2}
+    torch.save(saved, path, _use_new_zipfile_serialization=new)
+    found = minigrad.load(path)
+    ours = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    ours.load_state_dict(found["model"])
+    minigrad.optim.SGD(ours.parameters(), 0.1, momentum=0.9).load_state_dict(found["optimizer"])
+    minigrad.save(found, path)
+    back = torch.load(path, weights_only=True)
+    theirs.load_state_dict(back["model"])
+    optimizer.load_state_dict(back["optimizer"])
+    for key, value in saved["model"].items():
+        assert torch.equal(back["model"][key], value)
