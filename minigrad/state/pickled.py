@@ -77,9 +77,11 @@ MAKERS = {
     ("_codecs", "encode"): codecs.encode, ("numpy", "dtype"): np.dtype,
     ("numpy.core.multiarray", "_reconstruct"): _numpy_array, ("numpy._core.multiarray", "_reconstruct"): _numpy_array,
     ("numpy.core.multiarray", "scalar"): _numpy_scalar, ("numpy._core.multiarray", "scalar"): _numpy_scalar,
-    ("numpy", "ndarray"): None, ("pathlib", "PosixPath"): pathlib.PurePosixPath, ("pathlib", "WindowsPath"): pathlib.PureWindowsPath,
+    ("numpy", "ndarray"): None, ("pathlib", "PosixPath"): pathlib.PurePosixPath,
+    ("pathlib", "WindowsPath"): pathlib.PureWindowsPath,
     **{(m, n): k for m in ("builtins", "__builtin__") for n, k in (
-        ("set", set), ("frozenset", frozenset), ("bytearray", bytearray), ("complex", complex), ("slice", slice), ("range", range),
+        ("set", set), ("frozenset", frozenset), ("bytearray", bytearray), ("complex", complex), ("slice", slice),
+        ("range", range),
         ("list", list), ("dict", dict), ("tuple", tuple), ("int", int), ("float", float), ("str", str), ("bool", bool))},
     **{("torch", d.name): d for d in ALL}, ("torch", "int"): None, ("argparse", "Namespace"): argparse.Namespace,
 }  # fmt: skip

@@ -28,8 +28,8 @@ KEY, VERSION = "minigrad", 1  # of our own entry in the metadata
 def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True, *, metadata=None):
     """Save tensors, or nested dicts, lists and tuples of tensors, numbers, strings, bools and None.
 
-    The file is a ``.safetensors`` file, or, where the name ends as PyTorch's files do (``.pt``, ``.pth``, ``.bin``, ``.ckpt`` ...) or
-    ``obj`` has whole modules in it, one that ``torch.load`` reads, too.
+    The file is a ``.safetensors`` file, or, where the name ends as PyTorch's files do (``.pt``, ``.pth``, ``.bin``, ``.ckpt``
+    ...) or ``obj`` has whole modules in it, one that ``torch.load`` reads, too.
 
     The file is written beside its place and renamed when it is complete: if anything fails, an old file stays as it was. A
     dict of names and tensors, such as ``model.state_dict()``, gives an ordinary file for other programs. Tensors come back
