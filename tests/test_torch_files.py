@@ -51,7 +51,8 @@ def sample():
     w = minigrad.arange(6.0).reshape(2, 3)
     return {
         "weight": w, "row": w[1], "turned": w.t(), "half": minigrad.ones(2, dtype=minigrad.bfloat16), "0-d": minigrad.tensor(2),
-        "empty": minigrad.zeros(0, 2), "parameter": nn.Parameter(minigrad.ones(2), requires_grad=False), "numbers": [1, (2.5, None)],
+        "empty": minigrad.zeros(0, 2), "parameter": nn.Parameter(minigrad.ones(2), requires_grad=False),
+        "numbers": [1, (2.5, None)],
         "size": minigrad.Size([1]), "dtype": minigrad.int64, "device": minigrad.device("cpu"), "text": "é", "set": {1, 2},
         "args": argparse.Namespace(lr=0.1), "again": w,
     }  # fmt: skip
@@ -155,7 +156,7 @@ def test_nothing_in_a_file_is_run(name, weights_only):
 
 def test_a_function_is_a_value_and_cannot_be_called():
     file = archive(text=b"\x80\x02cminigrad.errors\ndescribe\n)R.")
-    with pytest.raises(FileError, match="asks that .* be called"):
+    with pytest.raises(FileError, match=r"asks that .* be called"):
         minigrad.load(file, weights_only=False)
 
 
