@@ -96,8 +96,8 @@ class Reader(pickle._Unpickler):
 
     dispatch = dict(pickle._Unpickler.dispatch)
 
-    def __init__(self, file, storage, whole_objects, name):
-        super().__init__(file, encoding="utf-8")
+    def __init__(self, file, storage, whole_objects, name, encoding="utf-8"):
+        super().__init__(file, encoding=encoding)
         self.storage, self.whole_objects, self.name, self.classes = storage, whole_objects, name, set()
 
     def find_class(self, module, name):

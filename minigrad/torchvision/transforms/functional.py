@@ -1,0 +1,24 @@
+"""``torchvision.transforms.functional``: one function for each transform."""
+
+from .color import adjust_brightness as adjust_brightness
+from .color import adjust_contrast as adjust_contrast
+from .color import adjust_hue as adjust_hue
+from .color import adjust_saturation as adjust_saturation
+from .color import normalize as normalize
+from .color import rgb_to_grayscale as rgb_to_grayscale
+from .geometry import InterpolationMode as InterpolationMode
+from .geometry import affine as affine
+from .geometry import center_crop as center_crop
+from .geometry import convert_image_dtype as convert_image_dtype
+from .geometry import crop as crop
+from .geometry import get_dimensions as get_dimensions
+from .geometry import get_image_size as get_image_size
+from .geometry import hflip as hflip
+from .geometry import pad as pad
+from .geometry import pil_to_tensor as pil_to_tensor
+from .geometry import resize as resize
+from .geometry import resized_crop as resized_crop
+from .geometry import rotate as rotate
+from .geometry import to_pil_image as to_pil_image
+from .geometry import to_tensor as to_tensor
+from .geometry import vflip as vflip
