@@ -10,9 +10,13 @@ import warnings as _warnings
 from . import autograd as autograd
 from . import ops as ops
 from .device import device as device
+from .dtype import DType as dtype
 from .dtype import bfloat16 as bfloat16
 from .dtype import bool_ as bool
+from .dtype import complex64 as cfloat
 from .dtype import complex64 as complex64
+from .dtype import complex128 as cdouble
+from .dtype import complex128 as complex128
 from .dtype import float16 as float16
 from .dtype import float16 as half
 from .dtype import float32 as float
@@ -52,16 +56,39 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\."
 
 # Loaded on first use, so that `import minigrad` costs little more than `import numpy`.
 _MODULES = frozenset(
-    """accelerator compile compress cuda data distributions kernels linalg nn optim random special state teach testing
-    utils""".split()
+    """_C __config__ accelerator amp compile compiler compress cpu cuda data distributed distributions func hub jit kernels
+    linalg mps multiprocessing nn onnx optim overrides profiler random return_types sparse special state storage teach testing
+    torch_names types typing utils version xpu""".split()
 )
 _FUNCTIONS = {
     **dict.fromkeys(
         ["manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state", "Generator", "default_generator"], "random"
     ),
     **dict.fromkeys(["save", "load"], "state"),
+    **dict.fromkeys(["vmap"], "func"),
+    **dict.fromkeys(["is_anomaly_enabled", "is_anomaly_check_nan_enabled"], "autograd.anomaly"),
     **dict.fromkeys(["quantize"], "compress"),
+    **dict.fromkeys(["sparse_coo_tensor", "spmm"], "sparse"),
+    **dict.fromkeys(["finfo", "iinfo"], "limits"),
     **dict.fromkeys(["set_printoptions"], "printing"),
+    **dict.fromkeys(["as_torch"], "torch_names"),
+    **dict.fromkeys("cond while_loop sym_float sym_int sym_ite sym_max sym_min sym_not sym_sum".split(), "control"),
+    **dict.fromkeys(["fork", "wait", "ScriptFunction"], "jit"),
+    **dict.fromkeys(["autocast", "GradScaler"], "amp"),
+    **dict.fromkeys(["Event", "Stream"], "cuda.streams"),
+    **dict.fromkeys(["is_storage", "Storage", "UntypedStorage", "TypedStorage"], "storage"),
+    **dict.fromkeys(
+        """are_deterministic_algorithms_enabled clear_autocast_cache compiled_with_cxx11_abi contiguous_format channels_last
+        channels_last_3d get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype get_default_device
+        get_deterministic_debug_mode get_device_module get_float32_matmul_precision get_num_interop_threads get_num_threads
+        init_num_threads is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled
+        is_deterministic_algorithms_warn_only_enabled is_warn_always_enabled layout memory_format preserve_format qscheme
+        set_autocast_dtype set_default_device set_default_tensor_type set_deterministic_debug_mode
+        set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads set_warn_always sparse_coo
+        sparse_csr strided typename use_deterministic_algorithms""".split(),
+        "settings",
+    ),
+    **dict.fromkeys(["AcceleratorError", "OutOfMemoryError"], "cuda.errors"),
 }
 
 
@@ -72,6 +99,8 @@ def __getattr__(name):
         value = getattr(_importlib.import_module(f".{_FUNCTIONS[name]}", __name__), name)
         globals()[name] = value
         return value
+    if name.startswith("_foreach_"):
+        return getattr(_importlib.import_module(".foreach", __name__), name)
     import difflib
 
     near = difflib.get_close_matches(name, [*globals(), *_MODULES, *_FUNCTIONS], n=1)

@@ -33,7 +33,25 @@ def parser():
     option("--out", "folder that is written to", default="minigrad-demo", metavar="DIR")
     demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else, for scripts")
     commands.add_parser("info", help="versions, devices, and which optional packages are there")
+    _add_run(commands)
     return p
+
+
+def _add_run(commands):
+    run = commands.add_parser(
+        "run",
+        help="run a PyTorch program, unchanged, on minigrad",
+        usage="python -m minigrad run [--report] [--engine E] [--full-traceback] (FILE | -m MODULE) [ARGUMENT ...]",
+        description="Run a PyTorch program as Python would: `import torch` gives it minigrad, and nothing of it is changed.",
+    )
+    run.add_argument("--report", action="store_true", help="say at the end which names of PyTorch it touched, on stderr")
+    run.add_argument(
+        "--engine", choices=("mt19937", "philox"), default="mt19937",
+        help="random numbers: PyTorch's on the CPU, or minigrad's own (default: %(default)s)",
+    )  # fmt: skip
+    run.add_argument("--full-traceback", action="store_true", help="show minigrad's own lines in tracebacks, too")
+    run.add_argument("-m", "--module", action="store_true", help="the program is a module, as in python -m")
+    run.add_argument("program", help="the file or the module, with its own arguments behind it")
 
 
 def _count(text):
@@ -78,6 +96,11 @@ def info():
 
 def main(argv=None):
     """Run one command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["run"]:
+        from .torch_names.launch import command
+
+        return command(argv[1:], parser())  # what the program raises is its own matter
     arguments = parser().parse_args(argv)
     if arguments.command is None:
         parser().print_help()
@@ -107,7 +130,7 @@ def main(argv=None):
 def program():
     """``main`` in a process of its own."""
     _with_one_blas_thread()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and sys.argv[1:2] != ["run"]:
         signal.signal(signal.SIGINT, _stop)
     sys.exit(main())
 

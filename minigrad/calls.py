@@ -6,7 +6,7 @@ import linecache
 from .dispatch import apply
 from .graph import serial
 from .output import into
-from .quick import binary, binary_backward, reduction, several_backward, unary, unary_backward
+from .quick import binary, binary_backward, reduction, refuse_numbers, several_backward, unary, unary_backward
 
 
 def public_function(op, body, names):
@@ -19,7 +19,7 @@ def public_function(op, body, names):
     elif plain and op.kind == "reduction" and set(op.params) == {"axis", "keepdims"}:
         call = reduction(op)
     else:
-        call = _printed(op, body, names)
+        call = _printed(op, body, names) if op.public_name else _inner(op)  # users never see the signature of an inner one
     if plain and op.differentiable and not op.params:
         if len(op.arrays) == 1:
             op.backward = unary_backward(op)
@@ -56,17 +56,37 @@ def _printed(op, body, names):
         else:
             required.append(argument)
     statics = ", ".join(f"{name!r}: {names.get(name, name)}" for name in op.params)
-    name = op.public_name or op.name
+    name = op.public_name
     source = f"    return apply(op, ({', '.join(arrays)},), {{{statics}}})\n"
-    if op.public_name and op.kind not in ("view", "update", "random"):
-        given = ", ".join(f"{a[1:] if a[0] == '*' else a}" for a in [*arrays, *(names.get(p, p) for p in op.params)])
+    if op.kind not in ("view", "update", "random"):
+        given = ", ".join([*arrays, *(names.get(p, p) for p in op.params)])
         optional.append("out=None" if op.variadic else "*, out=None")
         source = f"    if out is not None:\n        return into(out, {name}, ({given},), {{}})\n{source}"
+    if op.tensors:
+        space["refuse_numbers"] = refuse_numbers
+        source = f"    refuse_numbers(op, {', '.join(arrays)})\n{source}"
     source = f"def {name}({', '.join(required + optional)}):\n{source}"
     file = f"<minigrad operation {op.name}>"
     exec(compile(source, file, "exec"), space)
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     return space[name]
+
+
+def _inner(op):
+    """An inner operation as a function: arrays that are left out are None, static parameters may stand behind the arrays."""
+    call_with, count, arrays = word(op), len(op.arrays), op.arrays
+    if op.variadic:
+        return call_with
+
+    def call(*args, **params):
+        if len(args) > count:
+            params.update(zip(op.params, args[count:]))
+        elif len(args) < count:
+            args = (*args, *[params.pop(name, None) for name in arrays[len(args) :]])
+        return call_with(*args[:count], **params)
+
+    call.__name__ = op.name
+    return call
 
 
 def word(op):

@@ -40,8 +40,19 @@ class device:
     def __hash__(self):
         return hash((self.type, self.index))
 
+    def __enter__(self):
+        """``with device("cuda"):`` new tensors lie there unless they are told otherwise."""
+        _outer.append(default["device"])
+        default["device"] = None if self.type == "cpu" else self
+        return self
+
+    def __exit__(self, *_):
+        default["device"] = _outer.pop()
+
     def __reduce__(self):
         return device, (self.type, self.index)
 
 
 CPU = device("cpu")
+default = {"device": None}  # where new tensors lie, None for the CPU: see set_default_device
+_outer = []

@@ -1,10 +1,10 @@
 """How an operation is called: the general way.
 
-``apply`` promotes dtypes, traces, takes kernels with a backward of their own, many arrays and several outputs, and builds
+``apply`` promotes dtypes, traces, casts, takes kernels with a backward of their own, many arrays and several outputs, and builds
 the error messages. In front of it stand the quick paths of ``quick.py`` for the shapes of call that training is made of;
 they hand to ``apply`` whatever they do not understand. A raw implementation reaches an op's ``table`` only here; while a
-trace or anomaly detection is on, the tables are empty, so that every call takes the general way and the quick paths pay
-nothing for either.
+trace, anomaly detection or autocast is on, the tables are empty, so that every call takes the general way and the quick paths pay
+nothing for them.
 """
 
 import contextvars
@@ -13,27 +13,32 @@ import numpy as np
 
 from . import backends, graph, kernels
 from .dtype import common_dtype, of_numpy
-from .errors import explain, no_bool, not_a_tensor
+from .errors import NotDense, ShapeError, UnsupportedError, dim_error, explain, no_bool, not_a_tensor
 from .graph import Node, recording, serial, tracer
 from .tensor import Tensor, new, wrap
 
 anomaly = contextvars.ContextVar("minigrad_anomaly", default=None)  # autograd.detect_anomaly: None or its settings
-_special_modes = [0]  # how many threads trace or look for anomalies: no table is filled meanwhile
+packing = contextvars.ContextVar("minigrad_packing", default=None)  # saved_tensors_hooks: None, or what is called with each node
+sparse_forms = {}  # operation name -> the function that stands for it on sparse tensors; sparse.py fills it
+complex_forms = {}  # operation name -> how it takes complex numbers; ops/complex.py fills it
+autocast = contextvars.ContextVar("minigrad_autocast", default=None)  # None or the settings of casting.py
+special_modes = [0]  # how many threads trace, look for anomalies or autocast: no table is filled meanwhile
 
 _SCALARS = (bool, int, float, complex)
 number_kinds = {c: c for c in _SCALARS}  # class of a plain operand -> how it promotes; the tracer adds its run-time numbers
+_RARE = "eEhHFD"  # by NumPy's letters: half precision (and what shares its size), complex
 _EXACT_KINDS = frozenset({"view", "cast", "update", "random"})  # kinds that never compute in another precision
 
 
 def enter_special_mode(all_ops):
     """Empty the tables, so that every call takes the general way."""
-    _special_modes[0] += 1
+    special_modes[0] += 1
     for o in all_ops:
         o.table.clear()
 
 
 def leave_special_mode():
-    _special_modes[0] -= 1
+    special_modes[0] -= 1
 
 
 # ------------------------------------------------------------------------------------------------------ the general way
@@ -44,21 +49,24 @@ def apply(op, args, params):
     is not that, and whatever fails, goes through ``_apply``.
     """
     arrays, nodes, dtype, ordinary = [], [], None, op.several_ready
-    for a in args:
-        if isinstance(a, Tensor):
-            x = a.array
-            if dtype is None:
-                dtype, array_type = x.dtype, x.__class__
-            elif x.dtype is not dtype:
-                ordinary = ordinary and not op.promote
-            arrays.append(x)
-            nodes.append(a.node)
-        elif a is None:
-            arrays.append(None)
-            nodes.append(None)
-        else:
-            ordinary = False
-    if not ordinary or dtype is None or dtype.itemsize == 2 or (op.promote == "float" and dtype.kind != "f"):
+    try:
+        for a in args:
+            if isinstance(a, Tensor):
+                x = a.array
+                if dtype is None:
+                    dtype, array_type = x.dtype, x.__class__
+                elif x.dtype is not dtype:
+                    ordinary = ordinary and not op.promote
+                arrays.append(x)
+                nodes.append(a.node)
+            elif a is None:
+                arrays.append(None)
+                nodes.append(None)
+            else:
+                ordinary = False
+    except NotDense:
+        return _sparse_form(op, args, params)
+    if not ordinary or dtype is None or dtype.char in _RARE or (op.promote == "float" and dtype.kind != "f"):
         return _apply(op, args, params)
     f = op.table.get(array_type)
     if f is None:
@@ -81,22 +89,32 @@ def apply(op, args, params):
 
 def _apply(op, args, params):
     args = _checked(op, args)
+    if special_modes[0] and (casts := autocast.get()) is not None:
+        args = casts.cast(op.public_name or op.name, args)
     if op.no_bool:
         _refuse_bool(op, args)
+    trace = tracer.get()
     for name, value in params.items():
         if value.__class__ is list:
             params[name] = tuple(value)
-    trace = tracer.get()
+        elif trace is None and isinstance(value, Tensor) and not value.ndim and value.node is None:
+            params[name] = value.item()  # PyTorch takes a 0-d tensor for a number
     if trace is not None:
         args, params = trace.lift(args, params)
     if op.promote:
         args = _promoted(op, args)
     arrays = [a.array if isinstance(a, Tensor) else a for a in args]
     first = next(a.array for a in args if isinstance(a, Tensor))
+    if "keepdims" in params and params["axis"].__class__ is tuple and not first.ndim:
+        params = {**params, "axis": axes_of_number(op.public_name or op.name, params["axis"])}
+    conjugates = False
+    if op.kind != "view" and any(hasattr(a, "dtype") and a.dtype.kind == "c" for a in arrays):
+        op, conjugates = _complex_form(op)
     try:
-        xp = backends.of(first)
+        xp = backends.of_all(arrays) if backends.wrappers else backends.of(first)
         with np.errstate(all="ignore"):
-            if op.kind not in _EXACT_KINDS and any(getattr(a, "dtype", None) in xp.HALVES for a in arrays):
+            wide = op.kind not in _EXACT_KINDS and any(getattr(a, "dtype", None) in xp.HALVES for a in arrays)
+            if wide:
                 out, residual = _run_wide(op, xp, arrays, params, trace), None
             else:
                 out, residual = _run(op, xp, arrays, params, trace)
@@ -105,21 +123,35 @@ def _apply(op, args, params):
     nodes = tuple([a.node if isinstance(a, Tensor) else None for a in args])
     record = recording() and op.runs_rules(tuple([n is not None for n in nodes]))
     if op.outputs > 1:
-        return _several(op, xp, out, nodes if record else None, arrays, params, residual)
+        return _several(op, xp, out, nodes if record else None, arrays, params, residual, wide)
     if out.__class__ not in backends.by_type:  # a NumPy scalar
         out = xp.asarray(out)
     t = wrap(out)
     if record and of_numpy[out.dtype].category >= 2:
         mask = tuple([n is not None for n in nodes])
-        t.node = Node(op, nodes, op.save(mask, out, arrays), params, serial(), out.shape)
+        t.node = Node(op, nodes, op.save(_read(mask, residual), out, arrays), params, serial(), out.shape)
         _attach(t.node, residual)
+        if conjugates:
+            t.node.extra = {**(t.node.extra or {}), "conjugates": True}
+        if wide:
+            _remember_dtypes(t.node, arrays)
     if op.kind == "view" and (graph.owner_of(out) is graph.owner_of(first) if trace is None else trace.shares_memory(out, first)):
         make_view(t, args[0], op, params)
-    if not _special_modes[0] and kernels.enabled():
+    if not special_modes[0] and kernels.enabled():
         op.table.setdefault(first.__class__, getattr(xp, op.name))
         pair = kernels.table(xp.name).get(op.name)
         op.several_ready = not op.no_bool and op.kind not in _EXACT_KINDS and not (pair and pair.backward)
     return t
+
+
+def axes_of_number(name, axes):
+    """A number may be reduced over its dimension 0 (or -1), which it does not have: that is over everything."""
+    wrong = next((a for a in axes if a not in (0, -1)), None)
+    if wrong is not None:
+        raise dim_error(name, wrong, 0)
+    if len(axes) > 1:
+        raise ShapeError(f"{name}: dim 0 appears multiple times in the list of dims {axes}")
+    return None
 
 
 def _run_wide(op, xp, arrays, params, trace):
@@ -134,6 +166,22 @@ def _run_wide(op, xp, arrays, params, trace):
     return tuple([narrow(o) for o in out]) if op.outputs > 1 else narrow(out)
 
 
+def _sparse_form(op, args, params):
+    """What stands for ``op`` on sparse tensors, called."""
+    form = sparse_forms.get(op.name)
+    if form is None:
+        raise NotDense(f"{op.public_name or op.name}() is not implemented for sparse tensors; convert them with .to_dense()")
+    return form(*args, **params)
+
+
+def _complex_form(op):
+    """The operation that stands for ``op`` on complex numbers, and whether its rules need conjugates around them."""
+    form = complex_forms.get(op.name)
+    if form is None:
+        raise UnsupportedError(f'"{op.public_name or op.name}" not implemented for complex tensors; use .real, .imag or .abs()')
+    return (op, form == "holomorphic") if form.__class__ is str else (form, False)
+
+
 def _run(op, xp, arrays, params, trace):
     if trace is None and kernels.enabled():
         kernel = kernels.table(xp.name).get(op.name)
@@ -143,19 +191,31 @@ def _run(op, xp, arrays, params, trace):
     return getattr(xp, op.name)(*arrays, **params), None
 
 
-def _several(op, xp, out, nodes, arrays, params, residual):
+def _several(op, xp, out, nodes, arrays, params, residual, wide):
     out = tuple([o if o.__class__ is xp.ndarray else xp.asarray(o) for o in out])
     node = None
     if nodes is not None:
         mask = tuple([n is not None for n in nodes])
         shapes = tuple([(tuple(o.shape), o.dtype) for o in out])
-        node = Node(op, nodes, op.save(mask, out, arrays), params, serial(), shapes)
+        node = Node(op, nodes, op.save(_read(mask, residual), out, arrays), params, serial(), shapes)
         _attach(node, residual)
+        if wide:
+            _remember_dtypes(node, arrays)
     tensors = []
     for i, o in enumerate(out):
         history = graph.pick(node, i, o) if node is not None and of_numpy[o.dtype].category >= 2 else None
         tensors.append(wrap(o, history))
     return op.returns(*tensors) if op.returns else tuple(tensors)
+
+
+def _remember_dtypes(node, arrays):
+    """The rules, too, run in float32, and each gradient is rounded once: to the dtype of its input."""
+    node.extra = {**(node.extra or {}), "dtypes": tuple([getattr(a, "dtype", None) for a in arrays])}
+
+
+def _read(mask, residual):
+    """The inputs whose rules say what to keep: a kernel computes all gradients in one pass and reads what any rule names."""
+    return mask if residual is None else (True,) * len(mask)
 
 
 def _attach(node, residual):
@@ -164,6 +224,9 @@ def _attach(node, residual):
     settings = anomaly.get()
     if settings is not None:
         node.extra = {**(node.extra or {}), "anomaly": settings.where()}
+    pack = packing.get()
+    if pack is not None:
+        pack(node)
 
 
 def _checked(op, args):
@@ -181,8 +244,23 @@ def _checked(op, args):
     return args
 
 
+def is_foreign(value):
+    """Whether ``value`` is neither a tensor nor a number: beside it, Python's operators ask its class, as they do in PyTorch."""
+    known = isinstance(value, (Tensor, np.generic, *_SCALARS)) or value.__class__ in number_kinds
+    return not known and not hasattr(type(value), "__torch_function__")
+
+
+def answered(op, args, params):
+    """:func:`apply` for Python's operators: NotImplemented beside what is foreign."""
+    return NotImplemented if any(map(is_foreign, args)) else apply(op, args, params)
+
+
 def _refuse_bool(op, args):
-    """PyTorch has no such arithmetic of truth values."""
+    """PyTorch has no such arithmetic of truth values, or of integers alone."""
+    if op.no_bool == "integers":
+        if all(of_numpy[a.array.dtype].category < 2 for a in args if isinstance(a, Tensor)):
+            raise UnsupportedError(f'"{op.public_name or op.name}" not implemented for integers; convert them with .float()')
+        return
     are = [a.array.dtype == np.bool_ if isinstance(a, Tensor) else a.__class__ is bool for a in args]
     if (op.no_bool == "any" and any(are)) or all(are):
         raise no_bool(op.public_name or op.name)

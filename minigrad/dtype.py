@@ -3,6 +3,7 @@
 import ml_dtypes
 import numpy as np
 
+from . import house
 from .errors import DtypeError
 
 
@@ -29,8 +30,16 @@ class DType:
         self.is_complex = category == 3
         self.is_signed = self.dtype.kind not in "bu"
 
+    def to_real(self):
+        """The dtype of the parts of a complex dtype; itself for any other."""
+        return of_numpy[np.dtype(f"f{self.itemsize // 2}")] if self.is_complex else self
+
+    def to_complex(self):
+        """The complex dtype whose parts are of this float dtype (float16's and bfloat16's is complex64); itself if complex."""
+        return of_numpy[complex_of(self.dtype)]
+
     def __repr__(self):
-        return f"minigrad.{self.name}"
+        return f"{house.name}.{self.name}"
 
     def __eq__(self, other):
         if isinstance(other, DType):
@@ -55,9 +64,11 @@ bfloat16 = DType("bfloat16", ml_dtypes.bfloat16, 2)
 float32 = DType("float32", np.float32, 2)
 float64 = DType("float64", np.float64, 2)
 complex64 = DType("complex64", np.complex64, 3)
+complex128 = DType("complex128", np.complex128, 3)
 
-ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64)
-ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64}
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
+ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,
+           "cfloat": complex64, "cdouble": complex128}  # fmt: skip
 
 uint32 = DType("uint32", np.uint32, 1)  # random bits; no other operation knows it
 
@@ -131,7 +142,8 @@ def common_dtype(with_axes, without_axes, scalars):
     Arguments are NumPy dtypes for the first two groups and Python types for the third; the result is a NumPy dtype.
     """
     result, level = None, -1
-    python_dtypes = [_default["float"].dtype if t is float else _python[t].dtype for t in scalars]
+    default = _default["float"].dtype
+    python_dtypes = [default if t is float else complex_of(default) if t is complex else _python[t].dtype for t in scalars]
     for group in (with_axes, without_axes, python_dtypes):
         if not group:
             continue
@@ -139,8 +151,14 @@ def common_dtype(with_axes, without_axes, scalars):
         for d in group[1:]:
             merged = promote_types(merged, d)
         if category(merged) > level:
-            result, level = merged, category(merged)
+            as_complex = level == 2 and category(merged) == 3  # it keeps the precision of the floats before it
+            result, level = complex_of(result) if as_complex else merged, category(merged)
     return result
+
+
+def complex_of(real):
+    """The complex dtype with parts of a float dtype (NumPy dtypes); float16's and bfloat16's is complex64."""
+    return (complex128 if real in (float64.dtype, complex128.dtype) else complex64).dtype
 
 
 def promote_types(a, b):
@@ -151,7 +169,8 @@ def promote_types(a, b):
     if a is b or a == b:
         return a
     if category(a) != category(b):
-        return a if category(a) > category(b) else b
+        high, low = (a, b) if category(a) > category(b) else (b, a)
+        return promote_types(high, complex_of(low)) if category(high) == 3 and category(low) == 2 else high
     if category(a) == 2 and a.itemsize == b.itemsize:  # float16 and bfloat16
         return float32.dtype
     return np.promote_types(a, b)

@@ -21,6 +21,10 @@ class UnsupportedError(DtypeError, NotImplementedError):
     """An operation that has no meaning for this element type."""
 
 
+class NotDense(UnsupportedError, AttributeError):
+    """An operation that a sparse tensor does not have."""
+
+
 class DimError(MinigradError, IndexError):
     """A dimension that the tensor does not have."""
 
@@ -160,6 +164,11 @@ def not_a_tensor(op, value, position):
     return TypeError(f"{op}(): argument {position} must be Tensor or a number, not {kind} ({describe(value)}); {remedy}")
 
 
+def only_tensors(op, value, position):
+    kind = type(value).__name__
+    return TypeError(f"{op}(): argument {position} must be Tensor, not {kind} ({describe(value)}); wrap it with tensor(...)")
+
+
 def no_bool(op):
     if op in ("sub", "subtract"):
         return UnsupportedError(
@@ -187,6 +196,13 @@ def not_scalar(shape):
     )
 
 
+def not_real(dtype):
+    return GradError(
+        f"grad can be implicitly created only for real scalar outputs but got {dtype}; take .real, .imag or .abs() of the loss, "
+        f"or pass backward(gradient)"
+    )
+
+
 def gradient_shape(got, expected):
     return ShapeError(
         f"Mismatch in shape: the given gradient has shape {tuple(got)} and the output has shape {tuple(expected)}; "
@@ -205,15 +221,17 @@ def written(op, which):
 
 def leaf_written():
     return InplaceError(
-        "a leaf Variable that requires grad is being used in an in-place operation: its gradient would have no meaning. "
+        "a leaf Variable that requires grad, or a view of a leaf Variable that requires grad, "
+        "is being used in an in-place operation: its gradient would have no meaning. "
         "Wrap the write in `with minigrad.no_grad():` (as an optimizer step does), or write to a copy: y = x.clone()"
     )
 
 
 def freed(op):
     return GradError(
-        f"Trying to backward through the graph a second time: the saved arrays of {op} were freed by the first backward. "
-        f"Pass retain_graph=True to the first call, or compute the loss again for each backward"
+        f"Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+        f"freed): the saved arrays of {op} were freed when you called .backward() or autograd.grad(). Specify "
+        f"retain_graph=True in the first call, or compute the loss again for each backward"
     )
 
 

@@ -2,14 +2,18 @@
 
 import contextvars
 import functools
+import inspect
 import itertools
 import math
 import weakref
+
+from .backends.layouts import owner_of
 
 _recording = contextvars.ContextVar("minigrad_recording", default=True)
 _inference = contextvars.ContextVar("minigrad_inference", default=False)
 recording = _recording.get  # per thread, as every context variable
 tracer = contextvars.ContextVar("minigrad_tracer", default=None)  # the Trace being made in this thread, or None
+levels = contextvars.ContextVar("minigrad_levels", default=())  # the vmaps that this thread is in, the innermost last
 serial = itertools.count(1).__next__
 
 
@@ -57,24 +61,131 @@ class Node:
 
     def name(self):
         """The name that PyTorch would print, such as ``MulBackward0``."""
-        if self.op is LEAF:
-            return "AccumulateGrad"
-        op = self.parents[0].op if self.op is PICK else self.op
-        return f"{op.backward_name}Backward0"
+        return _node_name(self)
 
     @property
     def next_functions(self):
         """The nodes that this node's gradient flows to, as PyTorch lists them: (node or None, output number)."""
-        found = []
-        for p in self.parents:
-            if p is not None and p.op is PICK:
-                found.append((p.parents[0], p.params))
-            else:
-                found.append((p, 0))
-        return tuple(found)
+        parents = [self.parents[i] for i in self.extra["tensors"]] if self.extra and "tensors" in self.extra else self.parents
+        return tuple([(p if p is None else shown(p), p.params if p is not None and p.op is PICK else 0) for p in parents])
+
+    @property
+    def metadata(self):
+        """A dict for whoever looks at the graph."""
+        return self._extra().setdefault("metadata", {})
+
+    @property
+    def variable(self):
+        """The leaf whose gradient is accumulated here."""
+        if self.op is not LEAF:
+            raise AttributeError(f"'{self.name()}' object has no attribute 'variable'")
+        return self.extra["tensor"]()
+
+    def register_hook(self, fn):
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node has run; what it returns replaces ``grad_inputs``."""
+        return Handle.add(self, "posthooks", fn)
+
+    def register_prehook(self, fn):
+        """Call ``fn(grad_outputs)`` before this node runs; what it returns replaces ``grad_outputs``."""
+        return Handle.add(self, "prehooks", fn)
+
+    def _extra(self):
+        if self.extra is None:
+            self.extra = {}
+        return self.extra
+
+    def __getattr__(self, name):
+        """What PyTorch's nodes show of what they keep (``_saved_self``), and the attributes of a user's ``ctx``."""
+        ctx = self.extra.get("ctx") if self.extra else None
+        if ctx is not None and hasattr(ctx, name):
+            return getattr(ctx, name)
+        if name.startswith("_saved_") and self.op.kind != "function":
+            return _saved(self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
 
     def __repr__(self):
-        return f"<{self.name()}>"
+        return f"<{self.name()}>" if self.op.kind != "function" else f"<{self.name()} object>"
+
+
+def _node_name(node):
+    if node.op is LEAF:
+        return "torch::autograd::AccumulateGrad"
+    if node.op is PICK:
+        node = node.parents[0]
+    op, params = node.op, node.params or {}
+    if op.kind == "function":
+        return f"{op.backward_name}Backward"
+    name, form = op.backward_name, 0
+    if op.name == "matmul":
+        ranks = [
+            len(p.shape) if p is not None else getattr(a, "ndim", 2) for p, a in zip(node.parents, (node.saved or (0,) * 3)[1:])
+        ]
+        name = {(1, 1): "Dot", (2, 1): "Mv", (3, 3): "Bmm"}.get(tuple(ranks), name)
+    elif op.name in ("sum", "mean") and params.get("axis") is not None:
+        form = 1
+    elif op.name in ("max", "min") and params.get("axis") is None:
+        form = 1
+    elif op.name == "slice" and any(k.__class__ is int for k in params.get("key", ())):
+        name = "Select"
+    elif op.name == "slice_put":
+        return "torch::autograd::CopySlices"
+    return f"{name}Backward{form}"
+
+
+def _saved(node, name):
+    """An array that the node keeps, under PyTorch's name for it."""
+    what = name.removeprefix("_saved_")
+    if node.saved is None:
+        from .errors import freed
+
+        raise freed(node.op.name)
+    inputs = [slot for slot in node.op.layout if slot != "y" and not slot.endswith(("_shape", "_dtype"))]
+    for slot, value in zip(node.op.layout, node.saved):
+        known = {"y": ("result",), "x": ("self", "input"), "a": ("self", "input"), "b": ("other", "exponent", "mat2")}
+        if value is not None and (what in known.get(slot, ()) or what == slot):
+            return _boxed(value) if hasattr(value, "dtype") else value
+    if what in (node.params or {}):
+        return node.params[what]
+    raise AttributeError(f"'{type(node).__name__}' object has no attribute {name!r}; it keeps {inputs}")
+
+
+_boxed = None  # an array as a Tensor: tensor.py fills it
+_node_classes = {}
+
+
+def shown(node):
+    """A node for users: of a class whose name is that of the node, as in PyTorch."""
+    if node.op is PICK:
+        node = node.parents[0]
+    if node.__class__ is Node:
+        name = node.name().rpartition("::")[2]
+        if name not in _node_classes:
+            _node_classes[name] = type(name, (Node,), {"__slots__": ()})
+        node.__class__ = _node_classes[name]
+    return node
+
+
+class Handle:
+    """What registering a hook returns: ``handle.remove()`` takes the hook away. It is a context manager too."""
+
+    def __init__(self, hooks, key):
+        self._hooks, self.id = hooks, key
+
+    @classmethod
+    def add(cls, node, kind, hook):
+        hooks = node._extra().setdefault(kind, {})
+        key = serial()
+        hooks[key] = hook
+        return cls(hooks, key)
+
+    def remove(self):
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
 
 
 class _Marker:
@@ -139,18 +250,6 @@ class _Writes:
         return entry[1] if entry else 0
 
 
-def owner_of(array):
-    """The array that owns the memory behind a view."""
-    base = getattr(array, "base", None)
-    while base is not None:
-        if base.__class__ is array.__class__:
-            array = base
-        elif base.__class__.__name__ != "DummyArray":  # as_strided puts one of these between a view and its base
-            break
-        base = base.base
-    return array
-
-
 writes = _Writes()
 
 
@@ -173,12 +272,48 @@ class _Mode:
     def __call__(self, function):
         mode = type(self)
 
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with mode():
-                return function(*args, **kwargs)
+        return _decorated(function, mode)
 
-        return wrapped
+
+def _decorated(function, mode):
+    """``function`` under ``mode()``: an ordinary function, a generator function, or a class (then its methods made new)."""
+    if inspect.isclass(function):
+        function.__init__ = _decorated(function.__init__, mode)
+        return function
+    if inspect.isgeneratorfunction(function):
+        return _decorated_generator(function, mode)
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        with mode():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+def _decorated_generator(function, mode):
+    """Every step of the generator runs under ``mode()``; between the steps the caller's mode holds."""
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        generator = function(*args, **kwargs)
+        step, value = generator.send, None
+        while True:
+            try:
+                with mode():
+                    out = step(value)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                step, value = generator.send, (yield out)
+            except GeneratorExit:
+                with mode():
+                    generator.close()
+                raise
+            except BaseException as error:
+                step, value = generator.throw, error
+
+    return wrapped
 
 
 def _bare_decorator(cls):
@@ -245,13 +380,7 @@ class inference_mode(_Mode):
 
     def __call__(self, function):
         flag = self.flags[1][1]
-
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with inference_mode(flag):
-                return function(*args, **kwargs)
-
-        return wrapped
+        return _decorated(function, lambda: inference_mode(flag))
 
 
 class set_grad_enabled(_Mode):
@@ -278,14 +407,7 @@ class set_grad_enabled(_Mode):
 
     def __call__(self, function):
         _recording.set(self._outer)  # as a decorator it acts only inside the function
-        mode = self.mode
-
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with set_grad_enabled(mode):
-                return function(*args, **kwargs)
-
-        return wrapped
+        return _decorated(function, lambda: set_grad_enabled(self.mode))
 
 
 def is_grad_enabled():

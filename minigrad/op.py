@@ -4,9 +4,9 @@ From the block come the public function, the Tensor methods, the vocabulary word
 the reference page, the type stub and the tests.
 """
 
+import functools
 import inspect
 import itertools
-from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +17,11 @@ from . import backends, kernels
 from .autograd.engine import recorded
 from .backends.words import bodies
 from .calls import in_place, public_function, word
-from .graph import pick
+from .casting import listed
+from .graph import Node, pick, serial
 from .output import with_output
+from .return_types import return_type as return_type
+from .renaming import OWN, forgiving, parameters
 from .tensor import Tensor, wrap
 
 registry: dict[str, "Op"] = {}  # vocabulary word -> Op
@@ -31,6 +34,10 @@ GRAD_FN = {
     "subtract": "Sub", "divide": "Div", "power": "Pow", "max": "Max", "min": "Min", "reshape": "View", "permute_dims": "Permute",
     "matrix_transpose": "T", "broadcast_to": "Expand", "concat": "Cat", "getitem": "Index", "index_put": "IndexPut",
     "take_along_axis": "Gather", "astype": "ToCopy", "matmul": "Mm", "linear": "Addmm", "p_norm": "LinalgVectorNorm",
+    "contiguous": "Clone", "square": "Pow", "inv": "LinalgInvEx", "det": "LinalgDet", "layer_norm": "NativeLayerNorm",
+    "batch_norm": "NativeBatchNorm", "conv2d": "Convolution", "cross_entropy": "NllLoss", "middle_value": "Median",
+    "logit_loss": "BinaryCrossEntropyWithLogits", "log_loss": "BinaryCrossEntropy", "max_with_index": "Max",
+    "min_with_index": "Min",
 }  # fmt: skip
 SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
 MODULES = {
@@ -129,6 +136,26 @@ class Rule:
 
 
 _NOTHING = ("nothing", 0)
+# Piecewise linear: their derivative depends on the input through a condition alone. As in PyTorch, the second derivative by the
+# input is then 0, and not absent.
+_FLAT = frozenset("relu leaky_relu hardtanh hardshrink softshrink hardsigmoid threshold abs".split())
+
+
+class _Link:
+    """A gradient that depends on a tensor, with derivative 0."""
+
+    name = backward_name = "Link"
+    kind, outputs, broadcasts, backward, layout = "link", 1, False, None, ()
+
+    @staticmethod
+    def gradients(n, g, create_graph):
+        xp = recorded if create_graph else backends.of(g)
+        d, p = n.parents
+        return [None if d is None else g, xp.full(g, shape=tuple(p.shape))]
+
+
+def _linked(d, p):
+    return d if p is None else wrap(d.array, Node(_Link, (d.node, p), (), None, serial(), d.array.shape))
 
 
 @dataclass(eq=False)
@@ -148,7 +175,8 @@ class Op:
     put: tuple | None
     returns: Any
     onnx: str | None
-    no_bool: str = ""  # "any": no input may be bool; "all": not all of them
+    no_bool: str = ""  # "any": no input may be bool; "all": not all of them; "integers": not all of them bool or integer
+    tensors: int = 0  # how many of the first arguments of the public function must be tensors, not numbers
     layout: tuple = ()  # what node.saved holds: "y", names of inputs, "x_shape", "x_dtype"
     table: dict = field(default_factory=dict)  # array type -> raw implementation, for the quick paths
     backward: Callable | None = None  # the raw backward of one node; None: by `gradients`
@@ -255,7 +283,10 @@ class Op:
             xp = backends.of(some.array)
             filled = self._fill([None if x is None else x.array for x in g], n, xp)
             g = tuple(wrap(f) if x is None else x for x, f in zip(g, filled))
-        return self._by_rules(recorded, g, saved, n)
+        found = self._by_rules(recorded, g, saved, n)
+        if self.name in _FLAT and found[0] is not None:
+            found = [_linked(found[0], parents[0]), *found[1:]]
+        return found
 
     def _by_rules(self, xp, g, saved, n):
         params = n.params
@@ -290,7 +321,7 @@ def _where(arrays, variadic, outputs=1):
 
 def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None, outputs=1, put=None, returns=None,
        onnx=None, formula="", derivative="", samples=None, errors=None, reference=None, inplace=None, parity=True,
-       half=True, no_bool=""):  # fmt: skip
+       half=True, no_bool="", tensors=0):  # fmt: skip
     """Register the decorated text ``body(xp, *arrays, *, static parameters)`` as an operation.
 
     * ``kind``: elementwise, reduction, view, matmul, update, random or other.
@@ -305,7 +336,8 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     * ``put``: for a view, ``(op name, make parameters)`` of the operation that writes a value back into the base.
     * ``returns``: names of the fields where PyTorch returns a named tuple.
     * ``inplace``: whether ``name_`` methods exist; elementwise operations default to yes.
-    * ``no_bool``: PyTorch refuses ``"all"`` inputs bool, or ``"any"``.
+    * ``no_bool``: PyTorch refuses ``"all"`` inputs bool, ``"any"``, or ``"integers"`` alone.
+    * ``tensors``: how many of the first arguments of a function of two may not be Python numbers.
     * ``samples(r)``, ``errors(r)``: lists of ``S(...)`` and ``E(error, match, ...)``, made with the NumPy generator ``r``;
       ``reference``: the same function written independently on NumPy arrays.
     * ``half=False``: float16 and bfloat16 are not supported; ``parity``: False or a reason not to compare with PyTorch;
@@ -335,7 +367,7 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
         made = Op(
             name, body, kind, positional, optional, variadic, params, rules,
             (kind == "elementwise" or None) if promote is None else promote or None, outputs, put, result, onnx,
-            no_bool, layout, public_name=public[0] if public else "",
+            no_bool, tensors, layout, public_name=public[0] if public else "",
         )  # fmt: skip
         _check_names(made)
         registry[name] = made
@@ -353,17 +385,6 @@ def op(kind="other", *, vjp=(), names=None, spaces="torch Tensor", promote=None,
     return decorate
 
 
-def return_type(name, fields):
-    """The named tuple that a function with several outputs returns, printed as in PyTorch."""
-
-    def __repr__(self):
-        from .printing import tuple_text
-
-        return tuple_text(name, self._asdict())
-
-    return type(name, (namedtuple(name, fields),), {"__repr__": __repr__, "__slots__": (), "__module__": "minigrad.return_types"})
-
-
 def function(names=None, *, spaces="torch Tensor", formula="", derivative="", samples=None, errors=None, reference=None,
              inplace=False, parity=True, half=True):  # fmt: skip
     """Publish an ordinary function of operations under PyTorch's names, with the samples that its tests use."""
@@ -377,6 +398,7 @@ def function(names=None, *, spaces="torch Tensor", formula="", derivative="", sa
         if f.__name__ != public[0] and not isinstance(f, type):
             f.__name__ = f.__qualname__ = public[0]  # what Python says in "missing 1 required positional argument"
             f.__module__ = MODULES[spaces.split()[0]]  # where pickle finds it
+        f = listed(f, public[0])
         _publish(Face(public[0], public, tuple(spaces.split()), f, **tests), inplace)
         return f
 
@@ -390,9 +412,18 @@ def _publish(face, inplace):
         if known is None or known.op is not None:  # a function may stand in front of the operation that it calls
             faces[key] = face
         if space == "Tensor":
-            setattr(Tensor, name, face.call)
+            call = _with_second_names(face.call, name)
+            setattr(Tensor, name, call)
             if inplace and not hasattr(Tensor, name + "_"):
-                setattr(Tensor, name + "_", in_place(face.call, name))
+                setattr(Tensor, name + "_", in_place(call, name))
+
+
+def _with_second_names(call, name):
+    """The method that takes ``axis`` for ``dim`` as PyTorch's does; the quick ones have it in their signature."""
+    names = parameters(call)
+    if name in OWN or ("dim" in names and "axis" not in names):
+        return functools.update_wrapper(forgiving(call), call)
+    return call
 
 
 def members(space):
@@ -401,12 +432,13 @@ def members(space):
     found = {n: f for f in faces.values() if space in f.spaces for n in f.names if faces[prefix + n] is f}
     if space == "functional":  # where PyTorch's functions have none
         return {n: f.call for n, f in found.items()}
-    return {n: f.call if f.op is not None or not _lacks_output(f.call) else with_output(f.call) for n, f in found.items()}
+    return {n: f.call if f.op is not None else _with_output_and_names(f.call, n) for n, f in found.items()}
 
 
-def _lacks_output(call):
-    code = getattr(call, "__code__", None)
-    return code is not None and "out" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+def _with_output_and_names(call, name):
+    if not hasattr(call, "__code__"):
+        return call
+    return _with_second_names(call, name) if "out" in parameters(call) else with_output(call)
 
 
 def _names_of(rule):

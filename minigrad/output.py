@@ -5,6 +5,7 @@ import warnings
 
 from .dtype import category
 from .errors import DtypeError, describe
+from .renaming import renamed
 from .tensor import Tensor
 
 
@@ -54,6 +55,12 @@ def with_output(f):
     """A function of operations that takes ``out=``, too."""
 
     def call(*args, out=None, **kwargs):
-        return f(*args, **kwargs) if out is None else into(out, f, args, kwargs)
+        try:
+            return f(*args, **kwargs) if out is None else into(out, f, args, kwargs)
+        except TypeError:
+            again = renamed(f, args, kwargs) if kwargs else None
+            if again is None:
+                raise
+        return f(*args, **again) if out is None else into(out, f, args, again)
 
     return functools.update_wrapper(call, f)

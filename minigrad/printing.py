@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import backends
+from . import backends, house
 from .dtype import bool_ as bool_dtype
-from .dtype import complex64, float64, get_default_dtype, int64
+from .dtype import complex_of, get_default_dtype, int64
 
 
 @dataclass
@@ -187,8 +187,7 @@ def _suffixes(t, array):
     else:
         if not options.edgeitems:
             found.append(f"size={tuple(array.shape)}")
-        usual = (default, int64, bool_dtype) if default is float64 else (default, int64, bool_dtype, complex64)
-        if t.dtype not in usual:
+        if t.dtype not in (default, complex_of(default.dtype), int64, bool_dtype):
             found.append(f"dtype={t.dtype}")
     if t.grad_fn is not None:
         found.append(f"grad_fn=<{t.grad_fn.name()}>")
@@ -213,11 +212,11 @@ def _joined(text, suffixes, indent):
 def tensor_text(t):
     """``repr`` of a tensor."""
     kind = type(t).__name__
-    prefix = "tensor(" if kind in ("Tensor", "Parameter") else f"{kind}("
+    prefix = "tensor(" if kind in ("Tensor", "Parameter", "Buffer") else f"{kind}("
     array = backends.of(t.array).host(t.array)
     return _joined(prefix + array_text(array, len(prefix)), _suffixes(t, array), len(prefix))
 
 
 def tuple_text(name, fields):
     """``repr`` of the named tuple that an operation with several outputs returns."""
-    return f"minigrad.return_types.{name}(\n" + ",\n".join(f"{k}={v!r}" for k, v in fields.items()) + ")"
+    return f"{house.name}.return_types.{name}(\n" + ",\n".join(f"{k}={v!r}" for k, v in fields.items()) + ")"

@@ -6,16 +6,16 @@ node for each. They do as little as Python can: two look-ups, the library's func
 
 from . import backends, graph
 from .autograd.engine import FLOATING, unbroadcast
-from .dispatch import apply, make_view
-from .errors import explain
+from .dispatch import answered, apply, axes_of_number, is_foreign, make_view
+from .errors import explain, only_tensors
 from .graph import Node, recording, serial
 from .output import into
 from .tensor import Tensor, new
 
 
 def _quick_dtypes(op):
-    """The dtypes, by NumPy's letters, that need neither promotion nor another precision: no float16, no bfloat16."""
-    return "fd" if op.promote == "float" else "fdbhilqBHILQFD" if op.no_bool else "fd?bhilqBHILQFD"
+    """The dtypes, by NumPy's letters, that need neither promotion nor another precision: no float16, no bfloat16, no complex."""
+    return "fd" if op.promote == "float" else "fdbhilqBHILQ" if op.no_bool else "fd?bhilqBHILQ"
 
 
 def unary(op):
@@ -69,10 +69,11 @@ def unary_backward(op):
     return backward
 
 
-def binary(op):
-    """The quick path of ``y = f(a, b)`` on two tensors of one dtype, or a float tensor and a Python number."""
+def binary(op, apply=apply):
+    """The quick path of ``y = f(a, b)`` on two tensors of one dtype, or a float tensor and a Python number; ``apply`` does
+    the rest."""
     get = op.table.get
-    quick, save, differentiable = _quick_dtypes(op), op.save, op.differentiable
+    quick, save, differentiable, tensors = _quick_dtypes(op), op.save, op.differentiable, op.tensors
     fixed = op.layout[:1] == ("y",) and len(op.layout) == 3
     flags = [op.keep(mask) if fixed else (False,) * 3 for mask in ((True, True), (True, False), (False, True))]
     (both_y, both_a, both_b), (left_y, left_a, left_b), (right_y, right_a, right_b) = flags
@@ -86,23 +87,25 @@ def binary(op):
         except AttributeError:
             f = None
         if f is None:
+            if tensors:
+                refuse_numbers(op, input, other)
             return apply(op, (input, other), {})
         if isinstance(other, Tensor):
             b, k = other.array, other.node
             if a.dtype is not b.dtype or a.dtype.char not in quick:
                 return apply(op, (input, other), {})
+        elif tensors > 1:
+            raise only_tensors(op.public_name, other, 2)
         elif (other.__class__ is float or other.__class__ is int) and a.dtype.char in "fd":
             b, k = other, None
         else:
             return apply(op, (input, other), {})
         try:
             y = f(a, b)
-        except FLOATING:
+            if y.__class__ is not a.__class__:
+                y = backends.of(a).asarray(y)
+        except Exception:  # FLOATING among them, and batched arrays; what is wrong fails there too, and is explained
             return apply(op, (input, other), {})
-        except Exception as error:
-            raise explain(op, error, (input, other), {}) from error
-        if y.__class__ is not a.__class__:
-            y = backends.of(a).asarray(y)
         t = new(Tensor)
         t.array = y
         m = input.node
@@ -120,7 +123,33 @@ def binary(op):
             t.node = None
         return t
 
+    call.op = op
     return call
+
+
+def operator(call):
+    """A public function of two arguments as one of Python's operators: it leaves what is neither a tensor nor a number to the
+    other operand's class."""
+    if hasattr(call, "op"):
+        return binary(call.op, answered)
+
+    def method(self, other):
+        return NotImplemented if is_foreign(other) or is_foreign(self) else call(self, other)
+
+    return method
+
+
+def reflected(call):
+    """``other - x`` from ``x - other``."""
+    call = operator(call)
+    return lambda self, other: call(other, self)
+
+
+def refuse_numbers(op, *args):
+    """As PyTorch does where the first ``op.tensors`` arguments must be tensors."""
+    for position, value in enumerate(args[: op.tensors], 1):
+        if not isinstance(value, Tensor):
+            raise only_tensors(op.public_name, value, position)
 
 
 def binary_backward(op):
@@ -187,9 +216,11 @@ def reduction(op):
     def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None, out=None):
         if out is not None:
             return into(out, call, (input, dim, keepdim), {"dtype": dtype, "axis": axis, "keepdims": keepdims})
+        if dtype is not None:  # of integers and bools the text gives int64
+            return call(input.to(dtype), dim, keepdim, axis=axis, keepdims=keepdims).to(dtype)
         params = everything
-        if dim is not None or keepdim or axis is not None or keepdims is not None or dtype is not None:
-            input, params = _reduction_params(input, dim, keepdim, dtype, axis, keepdims)
+        if dim is not None or keepdim or axis is not None or keepdims is not None:
+            params = _reduction_params(input, dim, keepdim, axis, keepdims)
             dim, keepdim = params["axis"], params["keepdims"]
         try:
             a = input.array
@@ -218,14 +249,14 @@ def reduction(op):
     return call
 
 
-def _reduction_params(input, dim, keepdim, dtype, axis, keepdims):
+def _reduction_params(input, dim, keepdim, axis, keepdims):
     """PyTorch's arguments of a reduction, and NumPy's aliases for them, as the text's."""
-    if dtype is not None:
-        input = input.to(dtype)
     dim = dim if axis is None else axis
     if dim.__class__ is list or isinstance(dim, tuple):
         dim = tuple(dim) or None  # no dimension at all means all of them
-    return input, {"axis": dim, "keepdims": bool(keepdim if keepdims is None else keepdims)}
+        if dim is not None and isinstance(input, Tensor) and not input.array.ndim:
+            dim = axes_of_number("reduction", dim)
+    return {"axis": dim, "keepdims": bool(keepdim if keepdims is None else keepdims)}
 
 
 def view(op):

@@ -1,7 +1,8 @@
 """Seeds and the state of the random number generators. The functions that draw numbers are in ``ops/random.py``.
 
-All random bits come from one counter-based generator, Philox: a call takes a key of two numbers, the seed and an offset,
-and its bits are a pure function of that key on every backend. So a generator is just these two numbers.
+A generator has an engine. ``philox``, the usual one, is counter-based: a call takes a key of two numbers, the seed and an
+offset, and its bits are a pure function of that key on every backend, eager and compiled. ``mt19937`` gives the numbers of
+PyTorch's CPU generator, one after the other (``mt19937.py``).
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import numpy as np
 
 from .device import device as Device
 from .errors import describe
+from .mt19937 import STATE, Twister
 from .tensor import Tensor, wrap
 
 __all__ = [
@@ -22,35 +24,78 @@ __all__ = [
     "initial_seed",
     "manual_seed",
     "seed",
+    "set_default_engine",
     "set_rng_state",
 ]
 
 WORDS_PER_BLOCK = 4  # one Philox block is four 32-bit words
+FIRST_SEED = 67280421310721  # PyTorch's default seed
 _MODULUS = 2**64
 
 
-class Generator:
-    """A source of random numbers: a seed, and an offset that says how many numbers have been drawn.
+class Philox:
+    """The counter-based engine: a seed, and an offset that says how many blocks have been drawn."""
 
-    ``device`` is accepted as in PyTorch; the numbers are the same on every device.
+    def __init__(self, seed):
+        self.seed(seed)
+
+    def seed(self, number):
+        self.initial_seed, self.offset = number, 0
+
+    def state(self):
+        return np.array([self.initial_seed, self.offset], "<u8").view(np.uint8)
+
+    def restore(self, array):
+        self.initial_seed, self.offset = array.view("<u8").tolist()
+
+
+ENGINES = {"philox": Philox, "mt19937": Twister}
+_STATE_BYTES = {16: "philox", STATE.itemsize: "mt19937"}
+
+
+class Generator:
+    """A source of random numbers: an engine, its seed, and how far it has got.
+
+    Args:
+        device: accepted as in PyTorch; the numbers are the same on every device.
+        engine: ``"philox"`` or ``"mt19937"``, whose numbers are those of PyTorch on the CPU; that of the default generator
+            where it is left out, see :func:`set_default_engine`.
 
     >>> import minigrad
     >>> generator = minigrad.Generator().manual_seed(7)
     >>> first = minigrad.rand(2, generator=generator)
     >>> bool((first == minigrad.rand(2, generator=generator.manual_seed(7))).all())
     True
+    >>> minigrad.rand(2, generator=minigrad.Generator(engine="mt19937").manual_seed(0))
+    tensor([0.4963, 0.7682])
     """
 
-    def __init__(self, device="cpu"):
+    def __init__(self, device="cpu", engine=None):
         self.device = Device(device)
         self._lock = threading.Lock()
-        self._seed, self._offset = 67280421310721, 0  # PyTorch's default seed
+        self._engines = {}
+        self.use(default_generator.engine if engine is None else engine)
 
-    def manual_seed(self, seed):
-        """Start over from ``seed``, any integer in [-2**63, 2**64). Returns the generator."""
+    def use(self, engine):
+        """Draw from ``engine`` from here on. It starts from this generator's seed, or goes on where it was left since then."""
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+        if engine not in self._engines:
+            self._engines[engine] = ENGINES[engine](self.initial_seed() if self._engines else FIRST_SEED)
+        self.engine, self._current = engine, self._engines[engine]
+        return self
+
+    def manual_seed(self, seed, engine=None):
+        """Start over from ``seed``, any integer in [-2**63, 2**64), with another ``engine`` if one is named.
+
+        Returns the generator.
+        """
         number = _whole(seed)
+        if engine is not None:
+            self.use(engine)
         with self._lock:
-            self._seed, self._offset = number, 0
+            self._current.seed(number)
+            self._engines = {self.engine: self._current}  # another engine would start from this seed
         return self
 
     def seed(self):
@@ -61,29 +106,47 @@ class Generator:
 
     def initial_seed(self):
         """The seed that the numbers have been drawn from since it was set."""
-        return self._seed
+        return self._current.initial_seed
 
     def key(self, count):
         """The key [seed, offset] of the next ``count`` 32-bit words, an int64 array. The offset moves past them."""
         with self._lock:
-            key = np.array([self._seed, self._offset], np.uint64).view(np.int64)
-            self._offset = (self._offset - -count // WORDS_PER_BLOCK) % _MODULUS
+            e = self._current
+            if e.__class__ is not Philox:
+                raise self._changed("philox")
+            key = np.array([e.initial_seed, e.offset], np.uint64).view(np.int64)
+            e.offset = (e.offset - -count // WORDS_PER_BLOCK) % _MODULUS
         return key
 
+    def draw(self, function):
+        """``function(twister)`` for the engine mt19937, which no other thread uses meanwhile."""
+        with self._lock:
+            if self._current.__class__ is not Twister:
+                raise self._changed("mt19937")
+            return function(self._current)
+
+    def _changed(self, before):
+        return RuntimeError(
+            f"the generator's engine is {self.engine}, but this call was traced when it was {before}: trace the function again, "
+            f"or go back with manual_seed(seed, engine={before!r})"
+        )
+
     def get_state(self):
-        """Seed and offset as a uint8 tensor of 16 elements, for :meth:`set_state`."""
-        return wrap(np.array([self._seed, self._offset], "<u8").view(np.uint8))
+        """The state as a uint8 tensor, for :meth:`set_state`: 16 elements, or 5056 of engine mt19937, laid out as PyTorch's."""
+        with self._lock:
+            return wrap(self._current.state())
 
     def set_state(self, state):
-        """Continue from where :meth:`get_state` was called."""
+        """Continue from where :meth:`get_state` was called, with the engine that it was called for."""
         array = state.array if isinstance(state, Tensor) else None
-        if array is None or array.dtype != np.uint8 or array.shape != (16,):
+        if array is None or array.dtype != np.uint8 or array.ndim != 1 or array.size not in _STATE_BYTES:
             raise TypeError(
-                f"set_state: RNG state must be a torch.ByteTensor of 16 elements from get_state(), got {describe(state)}"
+                f"set_state: RNG state must be a torch.ByteTensor of 16 elements, or {STATE.itemsize} for engine mt19937, from "
+                f"get_state(), got {describe(state)}"
             )
-        number, offset = np.ascontiguousarray(array).view("<u8").tolist()
+        self.use(_STATE_BYTES[array.size])
         with self._lock:
-            self._seed, self._offset = number, offset
+            self._current.restore(np.ascontiguousarray(array))
         return self
 
     def clone_state(self):
@@ -98,7 +161,8 @@ class Generator:
         self.set_state(wrap(np.array(saved["state"], np.uint8)))
 
     def __repr__(self):
-        return f"<minigrad.Generator device={str(self.device)!r} seed={self._seed} offset={self._offset}>"
+        where = f" offset={self._current.offset}" if self.engine == "philox" else " engine='mt19937'"
+        return f"<minigrad.Generator device={str(self.device)!r} seed={self.initial_seed()}{where}>"
 
 
 def _whole(seed):
@@ -109,11 +173,42 @@ def _whole(seed):
     return number % _MODULUS
 
 
-default_generator = Generator()
+default_generator = Generator(engine="philox")
 
 
-def manual_seed(seed):
+def set_default_engine(engine):
+    """Let the default generator, and every :class:`Generator` made from here on, draw from ``engine``.
+
+    Returns the engine that it was before. The default generator starts from its seed; where it has drawn from that engine
+    since it was seeded, it goes on behind that.
+
+    Args:
+        engine: ``"philox"``: the same numbers on every device, eager and compiled. ``"mt19937"``: those of PyTorch on the
+            CPU.
+
+    Raises:
+        ValueError: for another name.
+
+    >>> import minigrad
+    >>> before = minigrad.random.set_default_engine("mt19937")
+    >>> _ = minigrad.manual_seed(0)
+    >>> minigrad.rand(2)
+    tensor([0.4963, 0.7682])
+    >>> minigrad.random.set_default_engine(before)
+    'mt19937'
+    """
+    before = default_generator.engine
+    default_generator.use(engine)
+    return before
+
+
+def manual_seed(seed, engine=None):
     """Make every random number from here on a function of ``seed``. Returns the default generator.
+
+    Args:
+        seed: an integer in [-2**63, 2**64).
+        engine: what to draw from, here and in every :class:`Generator` made from here on, as in
+            :func:`set_default_engine`; the engine stays as it is where it is left out.
 
     >>> import minigrad
     >>> _ = minigrad.manual_seed(0)
@@ -122,7 +217,7 @@ def manual_seed(seed):
     >>> bool((a == minigrad.rand(3)).all())
     True
     """
-    return default_generator.manual_seed(seed)
+    return default_generator.manual_seed(seed, engine)
 
 
 def seed():

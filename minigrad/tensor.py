@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from . import backends, errors, graph
+from . import backends, errors, graph, house
 from .device import CPU, device
 from .dtype import get_default_dtype, of_numpy
+from .graph import Handle
 
 new = object.__new__
 
@@ -23,7 +24,7 @@ class Size(tuple):
         return graph.size_of(self)
 
     def __repr__(self):
-        return f"minigrad.Size({list(self)})"
+        return f"{house.name}.Size({list(self)})"
 
     def __getitem__(self, key):
         item = tuple.__getitem__(self, key)
@@ -31,6 +32,11 @@ class Size(tuple):
 
     def __add__(self, other):
         return Size(tuple.__add__(self, tuple(other)))
+
+    def __mul__(self, times):
+        return Size(tuple.__mul__(self, times))
+
+    __rmul__ = __mul__
 
 
 class Tensor:
@@ -58,21 +64,44 @@ class Tensor:
     _base = None  # (parent, view op, params) of a view
     _views = None  # weak references to the live views of this tensor
     _inference = False
-    names = None
 
-    def __init__(self, *data):
+    def __new__(cls, *data, dtype=None, device=None):
+        """In ``__new__`` and not in ``__init__``, as in PyTorch: classes of users override either."""
+        self = new(cls)
+        self.node = None
         dtype = get_default_dtype().dtype
         if len(data) == 1 and not isinstance(data[0], (int, np.integer)):
             source = data[0]
             if isinstance(source, Tensor):
                 source = source.array
+            elif not hasattr(source, "__len__"):
+                raise TypeError(f"new(): data must be a sequence (got {type(source).__name__}); write tensor(...) for one number")
             if isinstance(source, Size):
                 self.array = np.empty(source, dtype)
             else:
                 self.array = np.array(source, dtype)
         else:
             self.array = np.empty([int(n) for n in data] or (0,), dtype)
-        self.node = None
+        return self
+
+    def __init__(self, *data, **options):
+        pass
+
+    def __init_subclass__(cls, **options):
+        """A class of a user's: what is computed from its tensors is of that class, too. Parameters are as in PyTorch not such."""
+        super().__init_subclass__(**options)
+        plain = getattr(cls, "plain_results", False) and "__torch_function__" not in vars(cls)
+        if not plain and not cls.__module__.startswith("minigrad."):
+            from .subclass import adopt
+
+            adopt(cls)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """How a function is computed for arguments of a user's class; see :mod:`minigrad.subclass`."""
+        from .subclass import default_torch_function
+
+        return default_torch_function(cls, func, types, args, kwargs)
 
     # -------------------------------------------------------------------------------------------------------- properties
     @property
@@ -112,7 +141,12 @@ class Tensor:
         node = self.node
         if node is None or node.op is graph.LEAF:
             return None
-        return node.parents[0] if node.op is graph.PICK else node
+        return graph.shown(node)
+
+    @property
+    def output_nr(self):
+        """Which output of ``grad_fn`` this tensor is."""
+        return self.node.params if self.node is not None and self.node.op is graph.PICK else 0
 
     @property
     def grad(self):
@@ -133,13 +167,23 @@ class Tensor:
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {errors.describe(value)}")
             if value.array.shape != self.array.shape:
                 raise errors.ShapeError(
-                    f"assigned grad has data of a different size: {value.shape} for a tensor of shape {self.shape}"
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size '{list(self.shape)}'. "
+                    f"Please ensure that the gradient and the tensor are the same size"
                 )
+            if value is self:
+                raise errors.GradError("can't assign Variable as its own grad")
             if value.array.dtype != self.array.dtype:
-                raise errors.DtypeError(f"assigned grad has data of a different type: {value.dtype} for a {self.dtype} tensor")
+                raise errors.DtypeError(
+                    f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with dtype '{self.dtype}'. The "
+                    f"gradient must match the tensor's dtype: convert it with .to(dtype)"
+                )
             if value.array.__class__ is not self.array.__class__:
                 raise errors.DeviceError(f"assigned grad is on {value.device}, the tensor on {self.device}")
         self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self.grad = None
 
     @property
     def data(self):
@@ -166,8 +210,7 @@ class Tensor:
     nbytes = property(lambda self: self.array.nbytes)
     is_cuda = property(lambda self: self.device.type == "cuda")
     is_cpu = property(lambda self: self.device.type == "cpu")
-    is_sparse = is_quantized = is_meta = is_mps = property(lambda self: False)
-    layout = property(lambda self: "strided")
+    is_sparse = is_quantized = is_meta = is_mps = False
 
     def size(self, dim=None):
         """The shape, or its size along ``dim``."""
@@ -194,7 +237,11 @@ class Tensor:
         return steps if dim is None else steps[dim]
 
     def is_contiguous(self, memory_format=None):
-        return self.array.flags.c_contiguous
+        """Whether the elements lie in memory one after the other, in the order of the dimensions or that of a format."""
+        order = None if memory_format is None else MEMORY_ORDERS.get(str(memory_format).rpartition(".")[2])
+        if order is None:
+            return self.array.flags.c_contiguous
+        return self.array.ndim == len(order) and self.array.transpose(order).flags.c_contiguous
 
     def element_size(self):
         return self.array.itemsize
@@ -273,7 +320,9 @@ class Tensor:
 
     def register_post_accumulate_grad_hook(self, hook):
         """Call ``hook(tensor)`` after ``.grad`` of this leaf was updated."""
-        if self.node is None or not self.is_leaf:
+        if self.node is None:
+            raise errors.GradError("cannot register a hook on a tensor that doesn't require gradient")
+        if not self.is_leaf:
             raise errors.GradError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return Handle.add(self.node, "post", hook)
 
@@ -330,16 +379,23 @@ class Tensor:
                 "Boolean value of Tensor with more than one value is ambiguous: "
                 "use (a == b).all(), .any(), or minigrad.equal(a, b)"
             )
-        return bool(self.array.item())
+        return bool(self.array)
+
+    def _number(self):
+        if self.array.size != 1:
+            raise errors.ShapeError(
+                f"only one element tensors can be converted to Python scalars, this one has shape {tuple(self.shape)}"
+            )
+        return self.array.item()
 
     def __float__(self):
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self):
-        return int(self.item())
+        return int(self._number())
 
     def __complex__(self):
-        return complex(self.item())
+        return complex(self._number())
 
     def __index__(self):
         if self.array.size != 1 or self.array.dtype.kind not in "biu":
@@ -400,6 +456,21 @@ class Tensor:
         return {k: v for k, v in self.__dict__.items() if k not in ("_grad", "_base", "_views")}
 
 
+# Format -> the dimensions from the outermost in memory to the innermost; of those that are missing, as they stand.
+MEMORY_ORDERS = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}
+
+
+def memory_order(memory_format, ndim):
+    """How the dimensions of a new tensor lie in memory: a permutation, or None where they are to stay as they are."""
+    name = str(memory_format).rpartition(".")[2]
+    if memory_format is None or name == "preserve_format":
+        return None
+    order = MEMORY_ORDERS.get(name)
+    if order is not None and len(order) != ndim:
+        raise errors.ShapeError(f"required rank {len(order)} tensor to use {name} format, got one of rank {ndim}")
+    return order or tuple(range(ndim))
+
+
 def wrap(array, node=None):
     """A Tensor around an array of any backend."""
     t = new(Tensor)
@@ -408,29 +479,7 @@ def wrap(array, node=None):
     return t
 
 
-class Handle:
-    """What registering a hook returns: ``handle.remove()`` takes the hook away. It is a context manager too."""
-
-    def __init__(self, hooks, key):
-        self._hooks, self.key = hooks, key
-
-    @classmethod
-    def add(cls, node, kind, hook):
-        if node.extra is None:
-            node.extra = {}
-        hooks = node.extra.setdefault(kind, {})
-        key = graph.serial()
-        hooks[key] = hook
-        return cls(hooks, key)
-
-    def remove(self):
-        self._hooks.pop(self.key, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.remove()
+graph._boxed = wrap
 
 
 def _address(array):

@@ -14,7 +14,9 @@ from .tensor import Tensor, wrap
 __all__ = ["assert_close", "gradcheck", "gradgradcheck"]
 
 
-def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2, seed=0, raise_exception=True):
+def gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0, raise_exception=True, nondet_tol=0.0,
+              check_undefined_grad=True, check_grad_dtypes=False, check_batched_grad=False, check_batched_forward_grad=False,
+              check_forward_ad=False, check_backward_ad=True, fast_mode=False, masked=None):  # fmt: skip
     """Compare the gradients of ``function(*inputs)`` with central differences along random directions.
 
     Args:
@@ -23,6 +25,9 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2,
         eps: step of the difference.
         atol, rtol: allowed absolute and relative difference.
         directions: how many random directions are tried.
+        check_forward_ad: check what is pushed forward, too.
+        nondet_tol, check_undefined_grad, check_grad_dtypes, check_batched_grad, check_batched_forward_grad, check_backward_ad,
+            fast_mode, masked: accepted as in PyTorch; random directions are its fast mode, and dtypes are always checked.
 
     Returns:
         True; False (or GradcheckError, an AssertionError, with ``raise_exception``) where they differ.
@@ -48,23 +53,48 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-4, *, directions=2,
         if g.shape != t.shape or g.dtype is not t.dtype:
             return _fail(raise_exception, f"the gradient of {describe(t)} is {describe(g)}")
     for _ in range(directions):
-        steps = [rng.standard_normal(t.shape) for t in wanted]
-        analytic = sum(float((_host(g) * v).sum()) for g, v in zip(grads, steps))
+        steps = [_direction(rng, t) for t in wanted]
+        analytic = sum(float((_host(g).conj() * v).real.sum()) for g, v in zip(grads, steps))
         plus = _projected(function, inputs, wanted, steps, eps, weights)
         minus = _projected(function, inputs, wanted, steps, -eps, weights)
         numeric = (plus - minus) / (2 * eps)
         if not abs(analytic - numeric) <= atol + rtol * abs(numeric):
             return _fail(
                 raise_exception,
-                f"along a random direction the gradient gives {analytic:.10g}, central differences give {numeric:.10g} "
+                f"Jacobian mismatch: along a random direction the gradient gives {analytic:.10g}, central differences give "
+                f"{numeric:.10g} "
                 f"(difference {abs(analytic - numeric):.3g}, allowed {atol + rtol * abs(numeric):.3g}); "
                 f"inputs {', '.join(map(describe, inputs))}",
             )
+    if check_forward_ad:
+        return _forward_check(function, inputs, wanted, rng, eps, atol, rtol, raise_exception)
     return True
 
 
-def gradgradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0, raise_exception=True):
+def _forward_check(function, inputs, wanted, rng, eps, atol, rtol, raise_exception):
+    """The derivative pushed forward along a random direction against the central difference."""
+    from .autograd.forward import push
+
+    outputs = _float_outputs(function(*inputs))
+    steps = [_direction(rng, t) for t in wanted]
+    pushed = push(outputs, {t.node: _like(t, v) for t, v in zip(wanted, steps)})
+    for o, tangent in zip(outputs, pushed):
+        weight = [rng.standard_normal(o.shape) if p is o else np.zeros(p.shape) for p in outputs]
+        analytic = 0.0 if tangent is None else float(sum((_host(tangent) * w).sum() for w, p in zip(weight, outputs) if p is o))
+        plus, minus = (_projected(function, inputs, wanted, steps, h, weight) for h in (eps, -eps))
+        numeric = (plus - minus) / (2 * eps)
+        if not abs(analytic - numeric) <= atol + rtol * abs(numeric):
+            return _fail(raise_exception, f"Jacobian mismatch in forward mode: {analytic:.10g}, numerically {numeric:.10g}")
+    return True
+
+
+def gradgradcheck(function, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0,
+                  raise_exception=True, gen_non_contig_grad_outputs=False, nondet_tol=0.0, check_undefined_grad=True,
+                  check_grad_dtypes=False, check_batched_grad=False, check_fwd_over_rev=False, check_rev_over_rev=True,
+                  fast_mode=False, masked=False):  # fmt: skip
     """Compare second derivatives with central differences of the first: :func:`gradcheck` of the gradient.
+
+    ``grad_outputs``: the upstream gradients, random where left out. The other arguments are as for :func:`gradcheck`.
 
     >>> import minigrad
     >>> x = minigrad.tensor([0.5, 2.0], dtype=minigrad.float64, requires_grad=True)
@@ -74,7 +104,11 @@ def gradgradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, direction
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     rng = np.random.default_rng(seed + 1)
     outputs = [o for o in _float_outputs(function(*inputs)) if o.requires_grad]
-    upstream = [_like(o, rng.standard_normal(o.shape)).requires_grad_() for o in outputs]
+    if grad_outputs is not None:
+        given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else grad_outputs
+        upstream = [g.detach().requires_grad_() for g in given]
+    else:
+        upstream = [_like(o, rng.standard_normal(o.shape)).requires_grad_() for o in outputs]
     count = len(inputs)
 
     def first_order(*arguments):
@@ -91,7 +125,7 @@ def gradgradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, direction
     )
 
 
-class GradcheckError(AssertionError):
+class GradcheckError(RuntimeError, AssertionError):
     """A gradient that does not agree with central differences."""
 
 
@@ -102,14 +136,22 @@ def _fail(raise_exception, message):
 
 
 def _float_outputs(out):
+    from .ops.complex import view_as_real
+
     out = out if isinstance(out, tuple | list) else (out,)
-    return [o for o in out if isinstance(o, Tensor) and o.is_floating_point()]
+    tensors = [o for o in out if isinstance(o, Tensor)]
+    return [view_as_real(o) if o.is_complex() else o for o in tensors if o.is_floating_point() or o.is_complex()]
 
 
 def _host(t):
     from . import backends
 
     return backends.of(t.array).host(t.array)
+
+
+def _direction(rng, t):
+    step = rng.standard_normal(t.shape)
+    return step + 1j * rng.standard_normal(t.shape) if t.is_complex() else step
 
 
 def _like(t, values):

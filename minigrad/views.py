@@ -9,7 +9,7 @@ derived again. A write that would make a recorded gradient wrong is found by ser
 from . import backends
 from .dispatch import apply, cast
 from .dtype import category
-from .errors import DtypeError, InplaceError, ShapeError, describe, leaf_written
+from .errors import DtypeError, InplaceError, ShapeError, broadcast_message, describe, leaf_written
 from .graph import LEAF, Node, owner_of, recording, serial, tracer, writes
 from .op import registry
 from .tensor import Tensor
@@ -101,6 +101,9 @@ def _fitted(t, value):
         try:
             value = apply(registry["broadcast_to"], (value,), {"shape": tuple(array.shape)})
         except RuntimeError:
+            shapes = tuple(array.shape), tuple(value.array.shape)
+            if (message := broadcast_message(shapes)) is not None:
+                raise ShapeError(message) from None
             raise ShapeError(
                 f"output with shape {list(t.shape)} doesn't match the broadcast shape of the value, {list(value.shape)}: "
                 f"a write in place cannot grow the tensor"
@@ -110,7 +113,7 @@ def _fitted(t, value):
 
 def root_of(t):
     """The tensor whose history a write through ``t`` changes. A detached alias shares memory, but no history."""
-    while t._base is not None and t._base[1].differentiable:
+    while t._base is not None and t._base[1].differentiable and not (t.node is not None and t.node.op is LEAF):
         t = t._base[0]
     return t
 
@@ -133,8 +136,16 @@ def move(t, node, copied=False):
             nodes, arrays = (parent.node, node), (parent.array, child.array)
         node = _put_node(put, nodes, arrays, make_params(params, shape), shape)
         child = parent
+    if child.node is not None and child.node.extra is not None:
+        keep_retained(child.node, node)
     child.node = node
     refresh(child)
+
+
+def keep_retained(old, node):
+    """``retain_grad`` is for what a tensor is, and follows it from write to write; a hook stays where it was registered."""
+    if "retain" in old.extra and node is not None and old.op is not LEAF:
+        node._extra()["retain"] = old.extra.pop("retain")
 
 
 def _covers_root(t):

@@ -19,6 +19,17 @@ from minigrad.testing import gradcheck, gradgradcheck
 TOLERANCE = {"float64": 1e-9, "float32": 2e-5, "float16": 3e-2, "bfloat16": 1.5e-1}
 
 
+ORDERED = {
+    "view_as_complex",
+    "view_as_complex_copy",
+    "as_strided_copy",
+    "as_strided",
+    "as_strided_",
+    "strided",
+    "resize_",
+    "resize_as_",
+}  # functions that look at how memory is laid out
+
 ran = set()  # (function, sample, dtype) that the checks have run on the array library under test
 
 
@@ -126,6 +137,11 @@ def check_reference(face, sample, device="cpu"):
     return True
 
 
+def changes_dtype(face):
+    """Whether it is the function's purpose to give another dtype than its inputs have."""
+    return face.name == "float_power" or (face.op is not None and face.op.kind == "cast")
+
+
 def check_dtype(face, sample, dtype, device="cpu"):
     """The output in a lower precision against the float64 output; floats keep their precision."""
     out, (args, kwargs) = call(face, sample, dtype=dtype, device=device)
@@ -133,7 +149,7 @@ def check_dtype(face, sample, dtype, device="cpu"):
     exact, _ = call(face, sample, dtype="float64")
     inputs = [t for t in tensors_in([args, kwargs]) if t.is_floating_point()]
     for o, e in zip(tensors_in(out), tensors_in(exact), strict=True):
-        if inputs and e.dtype is minigrad.float64 and "dtype" not in kwargs and not (face.op and face.op.kind == "cast"):
+        if inputs and e.dtype is minigrad.float64 and "dtype" not in kwargs and not changes_dtype(face):
             assert o.dtype.name == dtype, f"{face.qualified}({sample}): a {dtype} input gave {o.dtype}"
         if o.is_floating_point() and not (is_random(face) and dtype != "float64"):
             close(host(o), host(e), TOLERANCE[dtype], f"{face.qualified}({sample}) in {dtype}")
@@ -202,6 +218,8 @@ def check_gradient_dtype(face, sample, device="cpu"):
 
 def check_layout(face, sample, device="cpu"):
     """Transposed and strided memory gives the same output; inputs are not changed."""
+    if face.name in ORDERED:
+        return
     before = [host(t) for t in tensors_in([convert(v, device=device) for v in (*sample.args, *sample.kwargs.values())])]
     expected, (args, kwargs) = call(face, sample, device=device)
 

@@ -85,5 +85,9 @@ ERRORS = [
     ("ASGD", {"weight_decay": -0.5}, "Invalid weight_decay value: -0.5"),
     ("Adamax", {"betas": (0.0, 1.0)}, "Invalid beta parameter at index 1: 1.0"),
     ("RAdam", {"eps": -1}, "Invalid epsilon value: -1"),
+    ("Adafactor", {"beta2_decay": 0.8}, "beta2_decay should be <= 0 but is: 0.8"),
+    ("Adafactor", {"d": 0.5}, "Clipping threshold d should be >= 1 but is: 0.5"),
+    ("Adafactor", {"eps": (-1e-30, 1e-3)}, "epsilon1 should be >= 0 but is: -1e-30"),
+    ("SparseAdam", {"lr": 0.0}, "Invalid learning rate: 0.0"),
     ("LBFGS", {"lr": -1}, "Invalid learning rate: -1"),
 ]

@@ -12,19 +12,31 @@ import minigrad
 ROOT = pathlib.Path(minigrad.__file__).parent
 # Each layer may import from itself and from those before it.
 LAYERS = [
-    ["errors"], ["device", "dtype"], ["kernels"], ["backends"], ["graph"], ["printing", "tensor"], ["autograd.engine"],
-    ["dispatch"], ["output"], ["quick"], ["calls"], ["op"], ["views"],
+    ["errors", "house", "mt19937", "renaming", "return_types"], ["device", "dtype"], ["kernels"], ["backends"], ["graph"],
+    ["printing", "tensor", "storage", "settings"], ["autograd.hooks"], ["autograd.engine"],
+    ["dispatch"], ["casting"], ["output"], ["quick"], ["calls"], ["op"], ["views"],
     ["ops", "random", "autograd.function", "autograd.anomaly", "autograd"], ["nn", "optim", "data"],
+    ["profiler", "autograd.profiler"],
 ]  # fmt: skip
 # Imports inside functions that point the other way: here, each with its reason, and nowhere else.
 LATE = {
+    ("return_types", "printing"): "a repr is made only when asked for",
     ("dispatch", "op"): "cast() is the op astype, looked up when first needed",
     ("calls", "views"): "an in-place method writes through views",
     ("output", "views"): "out= writes as an in-place method does",
     ("backends", "cupy"): "CuPy loads on first use",
     ("autograd", "testing"): "torch.autograd.gradcheck is the testing module's",
+    ("autograd", "func"): "gradients for many rows at once are a vmap of the sweep",
     ("tensor", "printing"): "a repr is made only when asked for",
+    ("tensor", "subclass"): "only a user's class of tensors needs it",
+    ("ops", "multiprocessing"): "share_memory_ needs files",
+    ("ops", "sparse"): "a dense tensor becomes a sparse one when asked to",
+    ("nn", "func"): "nn.utils.stateless is the older name of func.functional_call",
     ("cuda", "random"): "one seed for all devices",
+    ("cuda", "ops"): "typed constructors are made when asked for",
+    ("settings", "ops"): "a default type is named by a typed constructor",
+    ("settings", "amp"): "PyTorch's functions that ask about autocast",
+    ("nn", "distributed"): "DistributedDataParallel asks for the process group",
 }
 DTYPES = {"bool_", "uint8", "uint32", "uint64", "int32", "int64", "float32", "float64", "dtype", "inf"}
 

@@ -327,7 +327,8 @@ def test_once_differentiable():
 
     x = leaf(3.0)
     (g,) = autograd.grad(Once.apply(x), x, create_graph=True)
-    assert g.item() == 6.0
+    assert g.item() == 6.0 and not g.requires_grad  # the upstream gradient is a constant
+    (g,) = autograd.grad(Once.apply(x) ** 2, x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.backward()
 
@@ -404,7 +405,7 @@ def test_grad_fn():
     x = leaf(1.0)
     y = x * 2
     assert y.grad_fn.name() == "MulBackward0" and x.grad_fn is None
-    assert y.grad_fn.next_functions[0][0].name() == "AccumulateGrad"
+    assert y.grad_fn.next_functions[0][0].name() == "torch::autograd::AccumulateGrad"
     assert x.is_leaf and not y.is_leaf
 
 
@@ -425,3 +426,162 @@ def test_numpy_warnings_never_stop_a_computation():
         )
         (x.sqrt() * x / x + (x**2).exp()).sum().backward()
         assert x.grad.shape == (3,)
+
+
+# ------------------------------------------------------------------------------------------------------------- hooks on the graph
+def test_saved_tensors_hooks_take_and_give_back():
+    taken = []
+    x = leaf(1.0, 2.0)
+    with autograd.graph.saved_tensors_hooks(lambda t: taken.append(t.tolist()) or t, lambda t: t * 10):
+        y = (x * x).sum()
+    y.backward()
+    assert taken == [[1.0, 2.0], [1.0, 2.0]] and x.grad.tolist() == [20.0, 40.0]
+    with autograd.graph.disable_saved_tensors_hooks("not now"), pytest.raises(RuntimeError, match="not now"):
+        with autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+            pass
+
+
+def test_hooks_of_a_node_replace_what_it_receives_and_sends():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    y.grad_fn.register_prehook(lambda outputs: (outputs[0] * 3,))
+    handle = y.grad_fn.register_hook(lambda inputs, outputs: (inputs[0] + outputs[0], None))
+    y.sum().backward()
+    assert x.grad.tolist() == [9.0, 9.0]
+    handle.remove()
+    x.grad = None
+    h = x * 2
+    h.grad_fn.metadata["note"] = 1
+    assert h.grad_fn.metadata == {"note": 1} and type(h.grad_fn).__name__ == "MulBackward0"
+
+
+def test_multi_grad_hook():
+    a, b, seen = leaf(1.0), leaf(2.0), []
+    handle = autograd.graph.register_multi_grad_hook([a, b], lambda gs: seen.append([g if g is None else g.item() for g in gs]))
+    (a * 2 + b * 3).backward()
+    (a * 2).backward()
+    handle.remove()
+    (a * b).backward()
+    assert seen == [[2.0, 3.0], [2.0, None]]
+
+
+def test_a_second_backward_where_nothing_was_saved():
+    x = leaf(1.0, 2.0)
+    y = (x + 1).view(2, 1).sum()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_gradient_edges():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    edge = autograd.graph.get_gradient_edge(h)
+    assert autograd.grad((h * h).sum(), edge)[0].tolist() == [4.0, 8.0] and edge.output_nr == 0
+
+
+def test_rows_of_gradients_at_once():
+    x = leaf(1.0, 2.0)
+    (rows,) = autograd.grad(x**3, x, minigrad.eye(2, dtype=minigrad.float64), is_grads_batched=True)
+    assert rows.tolist() == [[3.0, 0.0], [0.0, 12.0]]
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoint_computes_again(use_reentrant):
+    from minigrad.utils.checkpoint import checkpoint
+
+    runs = []
+
+    def f(x):
+        runs.append(1)
+        return minigrad.nn.functional.dropout(x.exp(), 0.5)
+
+    x = leaf(*[0.5] * 50)
+    minigrad.manual_seed(3)
+    y = checkpoint(f, x, use_reentrant=use_reentrant)
+    y.sum().backward()
+    assert len(runs) == 2 and minigrad.allclose(x.grad, y.detach())
+
+
+def test_checkpoint_within_a_backward_refuses_chosen_inputs():
+    from minigrad.utils.checkpoint import checkpoint
+
+    x = leaf(1.0, 2.0)
+    y = checkpoint(minigrad.sin, x, use_reentrant=True).sum()
+    with pytest.raises(RuntimeError, match="incompatible"):
+        autograd.grad(y, x)
+    with pytest.warns(UserWarning, match="use_reentrant"):
+        checkpoint(minigrad.sin, x)
+
+
+def test_modes_decorate_generators():
+    @minigrad.no_grad()
+    def steps():
+        received = yield minigrad.is_grad_enabled()
+        yield received, minigrad.is_grad_enabled()
+
+    generator = steps()
+    assert next(generator) is False and minigrad.is_grad_enabled()
+    assert generator.send(7) == (7, False)
+
+
+def test_dual_numbers():
+    from minigrad.autograd import forward_ad
+
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(minigrad.tensor(2.0), minigrad.tensor(5.0))
+        value, tangent = forward_ad.unpack_dual(x**3)
+    assert value.item() == 8.0 and tangent.item() == 60.0 and not tangent.requires_grad
+
+
+# --------------------------------------------------------------------------------------------------------- functions of functions
+def test_gradients_of_each_sample():
+    model = minigrad.nn.Linear(3, 2).double()
+    params = dict(model.named_parameters())
+    x, y = minigrad.randn(4, 3, dtype=minigrad.float64), minigrad.tensor([0, 1, 1, 0])
+
+    def loss(params, x, y):
+        out = minigrad.func.functional_call(model, params, (x[None],))
+        return minigrad.nn.functional.cross_entropy(out, y[None])
+
+    rows = minigrad.func.vmap(minigrad.func.grad(loss), in_dims=(None, 0, 0))(params, x, y)
+    for i in range(4):
+        expected = autograd.grad(loss(params, x[i], y[i]), list(params.values()))
+        for got, e in zip(rows.values(), expected):
+            minigrad.testing.assert_close(got[i], e)
+
+
+def test_transforms_nest():
+    f = lambda x: (x.sin() * x.roll(1)).sum() * x.prod()
+    x = minigrad.tensor([0.3, 0.8, 1.2], dtype=minigrad.float64)
+    first = minigrad.func.hessian(f)(x)
+    for outer in (minigrad.func.jacfwd, minigrad.func.jacrev):
+        for inner in (minigrad.func.jacfwd, minigrad.func.jacrev):
+            minigrad.testing.assert_close(outer(inner(f))(x), first)
+    minigrad.testing.assert_close(autograd.functional.hessian(f, x), first)
+    assert minigrad.func.grad(lambda x: x * minigrad.func.grad(lambda y: x * y)(x * 2))(minigrad.tensor(3.0)).item() == 6.0
+
+
+def test_a_gradient_through_vmap_is_summed_over_the_samples():
+    w, x = leaf(2.0, 3.0), minigrad.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=minigrad.float64)
+    minigrad.vmap(lambda row: (row * w).sin().sum())(x).sum().backward()
+    minigrad.testing.assert_close(w.grad, (x * (x * w.detach()).cos()).sum(0))
+
+
+def test_vmap_refuses_values_and_hidden_randomness():
+    x = minigrad.ones(3, 2)
+    with pytest.raises(RuntimeError, match=r"calling \.item"):
+        minigrad.vmap(lambda row: row.sum().item())(x)
+    with pytest.raises(RuntimeError, match="control flow"):
+        minigrad.vmap(lambda row: row if row.sum() > 0 else -row)(x)
+    with pytest.raises(RuntimeError, match="randomness"):
+        minigrad.vmap(lambda row: row + minigrad.rand(2))(x)
+    same = minigrad.vmap(lambda row: row + minigrad.rand(2), randomness="same")(x)
+    other = minigrad.vmap(lambda row: row + minigrad.rand(2), randomness="different")(x)
+    assert bool((same[0] == same[1]).all()) and not bool((other[0] == other[1]).all())
+
+
+def test_the_second_derivative_of_relu_is_zero_and_not_absent():
+    x = leaf(2.0, -1.0)
+    (g,) = autograd.grad(x.relu().sum(), x, create_graph=True)
+    assert autograd.grad(g.sum(), x)[0].tolist() == [0.0, 0.0]

@@ -145,6 +145,8 @@ def fits(op, arity, **params):
     """Whether a chain may use an operation: floats in, finite floats out, and a gradient for every input."""
     if op.outputs > 1 or op.variadic or op.optional or len(op.arrays) != arity or len([r for r in op.rules if r]) != arity:
         return False
+    if any(getattr(r.function, "refuses", False) for r in op.rules):
+        return False
     out = apply(op, tuple(tensor(np.linspace(0.5, 0.9, 12).reshape(4, 3), "cpu", "float64") for _ in op.arrays), params)
     return out.dtype is mg.float64 and bool(out.isfinite().all())
 

@@ -106,3 +106,19 @@ def test_a_kernel_that_does_not_import_gives_one_warning(monkeypatch):
     with pytest.warns(RuntimeWarning, match="without its compiled kernels"):
         first = x.softmax(-1)
     assert (first == x.softmax(-1)).all()  # no second warning: warnings are errors here
+
+
+@pytest.mark.parametrize("wanted", [(1,), (2,), (1, 2), (0,), (0, 2)])
+@pytest.mark.parametrize("name", ["layer_norm", "batch_norm"])
+def test_kernel_with_gradients_of_some_inputs(name, wanted):
+    """A layer that sees the data first: its input has no gradient, its weight and bias have."""
+    arrays = [normal(80, 64), normal(64), normal(64)]
+    found = []
+    for flag in (True, False):
+        x, w, b = inputs = [minigrad.tensor(a, requires_grad=i in wanted) for i, a in enumerate(arrays)]
+        with use_kernels(flag):
+            y = F.layer_norm(x, (64,), w, b) if name == "layer_norm" else F.batch_norm(x, None, None, w, b, training=True)
+            (y * y.sin()).sum().backward()
+        found.append([inputs[i].grad.numpy() for i in wanted])
+    for ours, text in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, text, rtol=2e-4, atol=2e-4)

@@ -338,3 +338,23 @@ def test_schedule_errors():
     short.step()
     with pytest.raises(ValueError, match="Tried to step 3 times"):
         short.step()
+
+
+def test_schedules_of_users_under_the_old_name():
+    class Warmup(lr_scheduler._LRScheduler):
+        def __init__(self, optimizer, steps, last_epoch=-1):
+            self.steps = steps
+            super().__init__(optimizer, last_epoch)
+
+        def get_lr(self):
+            return [lr * min(1, (self.last_epoch + 1) / self.steps) for lr in self.base_lrs]
+
+    p = minigrad.ones(1, requires_grad=True)
+    optimizer = minigrad.optim.SGD([p], lr=1.0)
+    schedule = Warmup(optimizer, 4)
+    rates = [schedule.get_last_lr()[0]]
+    for _ in range(4):
+        optimizer.step()
+        schedule.step()
+        rates.append(schedule.get_last_lr()[0])
+    assert rates == [0.25, 0.5, 0.75, 1.0, 1.0] and isinstance(schedule, lr_scheduler.LRScheduler)

@@ -97,7 +97,7 @@ def test_forward_and_backward(case, device):
     for t in inputs + list(layer.parameters()):
         if any(o.requires_grad for o in outputs):
             assert t.grad is None or t.grad.shape == t.shape
-    if not case[0].startswith(("Embedding", "MultiheadAttention(4, 2, kdim")):
+    if not case[0].startswith(("Embedding", "AdaptiveLog", "MultiheadAttention(4, 2, kdim")):
         assert all(p.grad is not None for p in layer.parameters())
 
 
@@ -125,7 +125,7 @@ def copied(arguments):
 
 def layers():
     """(name, class) of everything in ``nn`` that is a layer of this table; the recurrent ones have tests of their own."""
-    other = {"Module", "Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"}
+    other = {"Module", "Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer", "LinearCrossEntropyOptions"}
     for name, kind in vars(nn).items():
         if inspect.isclass(kind) and name not in other and kind.__module__ != "minigrad.nn.rnn":
             yield name, kind
@@ -133,7 +133,7 @@ def layers():
 
 def test_every_public_layer_is_in_the_table():
     texts = " ".join(EXPECTED)
-    assert not [name for name, _ in layers() if f"{name}(" not in texts and not name.startswith("Lazy")]
+    assert not [name for name, _ in layers() if f"{name}(" not in texts and not name.startswith(("Lazy", "NLLLoss2d"))]
 
 
 def test_docstrings_are_complete():
@@ -143,7 +143,9 @@ def test_docstrings_are_complete():
         assert ">>> " in doc, name
         if kind.__module__ != "minigrad.nn.containers" and not name.startswith(("Lazy", "Identity")):
             assert "Shape:" in doc, name
-            assert "Args:" in doc or not set(inspect.signature(kind).parameters) - {"size_average", "reduce"}, name
+            assert "Args:" in doc or not set(inspect.signature(kind).parameters) - {"size_average", "reduce", "args", "kwargs"}, (
+                name
+            )
 
 
 LAZY = {
@@ -306,7 +308,7 @@ def test_batch_norm_statistics():
     layer.reset_running_stats()
     assert layer.num_batches_tracked.item() == 0 and layer.running_var.tolist() == [1.0] * 3
     assert layer(x).requires_grad and not layer.running_mean.requires_grad
-    old = layer.state_dict()
+    old = dict(layer.state_dict())
     del old["num_batches_tracked"]  # a file from before PyTorch 0.4.1
     assert not layer.load_state_dict(old).missing_keys
     without = nn.BatchNorm1d(3, track_running_stats=False).eval()

@@ -20,7 +20,7 @@ UPDATES = [face for face in unique_faces() if face.op is not None and face.op.ki
 @pytest.mark.parametrize("face", UPDATES, ids=lambda f: f.name)
 def test_rules_from_their_samples(face, device):
     """As tests/test_ops.py does for what is loaded with minigrad itself."""
-    assert face.doc.strip() and len(UPDATES) == 10
+    assert face.doc.strip() and len(UPDATES) == 13
     for s in samples_of(face):
         assert check_reference(face, s, device)
         check_layout(face, s, device)
@@ -418,8 +418,14 @@ def test_parameters_that_cannot_be_optimized():
         optim.SGD([{"params": [p]}, {"params": [p]}])
     with pytest.warns(UserWarning, match="duplicate parameters"):
         optim.SGD([p, p])
-    with pytest.raises(NotImplementedError, match="differentiable=True"):
-        optim.Adam([p], differentiable=True)
+    with pytest.raises(RuntimeError, match="`fused` does not support `differentiable`"):
+        optim.Adam([p], fused=True, differentiable=True)
+    with pytest.raises(ValueError, match="lr as a Tensor is not supported for capturable=False and foreach=True"):
+        optim.Adam([p], lr=minigrad.tensor(0.1), foreach=True)
+    with pytest.raises(ValueError, match="betas must be either both floats or both Tensors"):
+        optim.AdamW([p], betas=(minigrad.tensor(0.9), 0.99))
+    with pytest.raises(ValueError, match=r"Muon only supports 2D parameters.*\[2\]"):
+        optim.Muon([p])
     with pytest.raises(RuntimeError, match="`fused` and `foreach` cannot be `True` together"):
         optim.Adam([p], fused=True, foreach=True)
     with pytest.raises(ValueError, match="doesn't support per-parameter options"):

@@ -140,3 +140,89 @@ def test_messages_are_pytorchs(name, options, message):
 
     with pytest.raises(ValueError, match=message):
         getattr(torch.optim, name)([torch.ones(1, requires_grad=True)], **options)
+
+
+# ------------------------------------------------------------------------- PyTorch's own database of optimizer options
+def database():
+    """(name, options) of every entry that PyTorch tests its own optimizers with, and each way of running one."""
+    import inspect
+
+    from torch.testing._internal.common_optimizers import optim_db
+
+    for info in optim_db:
+        cls = info.optim_cls
+        for entry in info.optim_inputs_func(device="cpu"):
+            yield cls.__name__, entry.kwargs
+            for flag in ("foreach", "fused", "capturable"):
+                if flag in inspect.signature(cls).parameters:
+                    yield cls.__name__, {**entry.kwargs, flag: True}
+
+
+def minigrads(value):
+    """The same with minigrad's tensors for PyTorch's."""
+    if isinstance(value, dict):
+        return {k: minigrads(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(minigrads(v) for v in value)
+    return wrap(value.detach().numpy().copy()) if hasattr(value, "detach") else value
+
+
+def torchs(value):
+    """The same with PyTorch's tensors for minigrad's."""
+    import torch
+
+    if isinstance(value, dict):
+        return {k: torchs(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(torchs(v) for v in value)
+    return torch.tensor(value.detach().numpy().copy()) if isinstance(value, minigrad.Tensor) else value
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pytorchs_database(dtype):
+    """Ten steps and the state dict of each; then each goes on from the other's state dict."""
+    pytest.importorskip("expecttest")
+    seen, tolerance = 0, 1e-5 if dtype == "float32" else 1e-7
+    for name, options in database():
+        if name != "LBFGS":  # it has a test of its own
+            compare_entry(name, options, dtype, 1e-5 if name == "Muon" else tolerance)  # Muon rounds to bfloat16 on the way
+            seen += 1
+    assert seen > 150
+
+
+def compare_entry(name, options, dtype, tolerance):
+    import torch
+
+    r = np.random.default_rng(0)
+    start = [r.standard_normal(s).astype(dtype) for s in ([(5, 6), (3, 4)] if name == "Muon" else [(5, 6), (6,), (2, 3, 2)])]
+    theirs, ours = [torch.tensor(a, requires_grad=True) for a in start], [wrap(a.copy()).requires_grad_() for a in start]
+
+    def make(a_params, b_params):
+        return getattr(optim, name)(a_params, **minigrads(options)), getattr(torch.optim, name)(b_params, **options)
+
+    def steps(a, b, n):
+        for _ in range(n):
+            for p, q in zip(ours, theirs):
+                g = r.standard_normal(p.shape).astype(dtype)
+                p.grad, q.grad = wrap(g.copy()), torch.tensor(g)
+                q.grad = q.grad.to_sparse() if name == "SparseAdam" else q.grad
+            a.step()
+            b.step()
+        for p, q in zip(ours, theirs):
+            np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=tolerance, atol=tolerance, err_msg=f"{name} {options}")
+
+    a, b = make(ours, theirs)
+    assert repr(a).replace("minigrad.", "torch.") == repr(b)
+    if options.get("capturable"):
+        with pytest.raises(AssertionError, match="If capturable=True"):
+            steps(a, b, 1)
+        return
+    steps(a, b, 10)
+    mine, their = a.state_dict(), b.state_dict()
+    assert list(mine["param_groups"][0]) == list(their["param_groups"][0])
+    assert [list(s) for s in mine["state"].values()] == [list(s) for s in their["state"].values()]
+    after_a, after_b = make(ours, theirs)
+    after_a.load_state_dict(minigrads(their))
+    after_b.load_state_dict(torchs(mine))
+    steps(after_a, after_b, 3)

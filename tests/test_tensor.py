@@ -114,7 +114,7 @@ def test_copies_of_history_are_refused():
 
 def test_grad_and_data_are_checked():
     p = minigrad.ones(2, requires_grad=True)
-    for wrong, error in ((minigrad.ones(3), "different size"), (minigrad.ones(2).double(), "different type")):
+    for wrong, error in ((minigrad.ones(3), "gradient of size"), (minigrad.ones(2).double(), "gradient with dtype")):
         with pytest.raises((RuntimeError, TypeError), match=error):
             p.grad = wrong
     with pytest.raises(TypeError, match="Tensor or None"):

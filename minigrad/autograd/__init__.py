@@ -10,24 +10,27 @@ from ..graph import set_grad_enabled as set_grad_enabled
 from .engine import backward as backward
 from .engine import grad as grad
 
+# Where the names are that need the operations: loaded on first use.
+_HOMES = {
+    **dict.fromkeys(["Function", "FunctionCtx", "Context", "once_differentiable", "function"], "function"),
+    **dict.fromkeys(
+        ["anomaly", "detect_anomaly", "set_detect_anomaly", "is_anomaly_enabled", "is_anomaly_check_nan_enabled"], "anomaly"
+    ),
+    **dict.fromkeys(["graph", "saved_tensors_hooks", "save_on_cpu"], "graph"),
+    **dict.fromkeys(["Variable", "variable"], "variable"),
+    **{name: name for name in ("forward_ad", "functional", "grad_mode", "profiler")},
+}
+
 
 def __getattr__(name):
     """``Function``, ``detect_anomaly`` and kin: loaded on first use, since they need the operations."""
     import importlib
 
-    homes = {
-        "Function": "function", "once_differentiable": "function", "function": "function", "Context": "function",
-        "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly", "is_anomaly_enabled": "anomaly",
-    }  # fmt: skip
-    if name in homes:
-        module = importlib.import_module(f"{__name__}.{homes[name]}")
-        value = module if name == homes[name] else getattr(module, name)
+    if name in _HOMES:
+        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+        value = module if name == _HOMES[name] else getattr(module, name)
         globals()[name] = value
         return value
-    if name == "Variable":
-        from ..tensor import Tensor
-
-        return Tensor
     if name in ("gradcheck", "gradgradcheck"):
         from .. import testing
 

@@ -71,6 +71,12 @@ class set_detect_anomaly(detect_anomaly):
             dispatch.anomaly.set(self._outer)
 
 
+def is_anomaly_check_nan_enabled():
+    """Whether :class:`detect_anomaly` looks for NaN; True where it is off."""
+    settings = dispatch.anomaly.get()
+    return settings is None or settings.check_nan
+
+
 def is_anomaly_enabled():
     """Whether this thread is inside :class:`detect_anomaly`."""
     return dispatch.anomaly.get() is not None

@@ -5,13 +5,16 @@ recursion is needed. Rules run on raw arrays; with ``create_graph`` the same rul
 Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 18 (2018), section 3.2.
 """
 
+import contextvars
 import operator
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 from .. import backends, errors, graph
-from ..graph import LEAF, PICK
+from ..graph import LEAF, PICK, Node
 from ..tensor import Tensor, wrap
+from . import hooks
 
 # What NumPy raises for log(0) or inf - inf where the caller has made such warnings errors. Like PyTorch, minigrad computes
 # on: the quick ways are left, and the general ways run with NumPy's floating-point checks off.
@@ -19,28 +22,49 @@ FLOATING = (RuntimeWarning, FloatingPointError)
 _serial = operator.attrgetter("serial")
 _set_recording, _reset_recording = graph._recording.set, graph._recording.reset
 _by_type = backends.by_type
+at_end = []  # what a hook has asked to be called when the sweep has ended
+watching = [False]  # whether any hook waits for several gradients: then each sweep says which nodes it reaches
+reached = contextvars.ContextVar("minigrad_reached", default=None)
+partial = contextvars.ContextVar("minigrad_partial", default=False)  # whether the sweep is for chosen inputs, not for all leaves
 _writes = graph.writes
 
 
-def backward(tensors, gradients=None, retain_graph=None, create_graph=False, inputs=None):
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
     """Accumulate d tensors / d leaf into ``.grad`` of every leaf (or of ``inputs`` alone).
 
-    ``gradients`` are the upstream gradients, one per tensor; a scalar needs none.
+    ``grad_tensors`` are the upstream gradients, one per tensor; a scalar needs none. ``grad_variables`` is their older name.
 
     >>> import minigrad
     >>> x = minigrad.tensor(3.0, requires_grad=True)
     >>> minigrad.autograd.backward([x * x]); x.grad
     tensor(6.)
     """
-    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    gradients = _as_list(gradients, len(tensors))
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise errors.GradError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
+                "`grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    tensors = _listed(tensors)
+    gradients = _as_list(grad_tensors, len(tensors))
     if retain_graph is None:
         retain_graph = create_graph
     if inputs is not None:
-        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        inputs = _listed(inputs)
         if not inputs:
             raise errors.GradError("backward: `inputs` argument to `backward` cannot be empty; leave it out for all leaves")
-    sweep(tensors, gradients, None, retain_graph, create_graph, into=inputs)
+        for t in inputs:
+            if t.node is None:
+                raise errors.GradError(
+                    "can't retain_grad on Tensor that has requires_grad=False: One of the differentiated Tensors does not "
+                    "require grad"
+                )
+    token = partial.set(inputs is not None)
+    try:
+        sweep(tensors, gradients, None, retain_graph, create_graph, into=inputs)
+    finally:
+        partial.reset(token)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
@@ -57,10 +81,13 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     >>> minigrad.autograd.grad(g, x)
     (tensor(18.),)
     """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     if is_grads_batched:
-        raise NotImplementedError("grad(is_grads_batched=True): call grad once per row of grad_outputs")
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        return _batched_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+    outputs, inputs = _listed(outputs), _listed(inputs)
     for t in inputs:
         if t.node is None:
             raise errors.GradError(
@@ -68,7 +95,11 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             )
     if retain_graph is None:
         retain_graph = create_graph
-    found = sweep(outputs, _as_list(grad_outputs, len(outputs)), {t.node for t in inputs}, retain_graph, create_graph)
+    token = partial.set(True)
+    try:
+        found = sweep(outputs, _as_list(grad_outputs, len(outputs)), {t.node for t in inputs}, retain_graph, create_graph)
+    finally:
+        partial.reset(token)
     results = []
     for index, t in enumerate(inputs):
         g = found.get(t.node)
@@ -76,8 +107,33 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             g = wrap(backends.of(t.array).zeros_like(t.array))
         elif g is None and not allow_unused:
             raise errors.unused_input(index)
-        results.append(g if g is None or isinstance(g, Tensor) else _own(g, t))
+        if isinstance(g, Tensor):
+            g = g.contiguous()  # so that programs may take views of it, whatever layout a rule left
+        elif g is not None:
+            g = _own(g, t)
+        results.append(g)
     return tuple(results)
+
+
+def _batched_grad(outputs, inputs, grad_outputs, retain, create_graph, allow_unused, materialize):
+    """Gradients for each row of ``grad_outputs``, all in one sweep."""
+    from ..func.vmap import over_samples
+
+    outputs, given = _listed(outputs), _as_list(grad_outputs, 1)
+    rows = [g for g in given if g is not None]
+
+    def one(*row):
+        row = iter(row)
+        filled = [None if g is None else next(row) for g in given]
+        return grad(outputs, inputs, filled, retain, create_graph, allow_unused, materialize_grads=materialize)
+
+    return over_samples(one, *rows)
+
+
+def _listed(tensors):
+    """One Tensor or several, or edges of the graph, as a list."""
+    several = [tensors] if isinstance(tensors, Tensor) or hasattr(tensors, "output_nr") else list(tensors)
+    return [t.as_tensor() if hasattr(t, "as_tensor") else t for t in several]
 
 
 def _own(g, t):
@@ -92,7 +148,10 @@ def _as_list(gradients, n):
         return [None] * n
     if isinstance(gradients, Tensor):
         return [gradients]
-    return list(gradients)
+    gradients = list(gradients)
+    if len(gradients) != n:
+        raise errors.GradError(f"got {n} tensors and {len(gradients)} gradients: give one gradient, or None, per tensor")
+    return gradients
 
 
 def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
@@ -112,6 +171,8 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
         old = grads.get(node)
         grads[node] = g if old is None else old + g
     nodes, leaves = _reachable(grads)
+    if watching[0]:
+        reached.set({*nodes, *leaves})
     targets = wanted if into is None else {t.node for t in into}
     results = {}
     token = _set_recording(create_graph)
@@ -146,8 +207,12 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
                 results[n] = g
             if wanted is None and (targets is None or n in targets):
                 _into_leaf(n, g, create_graph, given)
+            if "posthooks" in n.extra:
+                hooks.after(n, (), g, create_graph)
     finally:
         _reset_recording(token)
+    while at_end:
+        at_end.pop(0)()
     for t in into or ():
         if not t.is_leaf and t.node in results:
             g = results[t.node]
@@ -173,11 +238,14 @@ def _visit_quietly(n, g, grads, targets, results, create_graph):
         old = parts[n.params]  # a rule that is recorded makes nodes of its own for the outputs it reads
         parts[n.params] = g if old is None else old + g
         return
-    if n.saved is None:
+    if n.saved is None and not hooks.revived(n):
         raise errors.freed(op.name)
     if _writes.last > n.serial:
         _check_writes(n)
-    for i, (p, d) in enumerate(zip(n.parents, _gradients(n, g, create_graph))):
+    found = _gradients(n, g, create_graph)
+    if n.extra is not None and "posthooks" in n.extra:
+        found = hooks.after(n, found, g, create_graph)
+    for i, (p, d) in enumerate(zip(n.parents, found)):
         if p is None or d is None:
             continue
         if op.broadcasts and d.shape != p.shape:
@@ -189,11 +257,54 @@ def _visit_quietly(n, g, grads, targets, results, create_graph):
 
 def _gradients(n, g, create_graph):
     try:
+        if n.extra is not None and "packed" in n.extra:
+            return hooks.unpacked(n, g, create_graph)
+        if n.extra is not None and "conjugates" in n.extra:
+            return _conjugated(n, g, create_graph)
+        if n.extra is not None and "dtypes" in n.extra:
+            return _widened(n, g, create_graph)
         return n.op.gradients(n, g, create_graph)
     except Exception as error:
         if n.extra is not None and "anomaly" in n.extra:
             error.add_note(f"The forward call was:\n{n.extra['anomaly'].text}")
         raise
+
+
+def _widened(n, g, create_graph):
+    """The rules of a call that computed in float32 on half-precision arrays: they do so as well, and each gradient takes the
+    dtype of its input. Rules that are recorded run as any operation on such tensors.
+    """
+    dtypes = n.extra["dtypes"]
+    if create_graph:
+        found = n.op.gradients(n, g, True)
+    else:
+        shape = n.shape if n.op.outputs == 1 else [(shape, _WIDE.get(d, d)) for shape, d in n.shape]
+        copy = Node(n.op, n.parents, _wide(n.saved), n.params, n.serial, shape)
+        copy.extra = n.extra
+        found = n.op.gradients(copy, _wide(g), False)
+    return [d if d is None or dtype is None or d.dtype == dtype else _cast(d, dtype) for d, dtype in zip(found, dtypes)]
+
+
+def _cast(d, dtype):
+    return recorded.astype(d, dtype=dtype) if isinstance(d, Tensor) else d.astype(dtype)
+
+
+_WIDE = {np.dtype(d): np.dtype(np.float32) for d in (np.float16, bfloat16)}
+
+
+def _wide(value):
+    if value.__class__ is tuple or value.__class__ is list:
+        return tuple([_wide(v) for v in value])
+    dtype = getattr(value, "dtype", None)
+    return value.astype(_WIDE[dtype]) if dtype in _WIDE and hasattr(value, "shape") else value
+
+
+def _conjugated(n, g, create_graph):
+    """The rules of a function that is differentiable in the complex sense: they multiply by f'(z), and the gradient, which
+    points where the loss rises, needs the conjugate of it: conj(conj(g) f'(z)) = g conj(f'(z)).
+    """
+    xp = recorded if create_graph else backends.of(g)
+    return [None if d is None else xp.conj(d) for d in n.op.gradients(n, xp.conj(g), create_graph)]
 
 
 def _check_anomaly(n, i, d):
@@ -208,6 +319,9 @@ def _free(n):
     n.saved = None
     if n.extra is not None:
         n.extra.pop("residual", None)
+        n.extra.pop("packed", None)
+        if "ctx" in n.extra:
+            n.extra["ctx"].free()
 
 
 def _first_gradient(t, g, create_graph):
@@ -215,12 +329,16 @@ def _first_gradient(t, g, create_graph):
     if g is None:
         if array.size != 1:
             raise errors.not_scalar(array.shape)
+        if array.dtype.kind == "c":
+            raise errors.not_real(t.dtype)
         g = backends.of(array).one(array)
         return wrap(g) if create_graph else g
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {errors.describe(g)}")
     if g.array.shape != array.shape:
         raise errors.gradient_shape(g.array.shape, array.shape)
+    if backends.wrappers and getattr(array, "level", None) is not getattr(g.array, "level", None):
+        g = recorded.add(g, recorded.zeros_like(t))  # inside vmap, the gradient of what differs by sample differs, too
     return g if create_graph else g.array
 
 
@@ -285,8 +403,8 @@ def _add_to_grad(t, g, create_graph):
     """``t.grad += g``, in the memory of the old gradient where nothing is recorded."""
     old = t.grad
     if old is None:
-        t.grad = g
-    elif create_graph or old.node is not None:
+        t.grad = recorded.copy(g) if create_graph else g
+    elif create_graph:
         t.grad = old + g
     elif graph.tracer.get() is not None:
         old.add_(g)
@@ -297,15 +415,20 @@ def _add_to_grad(t, g, create_graph):
 
 def _extras(n, g, create_graph):
     """Hooks and retained gradients of a node."""
-    if isinstance(g, list):  # a node with several outputs has no hooks of its own: its picks have
+    if "prehooks" in n.extra:
+        g = hooks.before(n, g, create_graph)
+    if isinstance(g, list):  # what users hook on tensors is kept at the picks
         return g
     for hook in list(n.extra.get("hooks", {}).values()):
         result = hook(g if create_graph else wrap(backends.of(g).asarray(g)))
         if result is not None:
             if not isinstance(result, Tensor):
-                raise TypeError(f"a gradient hook must return a Tensor or None, got {errors.describe(result)}")
+                raise TypeError(f"expected Variable, but hook returned {type(result).__name__!r}: return a Tensor or None")
             if tuple(result.array.shape) != tuple(g.shape):
-                raise errors.gradient_shape(result.array.shape, g.shape)
+                raise errors.ShapeError(
+                    f"hook {getattr(hook, '__name__', hook)!r} has changed the size of value: {tuple(result.array.shape)} for a "
+                    f"gradient of shape {tuple(g.shape)}"
+                )
             g = result if create_graph else result.array
     retained = n.extra.get("retain")
     if retained is not None and (t := retained()) is not None:
@@ -345,7 +468,7 @@ def _tensor_backward(self, gradient=None, retain_graph=None, create_graph=False,
     if self.node is None:
         raise errors.no_history()
     if inputs is not None:
-        backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
+        backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs=inputs)
     else:
         sweep((self,), (gradient,), None, create_graph if retain_graph is None else retain_graph, create_graph)
 

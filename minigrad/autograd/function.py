@@ -3,14 +3,14 @@
 import functools
 import weakref
 
-from .. import backends, graph
-from ..errors import GradError, describe, freed, written
-from ..graph import Node, pick, recording, serial
+from .. import backends, dispatch, graph
+from ..errors import GradError, ShapeError, describe, freed, written
+from ..graph import LEAF, Node, pick, recording, serial
 from ..tensor import Tensor, wrap
 
 
-class Context:
-    """``ctx``: what a forward leaves for its backward."""
+class FunctionCtx:
+    """``ctx``: what a forward leaves for its backward. Other values are set as attributes."""
 
     def __init__(self):
         self.needs_input_grad = ()
@@ -19,6 +19,7 @@ class Context:
         self._dirty = ()
         self._constant = ()
         self._node = None
+        self._packed = None
 
     def save_for_backward(self, *tensors):
         """Keep inputs or outputs for the backward; other values can be set as attributes."""
@@ -29,7 +30,10 @@ class Context:
                 )
         self._saved = tensors
 
-    save_for_forward = save_for_backward
+    def save_for_forward(self, *tensors):
+        """Keep tensors for ``jvp``; what was kept by :meth:`save_for_backward` is there, too."""
+        if not self._saved:
+            self.save_for_backward(*tensors)
 
     def mark_dirty(self, *tensors):
         """Say that the forward wrote into these inputs."""
@@ -49,23 +53,48 @@ class Context:
         if self._saved is None:
             raise freed("this Function")
         restored = []
-        for entry in self._saved:
+        for position, entry in enumerate(self._saved):
             if entry is None or isinstance(entry, Tensor):
                 restored.append(entry)  # still inside the forward
                 continue
             array, node, output, when = entry
-            if graph.writes.when(array) > when:
+            if self._packed is not None and array is None:
+                array = self._packed.array(position)
+            elif graph.writes.when(array) > when:
                 raise written("this Function", "saved tensor")
             if output is not None and self._node is not None and (n := self._node()) is not None:
                 node = pick(n, output, array) if n.op.outputs > 1 else n
-            restored.append(wrap(array, node))
+            t = wrap(array, node)
+            if node is not None and node.op is LEAF and (own := node.extra["tensor"]()) is not None and own.array is array:
+                t = own  # a parameter comes back as itself
+            restored.append(t)
         return tuple(restored)
+
+    saved_variables = saved_tensors
+
+    def free(self):
+        """Forget the saved tensors, after a backward that does not keep the graph."""
+        if self._saved:
+            self._saved, self._packed = None, None
+
+    def reroute(self, door):
+        """Let the history of every saved tensor begin at ``door(node)``."""
+        if self._saved:
+            self._saved = tuple([e if e is None else (e[0], door(e[1]), *e[2:]) for e in self._saved])
 
     def _freeze(self, outputs):
         """Replace the saved Tensors by arrays and nodes: a Tensor's history may move on, the saved one must not."""
         positions = {id(o): i for i, o in enumerate(outputs)}
         now = serial()
         self._saved = tuple(None if t is None else (t.array, t.node, positions.get(id(t)), now) for t in self._saved)
+        pack = dispatch.packing.get()
+        if pack is not None and self._saved:
+            self._packed = pack.arrays([None if e is None else e[0] for e in self._saved])
+            self._saved = tuple([e if e is None else (None, *e[1:]) for e in self._saved])
+
+
+Context = FunctionCtx
+BackwardCFunction = FunctionCtx
 
 
 class _FunctionOp:
@@ -94,34 +123,67 @@ class _FunctionOp:
             if part is None:
                 part = backends.of(like).full(like, shape=shape, dtype=dtype) if ctx.materialize_grads else None
             grads.append(part if part is None or isinstance(part, Tensor) else wrap(backends.of(part).asarray(part)))
-        result = self.cls.backward(ctx, *grads)
+        result = _backward_of(self.cls)(ctx, *grads)
         result = list(result) if isinstance(result, tuple | list) else [result]
+        self._count(result, n)
+        return [self._checked(i, r, p, create_graph) for i, (r, p) in enumerate(zip(result, n.parents))]
+
+    def _count(self, result, n):
         if len(result) < len(n.parents) or any(r is not None for r in result[len(n.parents) :]):
             raise GradError(
                 f"function {self.name}Backward returned an incorrect number of gradients (expected {len(n.parents)}, "
                 f"got {len(result)}): "
                 f"backward returns one gradient, or None, per argument of forward"
             )
-        checked = []
-        for r, p in zip(result, n.parents):
-            if r is None or p is None:
-                checked.append(None)
-                continue
-            if not isinstance(r, Tensor):
-                raise TypeError(f"{self.name}.backward: expected a Tensor or None, got {describe(r)}")
-            if tuple(r.array.shape) != tuple(p.shape):
-                from .engine import unbroadcast
 
+    def _checked(self, index, r, p, create_graph):
+        if r is None or p is None:
+            return None
+        if not isinstance(r, Tensor):
+            raise NotATensorError(f"expected Variable or None (got {type(r).__name__}) from {self.name}.backward")
+        if tuple(r.array.shape) != tuple(p.shape):
+            from .engine import unbroadcast
+
+            try:
                 r = unbroadcast(r, p.shape)
-            checked.append(r if create_graph else r.array)
-        return checked
+            except RuntimeError:
+                raise ShapeError(
+                    f"Function {self.name}Backward returned an invalid gradient at index {index} - got {list(r.shape)} but "
+                    f"expected shape compatible with {list(p.shape)}"
+                ) from None
+        return r if create_graph else r.array
+
+    def push(self, n, tangents):
+        """The tangents of the outputs, by the class's own ``jvp`` or else by the transpose of its backward."""
+        (ctx,) = n.saved
+        if self.cls.jvp is Function.jvp:
+            from .forward import transposed
+
+            return transposed(n, tangents)
+        if ctx._saved is None:
+            raise freed(self.name)
+        found = self.cls.jvp(ctx, *tangents)
+        if self.outputs == 1:
+            return found[0] if isinstance(found, tuple) else found
+        return [t for t, output in zip(found, ctx._outputs) if output is not None]
+
+
+class NotATensorError(GradError, TypeError):
+    """A backward that returned something else than Tensors."""
+
+
+def _backward_of(cls):
+    if cls.backward is not Function.backward:
+        return cls.backward
+    return cls.vjp
 
 
 class Function:
     """An operation with its own gradient.
 
     Write ``forward(ctx, *args)`` (or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``) and
-    ``backward(ctx, *grad_outputs)`` as static methods; call it with ``apply``.
+    ``backward(ctx, *grad_outputs)`` as static methods; call it with ``apply``. ``jvp(ctx, *tangents)`` is used where
+    derivatives are pushed forward, ``vmap(info, in_dims, *args)`` under ``vmap``; neither is needed.
 
     >>> import minigrad
     >>> class Cube(minigrad.autograd.Function):
@@ -150,21 +212,57 @@ class Function:
 
     @staticmethod
     def backward(ctx, *grad_outputs):
-        raise NotImplementedError("You must implement the backward function for custom autograd.Function.")
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function.")
+
+    @staticmethod
+    def vjp(ctx, *grad_outputs):
+        raise NotImplementedError(
+            "Implementing both 'backward' and 'vjp' is not needed: You must implement either the backward or vjp method for your "
+            "custom autograd.Function to use it with backward mode AD."
+        )
+
+    @staticmethod
+    def jvp(ctx, *grad_inputs):
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, *args):
+        raise NotImplementedError("You must implement the vmap function for custom autograd.Function.")
+
+    def __call__(self, *args, **kwargs):
+        raise GradError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with "
+            "static forward method: call YourFunction.apply(...)"
+        )
 
     @classmethod
-    def apply(cls, *args):
+    def apply(cls, *args, **kwargs):
         """Run the forward without recording and give its outputs this Function's history."""
-        ctx = Context()
-        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.node is not None for a in args)
-        record = recording() and any(ctx.needs_input_grad)
-        parents = tuple(a.node if isinstance(a, Tensor) else None for a in args)
+        if graph.levels.get() and cls.vmap is not Function.vmap:
+            from ..func.custom import by_own_rule
+
+            done, out = by_own_rule(cls, args)
+            if done:
+                return out
         separate = cls.setup_context is not Function.setup_context
+        if separate and kwargs:
+            raise TypeError(
+                f"{cls.__name__}.apply() takes no keyword arguments where setup_context is written: pass them in order"
+            )
+        ctx = FunctionCtx()
+        ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.node is not None for a in args])
+        record = recording() and any(ctx.needs_input_grad)
+        parents = tuple([a.node if isinstance(a, Tensor) else None for a in args])
         with graph.no_grad():
-            out = cls.forward(*args) if separate else cls.forward(ctx, *args)
+            out = cls.forward(*args) if separate else cls.forward(ctx, *args, **kwargs)
             if separate:
                 cls.setup_context(ctx, args, out)
         outputs = list(out) if isinstance(out, tuple | list) else [out]
+        for o in ctx._dirty:
+            if record and o.node is not None and o.node.op is LEAF:
+                raise GradError("a leaf Variable that requires grad has been used in an in-place operation.")
         if record:
             outputs = cls._record(ctx, args, parents, outputs)
         return tuple(outputs) if isinstance(out, tuple | list) else outputs[0]
@@ -176,23 +274,43 @@ class Function:
         tensors = [o for o in outputs if isinstance(o, Tensor)]
         ctx._freeze(tensors)
         ctx._outputs = [(tuple(t.array.shape), t.array.dtype, t.array) if isinstance(t, Tensor) else None for t in outputs]
-        shape = tensors[0].array.shape if len(tensors) == 1 else None
+        if len(tensors) == 1:
+            shape = tensors[0].array.shape
+        else:
+            shape = tuple([(tuple(t.array.shape), t.array.dtype) for t in tensors])
         node = Node(_FunctionOp(cls, len(tensors)), parents, (ctx,), None, serial(), shape)
+        node.extra = {"ctx": ctx, "tensors": [i for i, a in enumerate(args) if isinstance(a, Tensor)]}
+        settings = dispatch.anomaly.get()
+        if settings is not None:
+            node.extra["anomaly"] = settings.where()
         ctx._node = weakref.ref(node)
         made, number = [], 0
         for o in outputs:
             if isinstance(o, Tensor):
                 history = node if len(tensors) == 1 else pick(node, number, o.array)
                 number += 1
-                if id(o) in constant or not o.dtype.is_floating_point:
+                if id(o) in constant or not (o.dtype.is_floating_point or o.dtype.is_complex):
                     history = None
-                if id(o) in dirty:
-                    graph.writes.stamp(o.array)
-                elif id(o) in inputs:
-                    o = wrap(o.array)  # an input handed back: the caller's tensor keeps its own history
-                o.node = history
+                o = cls._with_history(o, history, id(o) in dirty, id(o) in inputs)
             made.append(o)
         return made
+
+    @staticmethod
+    def _with_history(o, history, dirty, given):
+        if dirty:
+            graph.writes.stamp(o.array)
+            if o._base is not None or o._views:
+                from ..views import move
+
+                move(o, history)
+                return o
+        elif given or (o.node is not None and history is not None):
+            o = wrap(o.array)  # an input handed back, or a tensor with history: it keeps its own
+        o.node = history
+        return o
+
+
+InplaceFunction = NestedIOFunction = Function
 
 
 def once_differentiable(backward):
@@ -206,10 +324,10 @@ def once_differentiable(backward):
         asked = recording() and any(isinstance(g, Tensor) and g.node is not None for g in grads)
         with graph.no_grad():
             result = backward(ctx, *grads)
-        if not asked and not recording():
+        if not asked:
             return result
         parts = result if isinstance(result, tuple) else (result,)
-        guarded = tuple(_Undifferentiable.apply(p.detach().requires_grad_()) if isinstance(p, Tensor) else p for p in parts)
+        guarded = tuple([_Undifferentiable.apply(p.detach().requires_grad_()) if isinstance(p, Tensor) else p for p in parts])
         return guarded if isinstance(result, tuple) else guarded[0]
 
     return wrapped

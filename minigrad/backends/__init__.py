@@ -5,13 +5,22 @@ handed: it answers every word of ``words.Words`` itself, and every other operati
 with a kernel, where one is registered and accepts the call).
 """
 
+import importlib
+import os
+
 import numpy as np
 
 from ..errors import DeviceError
 from .numpy import NumpyBackend
 
+# PyTorch keeps its flags under this name (torch.backends.cudnn.benchmark). They lie apart from the array libraries, in
+# torch_names/flags, and are found as submodules of this package.
+__path__.append(os.path.join(os.path.dirname(os.path.dirname(__file__)), "torch_names", "flags"))
+_FLAGS = frozenset("cpu cuda cudnn mkl mkldnn mps openmp opt_einsum quantized".split())
+
 numpy = NumpyBackend()
-by_type = {np.ndarray: numpy}  # array type -> backend; the tracer and CuPy add theirs
+by_type = {np.ndarray: numpy}  # array type -> backend; the tracer, vmap and CuPy add theirs
+wrappers = []  # array types of vmap, which come before any other among the arguments of one call
 
 
 def of(array):
@@ -27,6 +36,14 @@ def of(array):
         backend = cupy_backend()
         by_type[array.__class__] = backend
     return backend
+
+
+def of_all(arrays):
+    """The backend of a call with several arrays: that of the batched ones where vmap has made some."""
+    for a in arrays if wrappers else ():
+        if a.__class__ in wrappers:
+            return by_type[a.__class__]
+    return of(next(a for a in arrays if hasattr(a, "dtype")))
 
 
 def on(device_type):
@@ -60,3 +77,9 @@ def cuda_missing():
     if not library.is_available():
         return f"CuPy {library.__version__} is installed but finds no CUDA GPU; check the driver with nvidia-smi"
     return None
+
+
+def __getattr__(name):
+    if name in _FLAGS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'minigrad.backends' has no attribute {name!r}")

@@ -1,7 +1,10 @@
 """The vocabulary on CuPy 14: only what differs from NumPy."""
 
+import warnings
+
 import cupy
 import cupyx
+import cupyx.scipy.linalg
 import cupyx.scipy.special as special
 import ml_dtypes
 import numpy as np
@@ -31,9 +34,27 @@ class CupyBackend(Words):
         with cupy.cuda.Device(device_index):
             return getattr(cupy, word)(*args, dtype=dtype)
 
-    def _lapack(self, name, failed, *args):
+    def _library(self, name, *args):
         with cupyx.errstate(linalg="raise"):  # as in PyTorch, this waits for the GPU to say whether the matrix was good
-            return super()._lapack(name, failed, *args)
+            return super()._library(name, *args)
+
+    def lu(self, a):
+        batch, (m, n) = a.shape[:-2], a.shape[-2:]
+        packed, k = a.copy(), min(m, n)
+        pivots = cupy.empty((*batch, k), np.int32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # for a singular matrix; `info` says so
+            for i in np.ndindex(*batch if k else (0,)):
+                packed[i], pivots[i] = cupyx.scipy.linalg.lu_factor(a[i])
+        zero = cupy.diagonal(packed, 0, -2, -1) == 0
+        info = cupy.where(zero.any(axis=-1), zero.argmax(axis=-1) + 1, 0) if k else cupy.zeros(batch)
+        return packed, pivots + 1, info.astype(np.int32)
+
+    def triangular(self, a, b, *, upper, unit=False):
+        out = b.copy()
+        for i in np.ndindex(*b.shape[:-2] if b.size else (0,)):
+            out[i] = cupyx.scipy.linalg.solve_triangular(a[i], b[i], lower=not upper, unit_diagonal=unit)
+        return out
 
     def add_at(self, out, index, v):
         """CuPy adds at repeated indices in some dtypes only; the others go through a wider one."""
@@ -70,11 +91,20 @@ class CupyBackend(Words):
     def polygamma(self, x, *, n):
         return special.polygamma(self.np.asarray(n), x).astype(x.dtype)  # it wants an array for n, too
 
+    def special(self, name, *args):
+        dtype = next(a.dtype for a in args if hasattr(a, "dtype"))
+        if hasattr(special, name):
+            return getattr(special, name)(*[cupy.asarray(a) for a in args]).astype(dtype, copy=False)
+        import scipy.special  # what CuPy lacks, SciPy computes on the host
+
+        out = getattr(scipy.special, name)(*[cupy.asnumpy(a) for a in args])
+        return tuple([cupy.asarray(o, dtype) for o in out]) if out.__class__ is tuple else cupy.asarray(out, dtype)
+
     def erfinv(self, x):
         return special.erfinv(x).astype(x.dtype, copy=False)
 
     def lgamma(self, x):
-        return special.gammaln(x).astype(x.dtype, copy=False)
+        return cupy.where(x == -cupy.inf, cupy.asarray(cupy.inf, x.dtype), special.gammaln(x).astype(x.dtype, copy=False))
 
     def digamma(self, x):
         return special.digamma(x).astype(x.dtype, copy=False)

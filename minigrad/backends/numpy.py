@@ -151,11 +151,16 @@ class NumpyBackend(IndexingWords):
     def polygamma(self, x, *, n):
         return _special("polygamma", n, x)
 
+    def special(self, name, *args):
+        return _special(name, *args)
+
     def erfinv(self, x):
         return _special("erfinv", x)
 
     def lgamma(self, x):
-        return _special("gammaln", x)
+        y = _special("gammaln", x)
+        y[...] = np.where(x == -math.inf, math.inf, y)  # as in C and PyTorch; SciPy has -inf
+        return y
 
     def digamma(self, x):
         return _special("psi", x)
@@ -164,9 +169,10 @@ class NumpyBackend(IndexingWords):
 def _special(name, *args):
     import scipy.special  # on first use: importing SciPy costs as much as importing NumPy
 
-    *order, x = args
-    wide = x.astype(np.float32) if x.dtype in NumpyBackend.HALVES else x
-    return np.asarray(getattr(scipy.special, name)(*order, wide)).astype(x.dtype)
+    dtype = next(a.dtype for a in args if hasattr(a, "dtype"))
+    wide = [a.astype(np.float32) if getattr(a, "dtype", None) in NumpyBackend.HALVES else a for a in args]
+    out = getattr(scipy.special, name)(*wide)
+    return tuple([np.asarray(o).astype(dtype) for o in out]) if out.__class__ is tuple else np.asarray(out).astype(dtype)
 
 
 def _is_large(a, b):

@@ -14,7 +14,9 @@ import math
 import numpy as np
 
 from .. import kernels
-from ..errors import DtypeError, LinAlgError
+from .lapack import LinearWords
+from .layouts import LayoutWords
+from .special import SpecialWords
 
 bodies = {}  # operation name -> text; the @op decorator fills it
 
@@ -28,20 +30,11 @@ def index_key(template, indices):
     return tuple(slice(*k[1:]) if k.__class__ is tuple else next(arrays) if k == "?" else k for k in template)
 
 
-def _unlike(a, b):
-    """Why two operands cannot be multiplied as matrices."""
-    if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
-        return TypeError(
-            f"matmul(): argument 'other' (position 2) must be Tensor, not {type(b).__name__}; use * to scale by a number"
-        )
-    return DtypeError(f"expected m1 and m2 to have the same dtype, but got: {a.dtype} != {b.dtype}; convert one with .to(dtype)")
-
-
 def _are_integral(a, b):
     return all(x.dtype.kind in "bui" if hasattr(x, "dtype") else not isinstance(x, float) for x in (a, b))
 
 
-class Words:
+class Words(LayoutWords, LinearWords, SpecialWords):
     """``xp``: the words on one array library, given as ``self.np``."""
 
     name = "abstract"
@@ -110,6 +103,10 @@ class Words:
                 return self.np.sqrt(x)
             if y == -0.5:
                 return 1.0 / self.np.sqrt(x)
+        elif (
+            hasattr(y, "dtype") and y.dtype.kind == "i" and (x.__class__ is int or (hasattr(x, "dtype") and x.dtype.kind in "iu"))
+        ):
+            return self.whole_power(x, y)
         return self.np.power(x, y)
 
     def where(self, c, a, b):
@@ -161,6 +158,8 @@ class Words:
         return x.copy() if x.dtype.kind in "bui" else getattr(self.np, function)(x)
 
     def astype(self, x, *, dtype):
+        if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb":
+            x = x.real  # as PyTorch does; NumPy would warn
         return x.astype(dtype)
 
     def one(self, like):
@@ -227,7 +226,7 @@ class Words:
         kind = np.int64 if x.dtype.kind in "bui" else np.float32 if x.dtype in self.HALVES else x.dtype
         if x.ndim == 0:
             return x.astype(np.int64 if kind is np.int64 else x.dtype)
-        out = function(x, axis=axis, dtype=kind)
+        out = self._in_rows(function(x, axis=axis, dtype=kind))
         return out.astype(x.dtype) if kind is np.float32 else out
 
     def cummax(self, x, *, axis):
@@ -279,25 +278,30 @@ class Words:
         return self.np.broadcast_to(x, shape)
 
     def concat(self, *xs, axis=0):
-        return self.np.concatenate(xs, axis=axis)
+        return self._in_rows(self.np.concatenate(xs, axis=axis))
 
     def stack(self, *xs, axis=0):
-        return self.np.stack(xs, axis=axis)
+        return self._in_rows(self.np.stack(xs, axis=axis))
 
     def copy(self, x):
-        return x.copy()
+        """A copy; a transposed array keeps the order of its axes in memory."""
+        return x.copy() if x.flags.c_contiguous or 0 in x.strides else x.copy("K")
 
     def contiguous(self, x):
         return self.np.ascontiguousarray(x).reshape(x.shape)  # a 0-d array comes back with one axis
+
+    def _in_rows(self, fresh):
+        """A new array laid out row by row, whatever the order of the arrays that it was made from: what ``view`` may rely on."""
+        return fresh if fresh.flags.c_contiguous else self.np.ascontiguousarray(fresh)
 
     def alias(self, x):
         return x[...]
 
     def flip(self, x, *, axis):
-        return self.np.flip(x, axis=axis)
+        return self.np.flip(x, axis=axis).copy()  # NumPy gives a view
 
     def roll(self, x, *, shifts, axis):
-        return self.np.roll(x, shifts, axis=axis)
+        return self._in_rows(self.np.roll(x, shifts, axis=axis))
 
     def pad(self, x, *, widths, value=0):
         """Constant padding; ``widths`` is one (before, after) pair per axis, none of them negative."""
@@ -316,15 +320,16 @@ class Words:
         return out
 
     def tril(self, x, *, k=0):
-        return self.np.tril(x, k)
+        return self._in_rows(self.np.tril(x, k))
 
     def triu(self, x, *, k=0):
-        return self.np.triu(x, k)
+        return self._in_rows(self.np.triu(x, k))
 
     # --------------------------------------------------------------------------------------------------------- indexing
     def getitem(self, x, *indices, key):
         index = index_key(key, indices)
-        return x[index] if ... in key else x[(*index, ...)]  # with `...`, one element is a 0-d view and not a number
+        found = x[index] if ... in key else x[(*index, ...)]  # with `...`, one element is a 0-d view and not a number
+        return self._in_rows(found) if indices else found
 
     def ungetitem(self, v, *indices, key, shape):
         """zeros(shape) with ``v`` added at ``key``: repeated indices add up. The adjoint of getitem."""
@@ -432,49 +437,6 @@ class Words:
         out = x.copy()
         self.sliding(out, axis=axis, size=size, step=step)[...] = v
         return out
-
-    # --------------------------------------------------------------------------------------------------- linear algebra
-    def matmul(self, a, b):
-        """The operands must have one dtype, as in PyTorch."""
-        if not (hasattr(a, "dtype") and hasattr(b, "dtype")) or a.dtype != b.dtype:
-            raise _unlike(a, b)
-        if a.dtype in self.HALVES:
-            return self.np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
-        return self.np.matmul(a, b)
-
-    def solve(self, a, b):
-        """The solution of a @ x = b for matrices ``b`` (..., n, k)."""
-        return self._lapack("solve", "linalg.solve: The solver failed because the input matrix is singular", a, b)
-
-    def inv(self, a):
-        return self._lapack("inv", "linalg.inv: The inversion could not be completed because the input matrix is singular", a)
-
-    def cholesky(self, a):
-        """The lower factor; reads the lower triangle."""
-        failed = "linalg.cholesky: The factorization could not be completed because the input is not positive-definite"
-        return self._lapack("cholesky", failed, a)
-
-    def det(self, a):
-        return self.np.linalg.det(a)
-
-    def slogdet(self, a):
-        return tuple(self.np.linalg.slogdet(a))
-
-    def qr(self, a, *, mode="reduced"):
-        return tuple(self.np.linalg.qr(a, mode))
-
-    def svd(self, a, *, full_matrices=False):
-        return tuple(self._lapack("svd", "linalg.svd: The algorithm failed to converge", a, full_matrices))
-
-    def eigh(self, a):
-        """Reads the lower triangle."""
-        return tuple(self._lapack("eigh", "linalg.eigh: The algorithm failed to converge", a))
-
-    def _lapack(self, name, failed, *args):
-        try:
-            return getattr(self.np.linalg, name)(*args)
-        except np.linalg.LinAlgError as error:
-            raise LinAlgError(f"{failed} ({error})") from None
 
     # ------------------------------------------------------------------------------------------------- arrays and hosts
     def size(self, x):

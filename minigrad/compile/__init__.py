@@ -3,7 +3,11 @@
 * :func:`trace`: one run of a function as a :class:`Graph`. :func:`trace_step`: a training step that repeats from its graph.
 * :func:`runtime`: a Python number that is read anew at each call. Every other Python value of a trace is frozen.
 * :func:`simplify`, :func:`verify`: passes and checks. ``emit_cpu``: the elementwise part of a graph as a Numba loop.
+* The package itself can be called: ``minigrad.compile(model)`` is PyTorch's, and runs the model as it is.
 """
+
+import sys as _sys
+import types as _types
 
 from ..graph import runtime as runtime
 from . import emit_cpu as emit_cpu
@@ -14,3 +18,15 @@ from .simplify import simplify as simplify
 from .step import Step as Step
 from .step import trace_step as trace_step
 from .trace import trace as trace
+
+
+class _Callable(_types.ModuleType):
+    """This package, which can be called as ``torch.compile`` is."""
+
+    def __call__(self, model=None, **settings):
+        from ..compiler import compile
+
+        return compile(model, **settings)
+
+
+_sys.modules[__name__].__class__ = _Callable

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from .. import Generator, multinomial, randint, randperm
+from .. import Generator, empty, int64, multinomial, randint, randperm
 from ..tensor import Tensor, wrap
 
 T = TypeVar("T")
@@ -70,15 +70,18 @@ class RandomSampler(Sampler[int]):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self):
-        n, left = len(self.data_source), self.num_samples
+        n, total = len(self.data_source), self.num_samples
         generator = self.generator or Generator().manual_seed(random_seed())
-        while left > 0:
-            if self.replacement:
-                drawn = randint(0, n, (min(left, 1024),), generator=generator).tolist()
-            else:
-                drawn = randperm(n, generator=generator).tolist()[:left]
-            yield from drawn
-            left -= len(drawn)
+        stream = generator.engine == "mt19937"  # takes as many of its numbers as in PyTorch
+        if self.replacement:
+            step = 32 if stream else 1024
+            for first in range(0, total, step):
+                yield from randint(0, n, (min(step, total - first),), generator=generator).tolist()
+            return
+        for _ in range(total // n):
+            yield from randperm(n, generator=generator).tolist()
+        if stream or total % n:
+            yield from randperm(n, generator=generator).tolist()[: total % n]
 
     def __len__(self):
         return self.num_samples
@@ -86,7 +89,7 @@ class RandomSampler(Sampler[int]):
 
 def random_seed(generator=None):
     """One number of a generator, to start another one from."""
-    return int(randint(0, 2**63 - 1, (), generator=generator))
+    return int(empty((), dtype=int64).random_(generator=generator))
 
 
 class SubsetRandomSampler(Sampler[int]):

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..random import manual_seed
+from ..random import default_generator, manual_seed
 from .collate import default_collate
 from .dataset import IterableDataset, columns, samples
 
@@ -109,12 +109,14 @@ def _send(pipe, results):
         pass
 
 
-def _work(tasks, results, dataset, batched, collate_fn, drop_last, base_seed, init_fn, number, num_workers):
+def _work(tasks, results, dataset, batched, collate_fn, drop_last, base_seed, init_fn, number, num_workers, engine=None):
     global _info
     seed = (base_seed + number) % 2**64
     random.seed(seed)
+    if engine is not None:  # that of the main process, which a spawned worker does not inherit
+        default_generator.use(engine)
     manual_seed(seed)
-    np.random.seed(np.random.SeedSequence([base_seed, number]).generate_state(4))
+    np.random.seed(np.random.SeedSequence([number, base_seed]).generate_state(4))
     _info = WorkerInfo(number, num_workers, seed, dataset)
     failure = fetch = None
     try:
@@ -192,6 +194,7 @@ class Workers:
                 "init_fn": loader.worker_init_fn,
                 "number": number,
                 "num_workers": loader.num_workers,
+                "engine": default_generator.engine,
             }
             process = context.Process(target=run, args=(theirs, list(self.pipes) if forks else [], settings), daemon=True)
             with warnings.catch_warnings():  # from 3.12 on forking beside the idle threads of a BLAS warns

@@ -27,6 +27,7 @@ from .activation import Softsign as Softsign
 from .activation import Tanh as Tanh
 from .activation import Tanhshrink as Tanhshrink
 from .activation import Threshold as Threshold
+from .adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from .attention import MultiheadAttention as MultiheadAttention
 from .containers import ModuleDict as ModuleDict
 from .containers import ModuleList as ModuleList
@@ -52,19 +53,28 @@ from .dropout import Dropout2d as Dropout2d
 from .dropout import Dropout3d as Dropout3d
 from .dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from .embedding import Embedding as Embedding
+from .embedding import EmbeddingBag as EmbeddingBag
+from .fractional import FractionalMaxPool2d as FractionalMaxPool2d
+from .fractional import FractionalMaxPool3d as FractionalMaxPool3d
 from .linear import Bilinear as Bilinear
 from .linear import Identity as Identity
 from .linear import LazyLinear as LazyLinear
 from .linear import Linear as Linear
+from .linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
+from .linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
+from .local_response import CrossMapLRN2d as CrossMapLRN2d
+from .local_response import LocalResponseNorm as LocalResponseNorm
 from .loss import BCELoss as BCELoss
 from .loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from .loss import CrossEntropyLoss as CrossEntropyLoss
+from .loss import CTCLoss as CTCLoss
 from .loss import GaussianNLLLoss as GaussianNLLLoss
 from .loss import HuberLoss as HuberLoss
 from .loss import KLDivLoss as KLDivLoss
 from .loss import L1Loss as L1Loss
 from .loss import MSELoss as MSELoss
 from .loss import NLLLoss as NLLLoss
+from .loss import NLLLoss2d as NLLLoss2d
 from .loss import PoissonNLLLoss as PoissonNLLLoss
 from .loss import SmoothL1Loss as SmoothL1Loss
 from .margin_loss import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -93,7 +103,6 @@ from .normalization import LazyBatchNorm3d as LazyBatchNorm3d
 from .normalization import LazyInstanceNorm1d as LazyInstanceNorm1d
 from .normalization import LazyInstanceNorm2d as LazyInstanceNorm2d
 from .normalization import LazyInstanceNorm3d as LazyInstanceNorm3d
-from .normalization import LocalResponseNorm as LocalResponseNorm
 from .normalization import RMSNorm as RMSNorm
 from .padding import CircularPad1d as CircularPad1d
 from .padding import CircularPad2d as CircularPad2d
@@ -150,12 +159,25 @@ from .shape import Unfold as Unfold
 from .shape import Upsample as Upsample
 from .shape import UpsamplingBilinear2d as UpsamplingBilinear2d
 from .shape import UpsamplingNearest2d as UpsamplingNearest2d
+from .shared import factory_kwargs as factory_kwargs
 from .softmax import LogSoftmax as LogSoftmax
 from .softmax import Softmax as Softmax
 from .softmax import Softmax2d as Softmax2d
 from .softmax import Softmin as Softmin
+from .synchronized import SyncBatchNorm as SyncBatchNorm
 from .transformer import Transformer as Transformer
 from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerDecoderLayer as TransformerDecoderLayer
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
+
+
+def __getattr__(name):
+    """What few programs import: the parallel wrappers, and layers under PyTorch's paths."""
+    import importlib
+
+    if name == "DataParallel":
+        return importlib.import_module(".parallel", __name__).DataParallel
+    if name in ("parallel", "modules"):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'minigrad.nn' has no attribute {name!r}")

@@ -1,10 +1,10 @@
 """Multi-head attention."""
 
-import warnings
-
-from .. import cat, zeros
+from ..ops.multihead import warn_mismatched
 from . import functional as F
 from . import init
+from .attention_kernels import SDPBackend as SDPBackend
+from .attention_kernels import sdpa_kernel as sdpa_kernel
 from .linear import NonDynamicallyQuantizableLinear
 from .module import Module
 from .shared import new_parameter
@@ -105,142 +105,13 @@ class MultiheadAttention(Module):
             (output, weights or None).
         """
         warn_mismatched(key_padding_mask, "key_padding_mask", attn_mask, "attn_mask")
-        batched = _check_shapes(query, key, value, key_padding_mask, attn_mask, self.num_heads)
-        if not batched:
-            query, key, value = _each((query, key, value), lambda t: t.unsqueeze(0))
-            key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-        elif not self.batch_first:  # (L, N, E) -> (N, L, E)
-            query, key, value = _each((query, key, value), lambda t: t.transpose(0, 1))
-        self._check_sizes(query, key, value)
-        q, k, v = self._project(query, key, value)
-        if is_causal and attn_mask is None:
-            raise RuntimeError(
-                "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
-                "`generate_square_subsequent_mask` to create this mask."
-            )
-        causal = is_causal and key_padding_mask is None and not need_weights
-        mask = None if causal else self._mask(attn_mask, key_padding_mask, q, k)
-        k, v, mask = self._with_extra_keys(k, v, mask)
-        q, k, v = (self._heads(t) for t in (q, k, v))  # (N, H, L, D)
-        dropout = self.dropout if self.training else 0.0
-        if need_weights:
-            scores = (q * self.head_dim**-0.5) @ k.transpose(-2, -1)  # (N, H, L, S)
-            weights = F.softmax(scores if mask is None else scores + mask, -1)
-            if dropout:
-                weights = F.dropout(weights, dropout)
-            output = weights @ v
-        else:
-            weights = None
-            output = F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
-        output = self.out_proj(output.transpose(1, 2).flatten(2))  # (N, L, E)
-        if need_weights and average_attn_weights:
-            weights = weights.mean(1)
-        if not batched:
-            return output.squeeze(0), None if weights is None else weights.squeeze(0)
-        return output if self.batch_first else output.transpose(0, 1), weights
-
-    def _check_sizes(self, query, key, value):
-        if query.shape[-1] != self.embed_dim:
-            raise AssertionError(f"was expecting embedding dimension of {self.embed_dim}, but got {query.shape[-1]}")
-        if self._qkv_same_embed_dim and key.shape != value.shape:
-            raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
-        if key.shape[:2] != value.shape[:2]:
-            raise AssertionError(f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}")
-
-    def _project(self, query, key, value):
-        """The three inputs in the space of the heads; one product where they are one tensor."""
-        e, bias = self.embed_dim, self.in_proj_bias
-        if self._qkv_same_embed_dim and query is key and key is value:
-            return F.linear(query, self.in_proj_weight, bias).chunk(3, -1)
-        if self._qkv_same_embed_dim:
-            weights = [self.in_proj_weight[i * e : (i + 1) * e] for i in range(3)]
-        else:
-            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        biases = [None if bias is None else bias[i * e : (i + 1) * e] for i in range(3)]
-        return [F.linear(t, w, b) for t, w, b in zip((query, key, value), weights, biases)]
-
-    def _mask(self, attn_mask, key_padding_mask, q, k):
-        """Both masks as one tensor to add to the scores: (1 or N, 1 or H, L or 1, S)."""
-        batch, length, source = q.shape[0], q.shape[1], k.shape[1]
-        attn_mask = additive_mask(attn_mask, "attn_mask", q.dtype)
-        padding = additive_mask(key_padding_mask, "key_padding_mask", q.dtype)
-        if attn_mask is not None:
-            wanted = (length, source) if attn_mask.ndim == 2 else (batch * self.num_heads, length, source)
-            if tuple(attn_mask.shape) != wanted:
-                raise RuntimeError(f"The shape of the {attn_mask.ndim}D attn_mask is {attn_mask.shape}, but should be {wanted}.")
-            attn_mask = attn_mask.reshape(*((1, 1) if attn_mask.ndim == 2 else (batch, self.num_heads)), length, source)
-        if padding is not None:
-            for i, wanted in enumerate((batch, source)):
-                if padding.shape[i] != wanted:
-                    raise AssertionError(f"Expected key_padded_mask.shape[{i}] to be {wanted}, but got {padding.shape[i]}")
-            padding = padding.reshape(batch, 1, 1, source)
-        if attn_mask is None or padding is None:
-            return attn_mask if padding is None else padding
-        return attn_mask + padding
-
-    def _with_extra_keys(self, k, v, mask):
-        """Keys and values with the learnt one and the one of zeros appended, which no mask hides."""
-        rows = []
-        if self.bias_k is not None:
-            rows.append((self.bias_k, self.bias_v))
-        if self.add_zero_attn:
-            zero = zeros(1, 1, self.embed_dim, dtype=k.dtype, device=k.device)
-            rows.append((zero, zero))
-        for extra_k, extra_v in rows:
-            k = cat([k, extra_k.expand(k.shape[0], 1, -1)], 1)
-            v = cat([v, extra_v.expand(v.shape[0], 1, -1)], 1)
-            mask = None if mask is None else F.pad(mask, (0, 1))
-        return k, v, mask
-
-    def _heads(self, t):
-        """(N, L, E) -> (N, H, L, D)."""
-        return t.reshape(t.shape[0], t.shape[1], self.num_heads, self.head_dim).transpose(1, 2)
-
-
-def _each(tensors, function):
-    """``function`` of each tensor; what was one tensor stays one, so that self-attention is still seen."""
-    results = {id(t): function(t) for t in tensors}
-    return [results[id(t)] for t in tensors]
-
-
-def additive_mask(mask, name, dtype):
-    """A mask of True and False as one of -inf and 0; None and floats stay as they are."""
-    if mask is None or mask.is_floating_point():
-        return mask
-    if mask.dtype.name != "bool":
-        raise AssertionError(f"only bool and floating types of {name} are supported, got {mask.dtype}")
-    return zeros(*mask.shape, dtype=dtype, device=mask.device).masked_fill(mask, float("-inf"))
-
-
-def warn_mismatched(mask, name, other, other_name):
-    """PyTorch's warning where one of two masks is of bools and the other of floats."""
-    if mask is not None and other is not None and mask.dtype is not other.dtype:
-        warnings.warn(
-            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.", stacklevel=3
-        )
-
-
-def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):
-    """Whether the inputs have a batch dimension; AssertionError where they disagree."""
-    if query.ndim not in (2, 3):
-        raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor")
-    kind = "batched (3-D)" if query.ndim == 3 else "unbatched (2-D)"
-    if key.ndim != query.ndim or value.ndim != query.ndim:
-        raise AssertionError(
-            f"For {kind} `query`, expected `key` and `value` to be {query.ndim}-D "
-            f"but found {key.ndim}-D and {value.ndim}-D tensors respectively"
-        )
-    if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:
-        raise AssertionError(
-            f"For {kind} `query`, expected `key_padding_mask` to be `None` or {query.ndim - 1}-D "
-            f"but found {key_padding_mask.ndim}-D tensor instead"
-        )
-    if attn_mask is not None:
-        if attn_mask.ndim not in (2, 3):
-            raise AssertionError(
-                f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
-            )
-        expected = (num_heads, query.shape[0], key.shape[0])
-        if query.ndim == 2 and attn_mask.ndim == 3 and tuple(attn_mask.shape) != expected:
-            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}")
-    return query.ndim == 3
+        if self.batch_first and query.ndim == 3 == key.ndim == value.ndim:
+            turned = {id(t): t.transpose(0, 1) for t in (query, key, value)}  # what was one tensor stays one
+            query, key, value = (turned[id(t)] for t in (query, key, value))
+        output, weights = F.multi_head_attention_forward(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask,
+            need_weights, attn_mask, not self._qkv_same_embed_dim, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight,
+            average_attn_weights=average_attn_weights, is_causal=is_causal,
+        )  # fmt: skip
+        return output.transpose(0, 1) if self.batch_first and query.ndim == 3 else output, weights

@@ -17,6 +17,15 @@ class Hook(NamedTuple):
     always_call: bool = False
 
 
+everywhere = {}  # the hooks of all modules: key -> (kind, hook)
+
+
+def _hooks(kind, own):
+    """(key, hook) of one kind: those of all modules, then a module's own."""
+    of_all = [(key, hook) for key, (k, hook) in everywhere.items() if k == kind] if everywhere else []
+    return [*of_all, *own.items()]
+
+
 def add_hook(hooks, hook, prepend=False):
     """Register ``hook`` in a dict of hooks; the returned handle has ``remove()``."""
     key = serial()
@@ -36,11 +45,13 @@ def call_with_hooks(module, args, kwargs):
     try:
         args, kwargs = _run_pre_hooks(module, args, kwargs)
         backward = None
-        if module._backward_hooks or module._backward_pre_hooks:
-            backward = _BackwardHooks(module)
+        watching = [hook for _, hook in _hooks("backward", module._backward_hooks)]
+        before = [hook for _, hook in _hooks("backward_pre", module._backward_pre_hooks)]
+        if watching or before:
+            backward = _BackwardHooks(module, watching, before)
             args = backward.enter(args)
         result = module.forward(*args, **kwargs)
-        for key, hook in list(module._forward_hooks.items()):
+        for key, hook in _hooks("forward", module._forward_hooks):
             called.add(key)
             changed = _call(hook, module, args, kwargs, result)
             if changed is not None:
@@ -56,7 +67,7 @@ def _call(hook, module, args, kwargs, *result):
 
 
 def _run_pre_hooks(module, args, kwargs):
-    for hook in list(module._forward_pre_hooks.values()):
+    for _, hook in _hooks("forward_pre", module._forward_pre_hooks):
         changed = _call(hook, module, args, kwargs)
         if changed is None:
             continue
@@ -71,7 +82,7 @@ def _run_pre_hooks(module, args, kwargs):
 
 def _run_always_called(module, args, kwargs, result, called):
     """After an error: the hooks that asked to be called in any case and have not been."""
-    for key, hook in module._forward_hooks.items():
+    for key, hook in _hooks("forward", module._forward_hooks):
         if hook.always_call and key not in called:
             try:
                 _call(hook, module, args, kwargs, result)
@@ -126,9 +137,8 @@ def _spread(indices, values, size):
 class _BackwardHooks:
     """One call of a module whose gradients are watched: a gate before it and a gate behind it."""
 
-    def __init__(self, module):
-        self.module = module
-        self.hooks, self.pre_hooks = list(module._backward_hooks.values()), list(module._backward_pre_hooks.values())
+    def __init__(self, module, hooks, pre_hooks):
+        self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
         self.grad_outputs = None
 
     def enter(self, args):

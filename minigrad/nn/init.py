@@ -6,6 +6,7 @@ import warnings
 
 from .. import backends, randn, randperm
 from ..graph import no_grad
+from ..random import default_generator
 from ..tensor import wrap
 
 
@@ -230,9 +231,11 @@ def orthogonal_(tensor, gain=1, generator=None):
         return tensor
     rows = tensor.shape[0]
     cols = tensor.numel() // rows
-    flat = randn(max(rows, cols), min(rows, cols), generator=generator, dtype=tensor.dtype, device=tensor.device)
+    shape = (max(rows, cols), min(rows, cols))
+    turned = shape != (rows, cols) and (generator or default_generator).engine == "mt19937"  # as PyTorch lays the numbers out
+    flat = randn(shape[::-1] if turned else shape, generator=generator, dtype=tensor.dtype, device=tensor.device)
     xp = backends.of(flat.array)
-    q, r = xp.qr(flat.array)
+    q, r = xp.qr(xp.matrix_transpose(flat.array) if turned else flat.array)
     # With positive diagonal entries in R the distribution of Q is uniform: Mezzadri, arXiv:math-ph/0609050.
     q = q * xp.sign(xp.diagonal(r))
     return tensor.copy_(wrap(xp.reshape(q if rows >= cols else xp.matrix_transpose(q), shape=tensor.array.shape))).mul_(gain)
@@ -248,6 +251,8 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
     tensor.normal_(0.0, std, generator=generator)
+    if (generator or default_generator).engine == "mt19937":
+        generator = None  # PyTorch takes these from the default generator
     for column in range(columns):
         tensor[randperm(rows, generator=generator, device=tensor.device)[: math.ceil(sparsity * rows)], column] = 0.0
     return tensor

@@ -223,6 +223,60 @@ class BCEWithLogitsLoss(WeightedLoss):
         )
 
 
+class NLLLoss2d(NLLLoss):
+    """The older name of :class:`NLLLoss` for images; it warns.
+
+    Args:
+        weight, ignore_index, reduction: as of :class:`NLLLoss`.
+
+    Shape:
+        input (N, C, H, W) of log-probabilities, target (N, H, W) of classes -> ().
+
+    >>> import warnings
+    >>> import minigrad
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     loss = minigrad.nn.NLLLoss2d()
+    >>> loss(minigrad.zeros(1, 2, 1, 1), minigrad.zeros(1, 1, 1, dtype=minigrad.int64)).item()
+    0.0
+    """
+
+    def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement", FutureWarning, stacklevel=2
+        )
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+
+
+class CTCLoss(Loss):
+    r"""The loss of sequences of log-probabilities against shorter sequences of labels, over all ways to align the two.
+
+    Graves et al., "Connectionist temporal classification", ICML 2006.
+
+    Args:
+        blank: the class that stands for no label.
+        reduction: "mean" (of the losses over the numbers of their labels), "sum" or "none".
+        zero_infinity: losses of targets that no alignment reaches are 0.
+
+    Shape:
+        log_probs (T, N, C) or (T, C), targets (N, L) or all labels one after another, input_lengths (N,),
+        target_lengths (N,) -> (), or (N,) for "none".
+
+    >>> import minigrad
+    >>> log_p = minigrad.full((2, 1, 2), 0.5).log()
+    >>> minigrad.nn.CTCLoss()(log_p, minigrad.tensor([[1]]), minigrad.tensor([2]), minigrad.tensor([1]))
+    tensor(0.2877)
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
+
+
 class KLDivLoss(Loss):
     r"""The divergence of two distributions: :math:`t (\ln t - x)`, for an input x of log-probabilities.
 

@@ -1,18 +1,29 @@
 """Module: the base class of every layer and model."""
 
+from .. import empty_like
 from ..device import device as Device
 from ..dtype import as_dtype
 from ..graph import no_grad
 from ..tensor import Tensor
-from .hooks import Hook, add_hook, call_with_hooks
+from .everywhere import register_module_backward_hook as register_module_backward_hook
+from .everywhere import register_module_buffer_registration_hook as register_module_buffer_registration_hook
+from .everywhere import register_module_forward_hook as register_module_forward_hook
+from .everywhere import register_module_forward_pre_hook as register_module_forward_pre_hook
+from .everywhere import register_module_full_backward_hook as register_module_full_backward_hook
+from .everywhere import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
+from .everywhere import register_module_module_registration_hook as register_module_module_registration_hook
+from .everywhere import register_module_parameter_registration_hook as register_module_parameter_registration_hook
+from .everywhere import registered
+from .hooks import Hook, add_hook, call_with_hooks, everywhere
 from .parameter import Buffer, Parameter, typename
 from .registry import Registry
 from .state import State
+from .walks import Walks
 
 _KINDS = ("_parameters", "_buffers", "_modules")  # where assigned parameters, buffers and submodules are kept
 
 
-class Module(State):
+class Module(Walks, State):
     """A layer or a model: parameters, submodules and a ``forward``.
 
     Write a subclass, call ``super().__init__()`` first, assign parameters and submodules as attributes, and define
@@ -40,8 +51,17 @@ class Module(State):
     """
 
     training = True
+    call_super_init = False  # whether Module.__init__ hands on to the next class, with its arguments
+    dump_patches = False
+    _is_full_backward_hook = None  # which of the two kinds of backward hook is in use
+    _version = 1  # of the state dict's layout; a subclass that changes it reads older ones in `_load_from_state_dict`
 
-    def __init__(self):
+    def __init__(self, *args, **kwargs):
+        if not self.call_super_init and (args or kwargs):
+            name = f"{type(self).__name__}.__init__()"
+            if kwargs:
+                raise TypeError(f"{name} got an unexpected keyword argument '{next(iter(kwargs))}'")
+            raise TypeError(f"{name} takes 1 positional argument but {len(args) + 1} were given")
         put = object.__setattr__
         put(self, "training", True)
         for kind in _KINDS:
@@ -49,10 +69,12 @@ class Module(State):
         put(self, "_non_persistent_buffers_set", set())
         for hooks in _HOOKS:
             put(self, hooks, {})
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     # ------------------------------------------------------------------------------------------------------------ calls
     def __call__(self, *args, **kwargs):
-        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks or everywhere:
             return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -74,7 +96,7 @@ class Module(State):
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._forget(name, "_modules", "module")
-            own["_modules"][name] = value
+            own["_modules"][name] = registered("module", self, name, value)
         elif name in own.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
@@ -95,9 +117,10 @@ class Module(State):
                     f"cannot assign '{typename(value)}' as buffer '{name}' (minigrad.nn.Buffer, minigrad.Tensor or None expected)"
                 )
             own["_buffers"][name] = value
-        elif name in _KINDS:
-            own[name].clear()
-            own[name].update(value)
+        elif name in _KINDS:  # a new one: `__dict__` may be a copy of another module's, whose entries stay as they are
+            for entry in own.get(name, ()):
+                own.pop(entry, None)
+            own[name] = Registry(own, value)
         else:
             object.__setattr__(self, name, value)
 
@@ -160,7 +183,7 @@ class Module(State):
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express "
                 f"'{name}' as a function of another Tensor, compute the value in the forward() method."
             )
-        self._parameters[name] = param
+        self._parameters[name] = registered("parameter", self, name, param)
 
     def register_buffer(self, name, tensor, persistent=True):
         """Add a tensor that is part of the state but is not trained; ``state_dict()`` has it if ``persistent``.
@@ -174,7 +197,7 @@ class Module(State):
         self._check_name(name, "_buffers", "buffer")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' (minigrad Tensor or None required)")
-        self._buffers[name] = tensor
+        self._buffers[name] = registered("buffer", self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -185,120 +208,13 @@ class Module(State):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name(name, "_modules", "module")
-        self._modules[name] = module
+        self._modules[name] = registered("module", self, name, module)
 
     def register_module(self, name, module):
         """Another name of :meth:`add_module`."""
         self.add_module(name, module)
 
-    # ------------------------------------------------------------------------------------------------------------ walks
-    def get_submodule(self, target):
-        """The submodule of a dotted name: ``get_submodule("encoder.layers.0")``."""
-        module = self
-        for name in target.split(".") if target else ():
-            if not hasattr(module, name):
-                raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
-            module = getattr(module, name)
-            if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
-        return module
-
-    def set_submodule(self, target, module, strict=False):
-        """Replace (or, unless ``strict``, add) the submodule of a dotted name."""
-        if target == "":
-            raise ValueError("Cannot set the submodule without a target name!")
-        if not isinstance(module, Module):
-            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
-        path, _, name = target.rpartition(".")
-        parent = self.get_submodule(path)
-        if hasattr(parent, name):
-            if not isinstance(getattr(parent, name), Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
-        elif strict:
-            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
-        setattr(parent, name, module)
-
-    def get_parameter(self, target):
-        """The parameter of a dotted name."""
-        return self._get_member(target, "_parameters", "an nn.Parameter")
-
-    def get_buffer(self, target):
-        """The buffer of a dotted name."""
-        return self._get_member(target, "_buffers", "a buffer")
-
-    def _get_member(self, target, kind, what):
-        path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        if not hasattr(module, name):
-            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
-        if module.__dict__[kind].get(name) is None:
-            raise AttributeError(f"`{name}` is not {what}")
-        return module.__dict__[kind][name]
-
-    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
-        """(dotted name, module) of this module, named ``prefix``, and of all below it, each once."""
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
-
-    def modules(self):
-        """This module and all below it, each once."""
-        for _, module in self.named_modules():
-            yield module
-
-    def named_children(self):
-        """(name, module) of the submodules one step below, each once."""
-        seen = set()
-        for name, module in self._modules.items():
-            if module is not None and module not in seen:
-                seen.add(module)
-                yield name, module
-
-    def children(self):
-        """The submodules one step below, each once."""
-        for _, module in self.named_children():
-            yield module
-
-    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
-        """(dotted name, parameter); a parameter that several modules share comes once, unless ``remove_duplicate=False``.
-
-        >>> from minigrad import nn
-        >>> [name for name, _ in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).named_parameters()]
-        ['0.weight', '0.bias']
-        """
-        yield from self._named_members("_parameters", prefix, recurse, remove_duplicate)
-
-    def parameters(self, recurse=True):
-        """The parameters of this module and, with ``recurse``, of all below it: what an optimizer is given."""
-        for _, p in self._named_members("_parameters", "", recurse, True):
-            yield p
-
-    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """(dotted name, buffer)."""
-        yield from self._named_members("_buffers", prefix, recurse, remove_duplicate)
-
-    def buffers(self, recurse=True):
-        """The buffers of this module and, with ``recurse``, of all below it."""
-        for _, b in self._named_members("_buffers", "", recurse, True):
-            yield b
-
-    def _named_members(self, kind, prefix, recurse, remove_duplicate):
-        seen = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
-        for path, module in modules:
-            for name, tensor in module.__dict__[kind].items():
-                if tensor is None or id(tensor) in seen:
-                    continue
-                if remove_duplicate:
-                    seen.add(id(tensor))
-                yield f"{path}.{name}" if path else name, tensor
-
+    # ------------------------------------------------------------------------------------------------------------ modes
     def apply(self, fn):
         """Call ``fn(module)`` on every submodule, then on this module. Returns self.
 
@@ -312,7 +228,6 @@ class Module(State):
         fn(self)
         return self
 
-    # ------------------------------------------------------------------------------------------------------------ modes
     def train(self, mode=True):
         """Set ``training`` of this module and of all below it. Returns self."""
         if not isinstance(mode, bool):
@@ -397,8 +312,17 @@ class Module(State):
         """Cast what is floating point to bfloat16. Returns self."""
         return self.to("bfloat16")
 
+    def to_empty(self, *, device, recurse=True):
+        """Move everything to ``device`` without copying the values, which are undefined then. Returns self."""
+        return self._apply(lambda t: empty_like(t, device=device), recurse=recurse)
+
+    def compile(self, *args, **kwargs):
+        """Accepted as in PyTorch, where later calls of the module are compiled. Here they stay as they are."""
+
     def share_memory(self):
-        """Does nothing and returns self: threads share all memory here, and worker processes inherit it."""
+        """Let processes that are started later see these parameters and buffers, and what each of them writes into them."""
+        for t in (*self.parameters(), *self.buffers()):
+            t.share_memory_()
         return self
 
     # ------------------------------------------------------------------------------------------------------------ hooks
@@ -423,6 +347,13 @@ class Module(State):
         """
         return add_hook(self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
 
+    def register_backward_hook(self, hook):
+        """The older :meth:`register_full_backward_hook`: it too is called with the gradients of the module's own inputs."""
+        if self._is_full_backward_hook is True:
+            raise RuntimeError(_MIXED)
+        self._is_full_backward_hook = False
+        return add_hook(self._backward_hooks, hook)
+
     def register_full_backward_pre_hook(self, hook, prepend=False):
         """Call ``hook(module, grad_output)`` when the gradients of the outputs are known; it may return new ones."""
         return add_hook(self._backward_pre_hooks, hook, prepend)
@@ -432,6 +363,9 @@ class Module(State):
 
         Both are tuples with None where there is no gradient. A tuple that it returns replaces ``grad_input``.
         """
+        if self._is_full_backward_hook is False:
+            raise RuntimeError(_MIXED)
+        self._is_full_backward_hook = True
         return add_hook(self._backward_hooks, hook, prepend)
 
     # --------------------------------------------------------------------------------------------------------- printing
@@ -457,6 +391,9 @@ _HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
     "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
+
+
+_MIXED = "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
 
 
 def indented(text):

@@ -31,6 +31,7 @@ class _RunningNorm(_Affine):
     """What batch and instance normalization share: running means and variances; ``ndims``: the numbers of dimensions taken."""
 
     ndims = ()
+    _version = 2
 
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, device, dtype, bias):
         super().__init__()
@@ -67,12 +68,12 @@ class _RunningNorm(_Affine):
             wanted = " or ".join(f"{n}D" for n in self.ndims)
             raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
 
-    def _load_from_state_dict(self, state_dict, prefix, *rest):
-        """Files older than PyTorch 0.4.1 have no ``num_batches_tracked``."""
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
+        """Files older than PyTorch 0.4.1, version 1 of this state, have no ``num_batches_tracked``."""
         key = prefix + "num_batches_tracked"
-        if self.track_running_stats and key not in state_dict:
+        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats and key not in state_dict:
             state_dict[key] = self.num_batches_tracked
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def extra_repr(self):
         return (
@@ -454,36 +455,3 @@ class GroupNorm(_Affine):
 
     def extra_repr(self):
         return f"{self.num_groups}, {self.num_channels}, {shown(self, 'eps', 'affine')}, bias={self.bias is not None}"
-
-
-class LocalResponseNorm(Module):
-    r"""Divides each channel by the strength of its neighbours.
-
-    .. math:: y_c = x_c\, \Big(k + \frac{\alpha}{n} \sum_{|c' - c| \le n / 2} x_{c'}^2\Big)^{-\beta}
-
-    Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NeurIPS 2012.
-
-    Args:
-        size: the number n of channels that are summed.
-        alpha, beta, k: as in the formula.
-
-    Shape:
-        (N, C, \*) -> the same.
-
-    >>> import minigrad
-    >>> minigrad.nn.LocalResponseNorm(2)(minigrad.zeros(32, 5, 24, 24)).shape
-    minigrad.Size([32, 5, 24, 24])
-    """
-
-    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
-        super().__init__()
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
-
-    def forward(self, input):
-        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
-
-    def extra_repr(self):
-        return f"{self.size}, {shown(self, 'alpha', 'beta', 'k')}"

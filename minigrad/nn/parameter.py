@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .. import backends
+from .. import backends, house
 from ..device import device as Device
 from ..dtype import array_dtype, get_default_dtype
 from ..errors import describe
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, new, wrap
 
 
 class Parameter(Tensor):
@@ -25,12 +25,15 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    plain_results = True  # p * 2 is a Tensor, whatever the class of p
 
-    def __init__(self, data=None, requires_grad=True):
+    def __new__(cls, data=None, requires_grad=True):
+        self = new(cls)
         self.array = _memory(data, "Parameter")
         self.node = None
         if requires_grad:
             self.requires_grad_()
+        return self
 
     def __repr__(self, *, tensor_contents=None):
         return "Parameter containing:\n" + super().__repr__()
@@ -51,11 +54,14 @@ class Buffer(Tensor):
     """
 
     __slots__ = ()
+    plain_results = True
 
-    def __init__(self, data=None, *, persistent=True):
+    def __new__(cls, data=None, *, persistent=True):
+        self = new(cls)
         self.array = _memory(data, "Buffer")
         self.node = None
         self.persistent = persistent
+        return self
 
 
 def _memory(data, kind):
@@ -71,13 +77,15 @@ class _Uninitialized:
 
     __slots__ = ()
 
-    def __init__(self, requires_grad=None, device=None, dtype=None, persistent=True):
+    def __new__(cls, requires_grad=None, device=None, dtype=None, persistent=True):
+        self = new(cls)
         like = np.empty(0, array_dtype(dtype or get_default_dtype()))
         where = Device(device or "cpu")
         self.template = wrap(backends.on(where.type).upload(like, where.index))
         self.wants_grad = self.becomes is Parameter if requires_grad is None else requires_grad
         self.persistent = persistent
         self.node = None
+        return self
 
     @property
     def array(self):
@@ -94,6 +102,14 @@ class _Uninitialized:
     @data.setter
     def data(self, value):
         self.template = value
+
+    @property
+    def shape(self):
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` "
+            "when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the "
+            "parameters before accessing their attributes."
+        )
 
     requires_grad = property(lambda self: self.wants_grad)
     is_leaf = property(lambda self: True)
@@ -162,6 +178,6 @@ def typename(value):
     """The kind of ``value`` for a message: ``minigrad.FloatTensor`` for a Tensor, else the name of its class."""
     if isinstance(value, Tensor):
         where = "cuda." if value.device.type == "cuda" else ""
-        return f"minigrad.{where}{_TYPE_NAMES[value.dtype.name]}Tensor"
+        return f"{house.name}.{where}{_TYPE_NAMES[value.dtype.name]}Tensor"
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

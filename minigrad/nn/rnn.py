@@ -5,8 +5,9 @@ import warnings
 
 import numpy as np
 
-from .. import cat, gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell, stack, tensor, zeros
+from .. import cat, gru_cell, lstm_cell, ones, rnn_relu_cell, rnn_tanh_cell, stack, tensor, zeros
 from ..ops.recurrent import gru, lstm, rnn, total
+from ..random import default_generator
 from . import functional as F
 from . import init
 from .module import Module
@@ -118,8 +119,15 @@ class RNNBase(Module):
                 ys.append(turn(outputs[0]) if direction else outputs[0])
             x = cat(ys, -1) if self.bidirectional else ys[0]
             if self.dropout and layer + 1 < self.num_layers:
-                x = F.dropout(x, self.dropout, self.training)
+                x = self._dropped(x, lengths)
         return x, [stack(kept) for kept in finals]
+
+    def _dropped(self, x, lengths):
+        """Dropout of (T, B, H). PyTorch's stream is used by what is in the sequences, not by what pads them."""
+        if lengths is None or not self.training or default_generator.engine == "philox":
+            return F.dropout(x, self.dropout, self.training)
+        kept = ones(int(lengths.sum()), x.shape[2], dtype=x.dtype, device=x.device)
+        return x * _padded(F.dropout(kept, self.dropout), running(lengths, x.shape[0]))
 
     def _run(self, x, states, suffix):
         """One layer in one direction: the states of all steps, each (T, B, H)."""

@@ -13,6 +13,29 @@ def new_parameter(*shape, device=None, dtype=None):
     return Parameter(empty(*shape, device=device, dtype=dtype))
 
 
+def factory_kwargs(kwargs):
+    """What of ``kwargs`` a function that creates tensors takes: device, dtype and memory_format.
+
+    They stand in ``kwargs`` themselves, or in a dict there under the name ``factory_kwargs``. TypeError for anything else.
+
+    >>> import minigrad
+    >>> minigrad.nn.factory_kwargs({"dtype": minigrad.float64})
+    {'dtype': minigrad.float64}
+    """
+    if kwargs is None:
+        return {}
+    known = {"device", "dtype", "memory_format"}
+    other = kwargs.keys() - known - {"factory_kwargs"}
+    if other:
+        raise TypeError(f"unexpected kwargs {other}")
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name in kwargs.keys() & known:
+        if name in found:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        found[name] = kwargs[name]
+    return found
+
+
 def ntuple(value, n):
     """``value`` for each of ``n`` dimensions: a number is repeated, a sequence is taken as it is."""
     return tuple(value) if isinstance(value, Iterable) else (value,) * n

@@ -1,7 +1,10 @@
 """The state dict of a Module: its parameters and persistent buffers by their dotted names, out and in."""
 
+import functools
+import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..graph import no_grad
 from ..tensor import Tensor
@@ -11,7 +14,7 @@ from .parameter import Parameter, is_lazy
 EXTRA_STATE = "_extra_state"
 
 
-class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What ``load_state_dict`` returns: the keys that only one side has."""
 
     __slots__ = ()
@@ -20,11 +23,18 @@ class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpect
         return super().__repr__() if self.missing_keys or self.unexpected_keys else "<All keys matched successfully>"
 
 
+class _StateHook(NamedTuple):
+    """A hook of ``state_dict()``."""
+
+    function: object
+    may_replace: bool
+
+
 class State:
     """The part of Module that saves and loads. ``Module`` alone inherits from it."""
 
     # ------------------------------------------------------------------------------------------------------------- out
-    def state_dict(self, *, destination=None, prefix="", keep_vars=False):
+    def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
         """Parameters and persistent buffers of this module and all its submodules, by dotted name.
 
         The tensors share memory with the module; they are detached unless ``keep_vars``.
@@ -33,8 +43,22 @@ class State:
         >>> {name: tuple(t.shape) for name, t in nn.Sequential(nn.Linear(2, 3)).state_dict().items()}
         {'0.weight': (3, 2), '0.bias': (3,)}
         """
+        if args:
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead. Refer to "
+                "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            given = dict(zip(("destination", "prefix", "keep_vars"), args))
+            destination = given["destination"] if destination is None else destination
+            prefix, keep_vars = prefix or given.get("prefix", ""), keep_vars or given.get("keep_vars", False)
         if destination is None:
             destination = OrderedDict()
+            destination._metadata = OrderedDict()
+        local_metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = local_metadata
         for hook in self._state_dict_pre_hooks.values():
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
@@ -42,7 +66,10 @@ class State:
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in self._state_dict_hooks.values():
-            if hook(self, destination, prefix, {}) is not None:
+            changed = hook.function(self, destination, prefix, local_metadata)
+            if hook.may_replace:
+                destination = destination if changed is None else changed
+            elif changed is not None:
                 raise RuntimeError("state_dict post-hook must return None")
         return destination
 
@@ -86,12 +113,13 @@ class State:
         >>> nn.Linear(2, 3).load_state_dict(nn.Linear(2, 3).state_dict())
         <All keys matched successfully>
         >>> nn.Linear(2, 3).load_state_dict({"wight": None}, strict=False)
-        IncompatibleKeys(missing_keys=['weight', 'bias'], unexpected_keys=['wight'])
+        _IncompatibleKeys(missing_keys=['weight', 'bias'], unexpected_keys=['wight'])
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         missing, unexpected, errors = [], [], []
-        self._load(OrderedDict(state_dict), "", {"assign_to_params_buffers": True} if assign else {}, missing, unexpected, errors)
+        copied = OrderedDict(state_dict)
+        self._load(copied, "", getattr(state_dict, "_metadata", {}), assign, missing, unexpected, errors)
         if strict:
             listed = [
                 f"{kind} key(s) in state_dict: " + ", ".join(f'"{k}"' for k in keys) + ". "
@@ -101,16 +129,19 @@ class State:
             errors = listed + errors
         if errors:
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
-        return IncompatibleKeys(missing, unexpected)
+        return _IncompatibleKeys(missing, unexpected)
 
-    def _load(self, state_dict, prefix, local_metadata, missing, unexpected, errors):
-        self._load_from_state_dict(state_dict, prefix, dict(local_metadata), True, missing, unexpected, errors)
+    def _load(self, state_dict, prefix, metadata, assign, missing, unexpected, errors):
+        local_metadata = dict(metadata.get(prefix[:-1], {}))
+        if assign:
+            local_metadata["assign_to_params_buffers"] = True
+        self._load_from_state_dict(state_dict, prefix, local_metadata, True, missing, unexpected, errors)
         for name, child in self._modules.items():
             if child is not None:
                 inner = f"{prefix}{name}."
                 mine = {k: v for k, v in state_dict.items() if k.startswith(inner)}
-                child._load(mine, inner, local_metadata, missing, unexpected, errors)
-        keys = IncompatibleKeys(missing, unexpected)
+                child._load(mine, inner, metadata, assign, missing, unexpected, errors)
+        keys = _IncompatibleKeys(missing, unexpected)
         for hook in self._load_state_dict_post_hooks.values():
             if hook(self, keys) is not None:
                 raise AssertionError(
@@ -124,7 +155,7 @@ class State:
         ``state_dict`` may be changed; what goes wrong is appended to the three lists.
         """
         for hook in self._load_state_dict_pre_hooks.values():
-            hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         state = self._local_state()
         for name, old in state.items():
             key = prefix + name
@@ -185,12 +216,20 @@ class State:
 
     def register_state_dict_post_hook(self, hook):
         """Call ``hook(module, state_dict, prefix, local_metadata)`` afterwards; it may change the dict in place."""
-        return add_hook(self._state_dict_hooks, hook)
+        return add_hook(self._state_dict_hooks, _StateHook(hook, False))
+
+    def _register_state_dict_hook(self, hook):
+        """The older :meth:`register_state_dict_post_hook`: what the hook returns, if anything, replaces the dict."""
+        return add_hook(self._state_dict_hooks, _StateHook(hook, True))
 
     def register_load_state_dict_pre_hook(self, hook):
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
         before the module's state is loaded; it may change the dict and the lists in place."""
-        return add_hook(self._load_state_dict_pre_hooks, hook)
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        """The older :meth:`register_load_state_dict_pre_hook`: the hook gets the module only ``with_module``."""
+        return add_hook(self._load_state_dict_pre_hooks, functools.partial(hook, self) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook):
         """Call ``hook(module, incompatible_keys)`` afterwards; it may change the two lists in place."""

@@ -3,9 +3,10 @@
 import copy
 
 from .. import full, get_default_dtype
+from ..ops.multihead import additive_mask, warn_mismatched
 from . import functional as F
 from . import init
-from .attention import MultiheadAttention, additive_mask, warn_mismatched
+from .attention import MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
 from .linear import Linear

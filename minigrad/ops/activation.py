@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ShapeError, UnsupportedError
 from ..graph import serial
 from ..op import E, S, faces, function, op
 from ..views import write
@@ -34,7 +34,7 @@ def activation(names=None, spaces="functional", *, numbers=False, **about):
                 kwargs.update(zip(order, args, strict=False))
             inplace = kwargs.pop("inplace", False)
             if not numbers and not input.is_floating_point():
-                raise RuntimeError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
+                raise UnsupportedError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
             since = serial()
             out = call(input, **kwargs)
             return write(input, out, since) if inplace else out
@@ -80,7 +80,7 @@ def _pieces(*kinks, low=-3.0, high=3.0):
 
 
 def _refuses_integers(r):
-    return [E(RuntimeError, "not implemented for", np.array([1, 2]))]
+    return [E(NotImplementedError, "not implemented for", np.array([1, 2]))]
 
 
 # ---------------------------------------------------------------------------------------------------------------- of pieces
@@ -152,6 +152,8 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    if x.dtype.kind in "iu":  # integers stay integers, and their bounds lose their fractions
+        min_val, max_val = int(min_val), int(max_val)
     return xp.minimum(xp.maximum(x, min_val), max_val)
 
 
@@ -259,6 +261,8 @@ def prelu(input, weight):
     if weight.array.ndim > 1:
         raise ShapeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.array.ndim}")
     ndim, slopes = input.array.ndim, weight.numel()
+    if not ndim and slopes != 1:
+        raise ShapeError(f"prelu: Not allow zero-dim input tensor. It has one channel, but there are {slopes} weights")
     channels = input.array.shape[1] if ndim > 1 else 1
     if slopes not in (1, channels):
         raise ShapeError(
@@ -296,10 +300,9 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         raise RuntimeError(f"rrelu: Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     since = serial()
     if training:
-        from .random import draw_uniform
+        from .drawing import draw_slopes
 
-        slopes = draw_uniform(input.array.shape, input.array.dtype, input.device) * (upper - lower) + lower
-        out = leaky(input, slopes)
+        out = leaky(input, draw_slopes(input, lower, upper))
     else:
         out = leaky_relu(input, (lower + upper) / 2)
     return write(input, out, since) if inplace else out
@@ -325,6 +328,8 @@ def threshold(xp, x, *, threshold, value):
     >>> minigrad.threshold(minigrad.tensor([0.5, 2.0]), 1.0, 9.0)
     tensor([9., 2.])
     """
+    if x.dtype.kind in "iu":  # integers stay integers, and the numbers lose their fractions
+        threshold, value = int(threshold), int(value)
     return xp.where(xp.less_equal(x, threshold), value, x)
 
 
@@ -359,7 +364,7 @@ def _softshrink_reference(x, lambd=0.5):
     onnx="Shrink",
     samples=lambda r: [*_pieces(0.5, -0.5)(r), S(normal(r, 5), 1.0), S(normal(r, 5), lambd=0.1)],
     errors=lambda r: [
-        E(RuntimeError, "lambda must be greater or equal to 0, but found to be -1", normal(r, 3), -1.0),
+        E(RuntimeError, "lambda must be in range .* but found -1", normal(r, 3), -1.0),
         *_refuses_integers(r),
     ],
     reference=_softshrink_reference,
@@ -373,7 +378,7 @@ def softshrink(xp, x, *, lambd=0.5):
     tensor([-0.5000,  0.0000,  0.5000])
     """
     if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}")
+        raise RuntimeError(f"lambda must be in range [0, inf) for input dtype {x.dtype}, but found {lambd}")
     return x - xp.maximum(xp.minimum(x, lambd), -lambd)
 
 

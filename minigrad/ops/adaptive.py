@@ -60,10 +60,14 @@ def _checked(n, name, input, output_size):
     if len(wished) == 1:
         wished *= n
     if len(wished) != n:
-        raise ShapeError(f"{name}: output_size must be {n} sizes or one, got {list(wished)}")
+        one = "'output_size' should contain one int: " if n == 1 else ""
+        raise ShapeError(f"{name}: {one}output_size must be {n} sizes or one, got {list(wished)}")
     out = tuple(m if o is None else int(o) for o, m in zip(wished, size))
     if min(out) < 0:
-        raise ShapeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
+        raise ShapeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}; "
+            "Trying to create tensor with negative dimension"
+        )
     if not all(size) or ("max" in name and not input.array.shape[1]):
         raise ShapeError(
             f"{name}(): Expected input to have non-zero size for non-batch dimensions, "

@@ -44,9 +44,11 @@ def permute(input, dims):
     return _permute_view(input, {"axes": axes})
 
 
-def _permute_method(self, *dims):
+def _permute_method(self, *order, dims=None):
     """A view with the dimensions in another order: ``x.permute(2, 0, 1)``. See :func:`minigrad.permute`."""
-    return permute(self, dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims)
+    if dims is None:
+        dims = order[0] if len(order) == 1 and isinstance(order[0], tuple | list) else order
+    return permute(self, dims)
 
 
 @function("transpose swapdims",
@@ -124,7 +126,7 @@ def t(input):
           errors=lambda r: [E(RuntimeError, "only supported on matrices", normal(r, 3))],
           reference=lambda x: np.swapaxes(x, -1, -2), **SAME)  # fmt: skip
 def adjoint(input):
-    """A view of real matrices with the last two dimensions exchanged.
+    """Matrices with the last two dimensions exchanged, and conjugated where they are complex; of real ones a view.
 
     >>> import minigrad
     >>> minigrad.adjoint(minigrad.zeros(5, 2, 3)).shape
@@ -132,7 +134,17 @@ def adjoint(input):
     """
     if input.array.ndim < 2:
         raise ShapeError(f"adjoint: .mT is only supported on matrices or batches of matrices. Got {input.array.ndim}-D tensor")
-    return _matrix_view(input, {})
+    return _conjugated(_matrix_view(input, {}))
+
+
+def _conjugated(t):
+    return t.conj() if t.array.dtype.kind == "c" else t
+
+
+def _matrix_t(self):
+    if self.array.ndim < 2:
+        raise ShapeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.array.ndim}-D tensor")
+    return _matrix_view(self, {})
 
 
 def _all_reversed(self):
@@ -147,7 +159,7 @@ def _matrix_h(self):
         raise ShapeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D tensor; use .mH for batches"
         )
-    return _all_reversed(self)
+    return _conjugated(_all_reversed(self))
 
 
 def _detach(self):
@@ -174,11 +186,12 @@ def detach_(self):
     return self
 
 
-Tensor.detach, Tensor.detach_ = _detach, detach_
+for _name, _call in (("detach", _detach), ("detach_", detach_)):
+    function(_name, samples=lambda r: [S(normal(r, 2, 3), grad=False)], reference=lambda x: x, parity=_name == "detach")(_call)
 Tensor.permute = _permute_method
 Tensor.T = property(_all_reversed, doc="A view with the dimensions in reverse order: of a matrix, its transpose.")
-Tensor.mT = property(adjoint, doc="A view with the last two dimensions exchanged.")
-Tensor.mH = property(adjoint, doc="A view with the last two dimensions exchanged (tensors are real).")
+Tensor.mT = property(_matrix_t, doc="A view with the last two dimensions exchanged.")
+Tensor.mH = property(adjoint, doc="The last two dimensions exchanged, and complex numbers conjugated.")
 Tensor.H = property(_matrix_h, doc=_matrix_h.__doc__)
 
 
@@ -201,6 +214,8 @@ def become(self, change):
 
 
 def _in_place_view(call, name):
+    call = getattr(Tensor, call.__name__)  # the method also knows NumPy's names of the arguments
+
     def method(self, *args, **kwargs):
         return become(self, lambda old: call(old, *args, **kwargs))
 

@@ -77,7 +77,8 @@ def batch_norm(xp, x, weight=None, bias=None, *, eps=1e-5):
     var = xp.sum(xp.square(centred), axis=axes) / count
     scale = 1.0 / xp.sqrt(var + eps)
     y = centred * _channel(xp, scale if weight is None else weight * scale, ndim)
-    return y if bias is None else y + _channel(xp, bias, ndim), mean, var
+    y = y if bias is None else y + _channel(xp, bias, ndim)
+    return y if ndim == 4 else xp.contiguous(y), mean, var  # pictures may keep their channels last
 
 
 def _running(buffer, value, momentum):
@@ -90,7 +91,8 @@ def _running(buffer, value, momentum):
 def _check_channels(name, input, **parameters):
     if input.array.ndim < 2:
         raise ShapeError(
-            f"{name}: expected at least 2D input (N, C, ...), got {input.array.ndim}D input of shape {tuple(input.shape)}"
+            f"{name}: Expected at least 2 dimensions for input tensor but received {input.array.ndim}: expected at least 2D "
+            f"input (N, C, ...), got shape {tuple(input.shape)}"
         )
     channels = input.array.shape[1]
     for what, p in parameters.items():
@@ -126,6 +128,7 @@ def _batch_norm_reference(x, mean, var, weight=None, bias=None, training=False, 
         E(RuntimeError, "Expected running_mean and running_var to be defined", normal(r, 2, 3), None, None),
         E(RuntimeError, "running_mean should contain 3 elements not 2", normal(r, 2, 3), normal(r, 2), positive(r, 2)),
         E(RuntimeError, "expected at least 2D input", normal(r, 3), normal(r, 3), positive(r, 3)),
+        E(ValueError, "eps must be positive", normal(r, 2, 3), None, None, training=True, eps=0.0),
     ],
     reference=_batch_norm_reference,
 )
@@ -151,8 +154,12 @@ def _batch_norm(input, running_mean, running_var, weight=None, bias=None, traini
     tensor([[-1.0000],
             [ 1.0000]])
     """
-    _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     shape = input.array.shape
+    if shape == (0,) and training:
+        return input.clone()  # PyTorch normalizes nothing without asking for its channels
+    _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if training and eps <= 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if training:
         count = math.prod(shape) // max(shape[1], 1)
         if count == 1:
@@ -161,8 +168,9 @@ def _batch_norm(input, running_mean, running_var, weight=None, bias=None, traini
                 f"model.eval() for one sample"
             )
         y, mean, var = batch_norm(input, weight, bias, eps=eps)
-        _running(running_mean, mean, momentum)
-        _running(running_var, var * (count / max(count - 1, 1)), momentum)
+        if count:
+            _running(running_mean, mean, momentum)
+            _running(running_var, var * (count / max(count - 1, 1)), momentum)
         return y
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
@@ -182,7 +190,7 @@ def _affine(y, weight, bias):
 
 
 def _group_reference(x, num_groups, weight=None, bias=None, eps=1e-5):
-    h = x.reshape(x.shape[0], num_groups, -1)
+    h = x.reshape(x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups)
     h = ((h - h.mean(-1, keepdims=True)) / np.sqrt(h.var(-1, keepdims=True) + eps)).reshape(x.shape)
     shape = (-1, *(1,) * (x.ndim - 2))
     return h * (1.0 if weight is None else weight.reshape(shape)) + (0.0 if bias is None else bias.reshape(shape))
@@ -196,6 +204,7 @@ def _group_reference(x, num_groups, weight=None, bias=None, eps=1e-5):
     samples=lambda r: [
         S(normal(r, 2, 4, 3), 2, positive(r, 4), normal(r, 4)),
         S(normal(r, 2, 4), 2),
+        S(normal(r, 0, 4), 2),
         S(normal(r, 2, 3, 2, 2), 1, positive(r, 3), eps=0.1),
         S(normal(r, 2, 2, 3), 2, None, normal(r, 2), grad=False, parity="values only: PyTorch fails without a weight"),
     ],
@@ -233,7 +242,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"{list(shape)} "
             f"and num_groups={num_groups}"
         )
-    y, _, _ = layer_norm(input.reshape(shape[0], num_groups, -1), eps=eps)
+    y, _, _ = layer_norm(input.reshape(shape[0], num_groups, math.prod(shape[1:]) // num_groups), eps=eps)
     return _affine(y.reshape(shape), weight, bias)
 
 

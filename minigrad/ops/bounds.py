@@ -7,7 +7,8 @@ from ml_dtypes import finfo
 
 from ..dtype import of_numpy
 from ..op import E, S, function, op
-from .samples import binary, binary_errors, normal
+from ..tensor import Tensor
+from .samples import binary, normal, pair_errors
 
 
 def _inside(xp, x, low, high):
@@ -77,6 +78,7 @@ def _clamp_reference(x, min=None, max=None):
     errors=lambda r: [
         E(RuntimeError, "At least one of 'min' or 'max' must not be None", normal(r, 3)),
         E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4)),
+        E(TypeError, "two numbers or two tensors", normal(r, 3), normal(r, 3), 1.0),
     ],
     formula=r"y = \min(\max(x, l), h)",
     derivative=r"\bar x = \bar y\,[l \le x \le h], \quad \bar l = \bar y\,[x < l], \quad \bar h = \bar y\,[x > h]",
@@ -100,6 +102,10 @@ def clamp(input, min=None, max=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):
+        min, max = (b.item() if isinstance(b, Tensor) and not b.ndim and b.node is None else b for b in (min, max))
+    if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):
+        raise TypeError("clamp() received an invalid combination of arguments: min and max are two numbers or two tensors")
     return clamp_(input, min, max)
 
 
@@ -165,7 +171,8 @@ def _pairs_and_a_tie(r):
     derivative=r"\bar a = \bar y\,([a > b] + \tfrac12 [a = b]), \quad \bar b = \bar y\,([b > a] + \tfrac12 [a = b])",
     onnx="Max",
     samples=_pairs_and_a_tie,
-    errors=binary_errors,
+    errors=pair_errors,
+    tensors=2,
     reference=np.maximum,
     inplace=False,
 )
@@ -186,7 +193,8 @@ def maximum(xp, a, b):
     derivative=r"\bar a = \bar y\,([a < b] + \tfrac12 [a = b]), \quad \bar b = \bar y\,([b < a] + \tfrac12 [a = b])",
     onnx="Min",
     samples=_pairs_and_a_tie,
-    errors=binary_errors,
+    errors=pair_errors,
+    tensors=2,
     reference=np.minimum,
     inplace=False,
 )
@@ -218,7 +226,8 @@ _fmin_first = _first_wins(lambda xp, a, b: xp.less_equal(a, b))
     formula=r"y = \max(a, b)",
     derivative=r"\bar a = \bar y\,[a \ge b], \quad \bar b = \bar y\,[a < b]",
     samples=_pairs_with_ties,
-    errors=binary_errors,
+    errors=pair_errors,
+    tensors=2,
     reference=np.fmax,
     inplace=False,
 )
@@ -241,7 +250,8 @@ def fmax(xp, a, b):
     formula=r"y = \min(a, b)",
     derivative=r"\bar a = \bar y\,[a \le b], \quad \bar b = \bar y\,[a > b]",
     samples=_pairs_with_ties,
-    errors=binary_errors,
+    errors=pair_errors,
+    tensors=2,
     reference=np.fmin,
     inplace=False,
 )

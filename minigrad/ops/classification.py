@@ -12,7 +12,7 @@ from .loss import mode, reduced
 from .samples import normal
 from .softmax import _log_softmax
 
-LONG = np.dtype("int64")
+LONG, BYTE = np.dtype("int64"), np.dtype("uint8")
 _lowest, _highest = np.minimum.reduce, np.maximum.reduce
 
 
@@ -71,39 +71,52 @@ def _check_target(name, input, target):
     a, t = input.array, target.array
     classes = a.shape[1] if a.ndim > 1 else a.shape[0] if a.ndim else 0
     if of_numpy[t.dtype].is_floating_point:
-        raise DtypeError(
-            f"{name}: expected scalar type Long but found {of_numpy[t.dtype]}: class indices are int64, so write target.long(); "
-            f"class probabilities are floats of the shape of the scores, {tuple(a.shape)}, but the target has {tuple(t.shape)}"
+        raise _not_long(
+            name,
+            target,
+            f"; class probabilities are floats of the shape of the scores, {tuple(a.shape)}, but the target has {tuple(t.shape)}",
         )
     if a.ndim == 0:
         raise ShapeError(f"{name}: Expected input to be at least 1D, scores (C,), (N, C) or (N, C, d1, ...), got a number")
     if a.shape == t.shape and classes > 1:
+        what = "0D or 1D target tensor expected, multi-target not supported"
+        if name == "cross_entropy":
+            what = f"Expected floating point type for target with class probabilities, got {of_numpy[t.dtype]}; {what}"
         raise ShapeError(
-            f"{name}: 0D or 1D target tensor expected, multi-target not supported: the target has the shape of the scores, "
-            f"{tuple(t.shape)}. If it is one-hot, write target.argmax({min(1, a.ndim - 1)}), or target.float() for probabilities"
+            f"{name}: {what}: the target has the shape of the scores, {tuple(t.shape)}. If it is one-hot, write "
+            f"target.argmax({min(1, a.ndim - 1)}), or target.float() for probabilities"
         )
     wanted = (a.shape[0], *a.shape[2:]) if a.ndim > 1 else ()
     if t.shape != wanted and not (a.ndim == 1 and t.shape == (1,)):
-        if a.ndim == 2 and t.ndim > 1:
-            raise ShapeError(
-                f"{name}: 0D or 1D target tensor expected, multi-target not supported: scores {tuple(a.shape)} want "
-                f"classes {wanted}, got {tuple(t.shape)}"
-            )
-        if a.ndim > 1 and (t.ndim == 0 or t.shape[0] != a.shape[0]):
-            got = t.shape[0] if t.ndim else 0
-            raise ShapeError(
-                f"{name}: Expected input batch_size ({a.shape[0]}) to match target batch_size ({got}): scores "
-                f"{tuple(a.shape)}, classes {tuple(t.shape)}"
-            )
-        raise ShapeError(
-            f"{name}: Expected target size {list(wanted)}, got {list(t.shape)}: scores {tuple(a.shape)}, one class for "
-            f"each place but dimension 1"
-        )
-    if t.dtype != LONG:
-        raise DtypeError(
-            f"{name}: expected scalar type Long but found {of_numpy[t.dtype]}: class indices are int64; write target.long()"
-        )
+        _wrong_target_shape(name, a.shape, t.shape, wanted)
+    if t.dtype != LONG and t.dtype != BYTE:
+        raise _not_long(name, target)
     return classes
+
+
+def _not_long(name, target, more=""):
+    return DtypeError(
+        f"{name}: expected target dtype to be Long or Byte, but got {target.dtype}: expected scalar type Long but found "
+        f"{target.dtype}; class indices are int64, so write target.long(){more}"
+    )
+
+
+def _wrong_target_shape(name, scores, target, wanted):
+    if len(scores) == 2 and len(target) > 1:
+        raise ShapeError(
+            f"{name}: 0D or 1D target tensor expected, multi-target not supported: scores {tuple(scores)} want "
+            f"classes {wanted}, got {tuple(target)}"
+        )
+    if len(scores) > 1 and (not target or target[0] != scores[0]):
+        got = target[0] if target else 0
+        raise ShapeError(
+            f"{name}: Expected input batch_size ({scores[0]}) to match target batch_size ({got}): scores "
+            f"{tuple(scores)}, classes {tuple(target)}"
+        )
+    raise ShapeError(
+        f"{name}: Expected target size {list(wanted)}, got {list(target)}: scores {tuple(scores)}, one class for "
+        f"each place but dimension 1"
+    )
 
 
 def _all_plain(target, classes, ignore_index):
@@ -144,6 +157,7 @@ def _class_loss(name, losses_of, input, target, weight, ignore_index, reduction,
     """The loss of class indices; ``losses_of(rows, classes)`` gives one number a row, before weights."""
     classes = _check_target(name, input, target)
     _check_weight(name, weight, classes)
+    target = target if target.array.dtype == LONG else target.long()
     rows, chosen = _rows(input), target if target.array.ndim == 1 else target.reshape(-1)
     factors = None  # what each row counts for
     if not _all_plain(target, classes, ignore_index):
@@ -232,7 +246,7 @@ def _class_errors(r):
     return [
         E(
             RuntimeError,
-            "expected scalar type Long but found minigrad.float64.*target.long\\(\\)",
+            "Long or Byte, but got minigrad.float64.*target.long\\(\\)",
             x,
             np.array([0.0, 1.0, 2.0, 0.0]),
         ),
@@ -298,6 +312,8 @@ def _cross_entropy(
     if not input.is_floating_point():
         raise RuntimeError(f'"cross_entropy" not implemented for {input.dtype}: scores are floats; convert them with .float()')
     if target.is_floating_point() and target.array.shape == input.array.shape:
+        if ignore_index >= 0:
+            raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target")
         return _soft_targets(input, target, weight, reduction, label_smoothing)
     return _class_loss("cross_entropy", cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing)
 
@@ -336,104 +352,3 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(1.)
     """
     return _class_loss("nll_loss", _picked, input, target, weight, ignore_index, mode(reduction, size_average, reduce))
-
-
-# ------------------------------------------------------------------------------------------------------------------ margins
-def _multi_margin_reference(x, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
-    rows, t = np.atleast_2d(x), np.atleast_1d(target)
-    w = np.ones(rows.shape[1]) if weight is None else weight
-    losses = np.array(
-        [
-            w[c] * sum(max(0.0, margin - row[c] + v) ** p for i, v in enumerate(row) if i != c) / len(row)
-            for row, c in zip(rows, t)
-        ]
-    )
-    return {"none": losses.reshape(target.shape), "sum": losses.sum(), "mean": losses.mean()}[reduction]
-
-
-@function(
-    "multi_margin_loss",
-    spaces="functional",
-    formula=r"y_n = \frac{1}{C} \sum_{c \ne t_n} w_{t_n} \max(0, m - x_{n t_n} + x_{nc})^p",
-    samples=lambda r: (
-        [S(normal(r, 4, 3), np.array([0, 2, 1, 2]), reduction=how) for how in ("none", "mean", "sum")]
-        + [S(normal(r, 4, 3), np.array([0, 2, 1, 2]), 2, 0.5, r.random(3)), S(normal(r, 3), np.array(1))]
-    ),
-    errors=lambda r: [
-        E(ValueError, "only p == 1 and p == 2 supported", normal(r, 2, 3), np.array([0, 1]), p=3),
-        E(IndexError, "Target 3 is out of bounds", normal(r, 2, 3), np.array([0, 3]), by_value=True),
-    ],
-    reference=_multi_margin_reference,
-)
-def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
-    """The hinge loss of a classifier: every other class should score less than the right one by ``margin``.
-
-    Args:
-        input: scores (N, C) or (C,).
-        target: classes (N,) or (), int64.
-        p: 1 or 2, the power of each excess.
-        weight: (C,), how much each class counts.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.multi_margin_loss(minigrad.tensor([[1.0, 0.5]]), minigrad.tensor([0]))
-    tensor(0.2500)
-    """
-    if p not in (1, 2):
-        raise ValueError(f"multi_margin_loss: only p == 1 and p == 2 supported, got {p}")
-
-    def losses(rows, chosen):
-        excess = (rows + (margin + _picked(rows, chosen)).reshape(-1, 1)).clamp(min=0.0)  # (N, C)
-        excess = excess if p == 1 else excess * excess
-        return (excess.sum(1) - margin**p) / rows.array.shape[1]  # the right class itself has an excess of margin
-
-    mean = mode(reduction, size_average, reduce)
-    out = _class_loss("multi_margin_loss", losses, input, target, weight, -100, "none", 0.0)
-    return reduced(out, mean)
-
-
-def _multilabel_reference(x, target, size_average=None, reduce=None, reduction="mean"):
-    losses = []
-    for row, t in zip(np.atleast_2d(x), np.atleast_2d(target)):
-        own = list(t[: list(t).index(-1)] if -1 in t else t)
-        losses.append(sum(max(0.0, 1 - row[j] + row[i]) for j in own for i in range(len(row)) if i not in own) / len(row))
-    losses = np.array(losses).reshape(x.shape[:-1])
-    return {"none": losses, "sum": losses.sum(), "mean": losses.mean()}[reduction]
-
-
-@function(
-    "multilabel_margin_loss",
-    spaces="functional",
-    formula=r"y_n = \frac{1}{C} \sum_{j \in T_n} \sum_{i \notin T_n} \max(0, 1 - x_{nj} + x_{ni})",
-    samples=lambda r: (
-        [S(normal(r, 2, 4), np.array([[3, 0, -1, 1], [2, -1, -1, -1]]), reduction=how) for how in ("none", "mean", "sum")]
-        + [S(normal(r, 4), np.array([3, 0, -1, 1])), S(normal(r, 3), np.array([2, 1, 0]))]
-    ),
-    errors=lambda r: [E(RuntimeError, "inconsistent target size", normal(r, 2, 4), np.array([0, 1]))],
-    reference=_multilabel_reference,
-)
-def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """The hinge loss of several right classes a row: each should score more than every wrong one by 1.
-
-    Args:
-        input: scores (N, C) or (C,).
-        target: (N, C) or (C,), int64: the right classes of each row, then -1 to fill up.
-
-    >>> import minigrad
-    >>> from minigrad.nn import functional as F
-    >>> F.multilabel_margin_loss(minigrad.tensor([[0.1, 0.2, 0.4, 0.8]]), minigrad.tensor([[3, 0, -1, 1]]))
-    tensor(0.8500)
-    """
-    if target.array.shape != input.array.shape:
-        raise ShapeError(
-            f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
-        )
-    lead, classes = tuple(input.array.shape[:-1]), input.array.shape[-1]
-    rows, wanted = input.reshape(-1, classes), target.reshape(-1, classes)
-    named = (wanted >= 0).to(wanted.dtype).cumprod(1)  # 1 up to the first -1
-    every = apply(registry["arange"], (wanted,), {"n": classes})
-    own = ((wanted.reshape(-1, classes, 1) == every) & (named.reshape(-1, classes, 1) != 0)).any(1)  # (N, C)
-    pairs = own.reshape(-1, classes, 1) & ~own.reshape(-1, 1, classes)
-    excess = (1.0 - rows.reshape(-1, classes, 1) + rows.reshape(-1, 1, classes)).clamp(min=0.0)  # (N, right, wrong)
-    losses = (excess * pairs.to(input.dtype)).sum((1, 2)) / classes
-    return reduced(losses.reshape(lead), mode(reduction, size_average, reduce))

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import DtypeError, describe
 from ..op import E, S, function, op
+from ..quick import operator
 from ..tensor import Tensor
 from .samples import binary_errors, normal
 
@@ -24,7 +25,8 @@ def _comparison(names, symbol, onnx, reference):
         formula=f"y = [a {symbol} b]",
         onnx=onnx,
         samples=_pairs,
-        errors=binary_errors,
+        errors=lambda r: [*binary_errors(r), E(TypeError, "must be Tensor", 2, normal(r, 3))],
+        tensors=1,
         reference=reference,
     )
 
@@ -262,17 +264,6 @@ def _equal(input, other):
     return input.array.shape == other.array.shape and bool(equal(input.detach(), other.detach()).all())
 
 
-def _or_identity(call, otherwise):
-    """``==`` and ``!=`` with things that are no numbers answer by identity, as Python expects of them."""
-
-    def compare(self, other):
-        if other is None or isinstance(other, str | tuple | list | dict):
-            return otherwise
-        return call(self, other)
-
-    return compare
-
-
-Tensor.__gt__, Tensor.__ge__, Tensor.__lt__, Tensor.__le__ = greater, greater_equal, less, less_equal
-Tensor.__eq__, Tensor.__ne__ = _or_identity(equal, False), _or_identity(not_equal, True)
+Tensor.__gt__, Tensor.__ge__, Tensor.__lt__, Tensor.__le__ = map(operator, (greater, greater_equal, less, less_equal))
+Tensor.__eq__, Tensor.__ne__ = operator(equal), operator(not_equal)
 Tensor.__hash__ = object.__hash__

@@ -9,7 +9,7 @@ from ..dispatch import apply, cast, tracer
 from ..dtype import array_dtype, as_dtype, category, common_dtype, of_numpy
 from ..errors import ShapeError, describe
 from ..op import E, S, function, op, registry
-from ..tensor import Tensor
+from ..tensor import Tensor, memory_order
 from ..views import write
 from .creation import type_name, type_of
 from .samples import normal
@@ -55,8 +55,22 @@ def contiguous(xp, x):
     return xp.contiguous(x)
 
 
+@op(
+    names="",
+    vjp=(lambda xp, g: g,),
+    formula="y = x",
+    derivative=r"\bar x = \bar y",
+    samples=lambda r: [S(normal(r, 2, 3, 1, 2), order=(0, 2, 3, 1)), S(normal(r, 2, 3), order=(0, 1))],
+)
+def reordered(xp, x, *, order):
+    """A copy of ``x`` whose axes lie in memory in ``order``, the outermost first."""
+    row = xp.copy(xp.contiguous(xp.permute_dims(x, axes=order)))
+    return xp.permute_dims(row, axes=tuple(order.index(a) for a in range(len(order))))
+
+
 def _clone(input, *, memory_format=None):
-    return copy(input)
+    order = memory_order(memory_format, input.array.ndim)
+    return copy(input) if order is None else reordered(input, order=order)
 
 
 _clone.__name__, _clone.__doc__ = "clone", copy.__doc__
@@ -77,6 +91,9 @@ def _contiguous(self, memory_format=None):
     >>> minigrad.zeros(2, 3).T.contiguous().is_contiguous()
     True
     """
+    if memory_format is not None:
+        order = memory_order(memory_format, self.array.ndim)
+        return self if order is None or self.is_contiguous(memory_format) else reordered(self, order=order)
     return self if self.array.flags.c_contiguous and tracer.get() is None else contiguous(self)
 
 
@@ -121,7 +138,15 @@ def _to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, me
             t = cast(t, d)
     if device is not None:
         t = _move(t, device if isinstance(device, Device) else Device(device))
-    return _clone(t) if copy and t is self else t
+    if copy and t is self:
+        return _clone(t, memory_format=memory_format)
+    return t if memory_format is None else _in_format(t, memory_format)
+
+
+def _in_format(t, memory_format):
+    """``t`` with its dimensions in the order of ``memory_format``: itself where they are."""
+    order = memory_order(memory_format, t.array.ndim)
+    return t if order is None or t.is_contiguous(memory_format) else reordered(t, order=order)
 
 
 def _move(t, where):
@@ -134,7 +159,8 @@ def _move(t, where):
 
 def _converter(name, d):
     def convert(self, memory_format=None):
-        return self if self.array.dtype == d else cast(self, d)
+        t = self if self.array.dtype == d else cast(self, d)
+        return t if memory_format is None else _in_format(t, memory_format)
 
     convert.__name__ = name
     convert.__doc__ = f"""The tensor as {of_numpy[d].name}; itself where it is that already.
@@ -151,7 +177,8 @@ def _converter(name, d):
 
 for _name, _dtype in {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "long": "int64",
                       "int": "int32",
-                      "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool"}.items():  # fmt: skip
+                      "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool",
+                      "cfloat": "complex64", "cdouble": "complex128"}.items():  # fmt: skip
     _converter(_name, array_dtype(_dtype))
 
 
@@ -243,6 +270,17 @@ def is_complex(input):
     False
     """
     return input.is_complex()
+
+
+@function("is_inference", spaces="torch", samples=lambda r: [S(normal(r, 2))], reference=lambda x: False)
+def is_inference(input):
+    """Whether the tensor was made under :class:`minigrad.inference_mode`.
+
+    >>> import minigrad
+    >>> minigrad.is_inference(minigrad.tensor([1.0]))
+    False
+    """
+    return input.is_inference()
 
 
 @function("is_nonzero", samples=lambda r: [S(np.array([0.0])), S(np.array(2))], reference=bool,
@@ -356,6 +394,19 @@ def _fill_(self, value):
     return self
 
 
+@function("fill", spaces="torch", samples=lambda r: [S(normal(r, 3), 2.0), S(np.arange(3), 2), S(normal(r, 2), normal(r))],
+          errors=lambda r: [E(RuntimeError, "0-dimension value", normal(r, 2), normal(r, 1))],
+          reference=lambda x, v: np.full_like(x, v))  # fmt: skip
+def fill(input, value):
+    """A tensor like ``input`` with one value (a number or a 0-d tensor) everywhere.
+
+    >>> import minigrad
+    >>> minigrad.fill(minigrad.zeros(2), 3.0)
+    tensor([3., 3.])
+    """
+    return _fill_(input.clone(), value)
+
+
 def number_like(t, value):
     """A number as a Python number that the dtype of ``t`` can hold: integers are cut off, as PyTorch does."""
     kind = t.array.dtype.kind
@@ -371,10 +422,15 @@ def number_like(t, value):
         if not low <= whole < high:
             raise ShapeError(f"value cannot be converted to type {t.dtype} without overflow: {value}")
         return whole if kind == "i" else whole % high
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    if kind != "c" and isinstance(value, complex):
+        if value.imag:
+            raise ShapeError(f"value cannot be converted to type {t.dtype} without overflow: {value}")
+        value = value.real
+    return value
 
 
-@function("zero_", spaces="Tensor", samples=lambda r: [S(np.arange(3))], reference=np.zeros_like)
+@function("zero_", samples=lambda r: [S(np.arange(3))], reference=np.zeros_like)
 def _zero_(self):
     """Write 0 everywhere, in place.
 
@@ -402,18 +458,6 @@ def _copy_(self, src, non_blocking=False):
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' must be Tensor, not {describe(src)}")
     return write(self, src.to(self.device, self.dtype))
-
-
-@function("set_", spaces="Tensor", samples=lambda r: [S(np.zeros(2, int), np.arange(3))], reference=lambda x, source: source)
-def _set_(self, source):
-    """Make this tensor look into the memory of ``source``.
-
-    >>> import minigrad
-    >>> minigrad.zeros(2).set_(minigrad.ones(3))
-    tensor([1., 1., 1.])
-    """
-    self.data = source
-    return self
 
 
 def _iterate(self):

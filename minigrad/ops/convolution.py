@@ -176,11 +176,16 @@ def checked(name, n, input, weight, bias, groups, transposed=False):
         raise TypeError(f"{name}(): weight and bias must be Tensors, got {describe(weight)} and {describe(bias)}")
     w_shape = weight.array.shape
     if len(w_shape) != n + 2:
-        raise ShapeError(f"{name}: expected a {n + 2}-dimensional weight, but got weight of size {list(w_shape)}")
+        few = "weight should have at least three dimensions; " if len(w_shape) < 3 else ""
+        fits = f"Expected {len(w_shape)}-dimensional input for {len(w_shape)}-dimensional weight"
+        raise ShapeError(
+            f"{name}: {few}expected a {n + 2}-dimensional weight, but got weight of size {list(w_shape)}; {fits} is another "
+            f"convolution's"
+        )
     if groups < 1:
         raise ShapeError(f"non-positive groups is not supported, got groups={groups}")
     if w_shape[0] % groups or not w_shape[0]:
-        wanted = f"divisible by {groups}" if w_shape[0] else "at least 1"
+        wanted = f"divisible by {groups}" if w_shape[0] >= groups else f"at least {groups}"
         raise ShapeError(
             f"Given groups={groups}, expected weight to be {wanted} at dimension 0, "
             f"but got weight of size {list(w_shape)} instead"

@@ -15,7 +15,7 @@ from .samples import normal
 
 
 def _triangle_indices(name, pick):
-    def call(row, col, offset=0, *, dtype="int64", device=None, layout=None):
+    def call(row, col, offset=0, *, dtype="int64", device=None, layout=None, pin_memory=False):
         if row < 0 or col < 0:
             raise ShapeError(f"{name}: row and col must be non-negative, got {row} and {col}")
         return placed(np.stack(pick(row, offset, col)), array_dtype(dtype), device)

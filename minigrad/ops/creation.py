@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from .. import backends
+from .. import backends, house
+from ..device import default as default_place
 from ..device import device as Device
-from ..dtype import ALL, DType, array_dtype, as_dtype, get_default_dtype
-from ..errors import DtypeError, describe
+from ..dtype import ALL, DType, array_dtype, as_dtype, complex_of, get_default_dtype
+from ..errors import DtypeError, GradError, describe
 from ..op import E, S, function, op
 from ..output import put
 from ..tensor import Size, Tensor, wrap
@@ -43,7 +44,7 @@ def arange(xp, like, *, n, dtype=INT64):
 # --------------------------------------------------------------------------------------------------------- placing new arrays
 def place(device):
     """The backend and the device number where a new tensor is to lie."""
-    if device is None:
+    if device is None and (device := default_place["device"]) is None:
         return backends.numpy, None
     d = Device(device)
     return backends.on(d.type), d.index
@@ -51,7 +52,7 @@ def place(device):
 
 def make(word, *args, dtype, device, requires_grad, out=None):
     """A tensor made by the array library itself (``zeros``, ``full``, ``eye`` ...), where it is to lie."""
-    if device is None:
+    if device is None and default_place["device"] is None:
         array = getattr(np, word)(*args, dtype=dtype)
     else:
         backend, index = place(device)
@@ -143,9 +144,13 @@ def array_of(data, name="tensor", dtype=None):
                 f"{name}: value cannot be converted to type {target} without overflow: it holds {low} to {high}, "
                 f"got {describe(data)}"
             )
-    if array.dtype == np.complex128:
-        array = array.astype(np.complex64)
+    if dtype is None and array.dtype == np.complex128 and array.dtype not in found and not hasattr(data, "dtype"):
+        array = array.astype(complex_of(get_default_dtype().dtype))
     if array.dtype not in _KNOWN:
+        if array.dtype.kind == "U":
+            raise ValueError(f"{name}: too many dimensions 'str': could not make a tensor of {describe(data)}")
+        if array.dtype.kind == "O" and not any(isinstance(v, int) for v in array.reshape(-1)[:1]):
+            raise DtypeError(f"{name}: Could not infer dtype of {describe(data)}; give numbers or nested lists of numbers")
         kind = "too large an integer" if array.dtype.kind in "Ou" else f"NumPy dtype {array.dtype}"
         raise TypeError(f"{name}: could not make a tensor of {describe(data)} ({kind}); give numbers or nested lists of numbers")
     return array
@@ -304,6 +309,32 @@ def from_dlpack(ext_tensor):
     return wrap(supported("from_dlpack", backend.np.from_dlpack(ext_tensor)))
 
 
+def view_dtype(self, dtype):
+    """The same bytes read as another dtype."""
+    d = array_dtype(dtype)
+    if self.node is not None and d != self.array.dtype:
+        raise GradError(
+            f"view({dtype}): the bytes of a tensor that requires a gradient cannot be read as another dtype; .detach() it, or "
+            "use .to(dtype)"
+        )
+    a = self.array
+    if not a.ndim and d.itemsize != a.itemsize:
+        raise DtypeError(f"self.dim() cannot be 0 to view {self.dtype} as {dtype} (different element sizes)")
+    try:
+        return wrap(a.view(d))
+    except ValueError as error:
+        times = d.itemsize // a.itemsize or 1
+        if a.shape[-1] % times:
+            raise DtypeError(
+                f"self.size(-1) must be divisible by {times} to view {self.dtype} as {dtype} (different element sizes), but got "
+                f"{a.shape[-1]}"
+            ) from None
+        raise DtypeError(
+            f"self.stride(-1) must be 1 to view {self.dtype} as {dtype} (different element sizes), shape {tuple(self.shape)}: "
+            f"{error}"
+        ) from None
+
+
 # ------------------------------------------------------------------------------------------------- PyTorch's typed constructors
 class _Typed(type):
     """A class whose instances are the tensors of one dtype on one kind of device."""
@@ -329,7 +360,7 @@ class _Typed(type):
 LEGACY = {"FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16",
           "LongTensor": "int64",
           "IntTensor": "int32", "ShortTensor": "int16", "CharTensor": "int8", "ByteTensor": "uint8",
-          "BoolTensor": "bool"}  # fmt: skip
+          "BoolTensor": "bool", "ComplexFloatTensor": "complex64", "ComplexDoubleTensor": "complex128"}  # fmt: skip
 
 
 def typed(name, device_type="cpu"):
@@ -364,7 +395,7 @@ for _name in LEGACY:
 def type_name(t):
     """``"minigrad.FloatTensor"``, or with its device ``"minigrad.cuda.FloatTensor"``."""
     where = "" if t.device.type == "cpu" else f"{t.device.type}."
-    return f"minigrad.{where}" + next(k for k, v in LEGACY.items() if v == t.dtype.name)
+    return f"{house.name}.{where}" + next(k for k, v in LEGACY.items() if v == t.dtype.name)
 
 
 def type_of(kind):

@@ -11,9 +11,7 @@ from ..errors import GradError, LinAlgError
 from ..op import E, S, function, op, registry, return_type
 from .linalg import matmul
 from .samples import normal
-from .solving import IN_SINGLE, check_matrix, definite, identity, solve_triangular, square_errors, well
-
-ONE_TRIANGLE = "values only: PyTorch's gradient has numbers in the triangle that is not read"
+from .solving import IN_SINGLE, check_matrix, definite, square_errors
 
 
 # -------------------------------------------------------------------------------------------------------- words for the rules
@@ -99,53 +97,6 @@ _published_cholesky("torch Tensor", "minigrad.cholesky", "")
 _published_cholesky("linalg", "minigrad.linalg.cholesky", "linalg.")
 
 
-@function(
-    "cholesky_solve",
-    formula=r"X = (L L^\top)^{-1} B",
-    samples=lambda r: [S(normal(r, 3, 2), well(r, 3, 3)), S(normal(r, 2, 3, 1), well(r, 2, 3, 3), upper=True)],
-    errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
-    reference=lambda b, L, upper=False: np.linalg.solve(
-        np.swapaxes(np.triu(L), -1, -2) @ np.triu(L) if upper else np.tril(L) @ np.swapaxes(np.tril(L), -1, -2), b
-    ),
-    parity=ONE_TRIANGLE,
-    **IN_SINGLE,
-)
-def cholesky_solve(B, L, upper=False):
-    """The solution X of A X = B, given the Cholesky factor of A.
-
-    Args:
-        B: (..., n, k).
-        L: (..., n, n), the factor; upper triangular with ``upper``.
-
-    >>> import minigrad
-    >>> minigrad.cholesky_solve(minigrad.tensor([[4.0]]), minigrad.tensor([[2.0]]))
-    tensor([[1.]])
-    """
-    check_matrix("cholesky_solve", L, square=True)
-    lower = L.mT if upper else L
-    return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
-
-
-@function(
-    "cholesky_inverse",
-    formula=r"Y = (L L^\top)^{-1}",
-    samples=lambda r: [S(well(r, 3, 3)), S(well(r, 3, 3), upper=True)],
-    errors=square_errors,
-    reference=lambda L, upper=False: np.linalg.inv(np.triu(L).T @ np.triu(L) if upper else np.tril(L) @ np.tril(L).T),
-    parity=ONE_TRIANGLE,
-    **IN_SINGLE,
-)
-def cholesky_inverse(L, upper=False):
-    """The inverse of A, given its Cholesky factor.
-
-    >>> import minigrad
-    >>> minigrad.cholesky_inverse(minigrad.tensor([[2.0]]))
-    tensor([[0.2500]])
-    """
-    check_matrix("cholesky_inverse", L, square=True)
-    return cholesky_solve(identity(L, L.array.shape[-1]).expand(L.shape), L, upper)
-
-
 # --------------------------------------------------------------------------------------------------------------------- QR
 def _qr_rule(xp, g, y0, y1):
     """Walter et al., "Structured higher-order algorithmic differentiation in the forward and reverse mode with application in
@@ -193,7 +144,7 @@ def complete_qr(xp, a):
     return xp.qr(a, mode="complete")
 
 
-QR = return_type("linalg_qr", ("Q", "R"))
+QR, OLD_QR = return_type("linalg_qr", ("Q", "R")), return_type("qr", ("Q", "R"))
 
 
 @function(
@@ -264,4 +215,4 @@ def _qr(input, some=True):
     >>> minigrad.qr(minigrad.tensor([[2.0]])).R.abs()
     tensor([[2.]])
     """
-    return QR(*qr(input, "reduced" if some else "complete"))
+    return OLD_QR(*qr(input, "reduced" if some else "complete"))

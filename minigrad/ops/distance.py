@@ -17,6 +17,7 @@ def _norms(x, p, axis=-1, keepdims=False):
 
 # ------------------------------------------------------------------------------------------------------------- distances
 def _cosine_reference(a, b, dim=1, eps=1e-8):
+    a, b = np.broadcast_arrays(a, b)
     lengths = [np.maximum(np.sqrt((x * x).sum(dim, keepdims=True)), eps) for x in (a, b)]
     return (a / lengths[0] * (b / lengths[1])).sum(dim)
 
@@ -30,6 +31,7 @@ def _cosine_reference(a, b, dim=1, eps=1e-8):
         S(normal(r, 3, 4), normal(r, 3, 4)),
         S(normal(r, 3, 1, 4), normal(r, 2, 4), dim=-1),
         S(normal(r, 5), normal(r, 5), dim=0),
+        S(normal(r, 1, 2, 3), normal(r, 2, 1, 3), dim=-2),
         S(np.array([[1, 2, 3]]), normal(r, 2, 3)),
         S(
             normal(r, 2, 3),
@@ -63,9 +65,9 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
             f"cosine_similarity: expected common dtype to be floating point, got {x1.dtype} and {x2.dtype}; convert with .float()"
         )
     x1, x2 = (a if a.is_floating_point() else a.to(b.dtype) for a, b in ((x1, x2), (x2, x1)))
-    ndim = max(x1.array.ndim, x2.array.ndim)
-    lengths = [x.reshape(*(1,) * (ndim - x.array.ndim), *x.shape) for x in (x1, x2)]
-    a, b = (x / x.norm(2, dim, keepdim=True).clamp(min=eps) for x in lengths)
+    shape = np.broadcast_shapes(x1.array.shape, x2.array.shape)
+    vectors = [x if x.array.shape == shape else x.expand(shape) for x in (x1, x2)]
+    a, b = (x / x.norm(2, dim, keepdim=True).clamp(min=eps) for x in vectors)
     return (a * b).sum(dim)
 
 
@@ -115,47 +117,6 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """
     result = input / input.norm(p, dim, keepdim=True).clamp(min=eps)
     return result if out is None else put(out, result, "normalize")
-
-
-@function(
-    "cdist",
-    spaces="torch",
-    formula=r"y_{ij} = |a_i - b_j|_p",
-    samples=lambda r: [
-        S(normal(r, 3, 2), normal(r, 4, 2)),
-        S(normal(r, 2, 3, 2), normal(r, 4, 2), 1.0),
-        S(normal(r, 3, 2), normal(r, 3, 2), p=math.inf),
-    ],
-    errors=lambda r: [
-        E(RuntimeError, "X1 and X2 must have the same number of columns", normal(r, 3, 2), normal(r, 3, 3)),
-        E(RuntimeError, "only supports at least 2D tensors", normal(r, 3), normal(r, 3, 3)),
-        E(RuntimeError, "only supports non-negative p", normal(r, 2, 2), normal(r, 2, 2), -1.0),
-    ],
-    reference=lambda a, b, p=2.0: _norms(a[..., :, None, :] - b[..., None, :, :], p),
-)
-def cdist(x1, x2, p=2.0, compute_mode=None):
-    """The distance of every row of ``x1`` from every row of ``x2``.
-
-    Args:
-        x1: (..., P, M); x2: (..., R, M).
-        p: which norm.
-
-    Returns:
-        (..., P, R).
-
-    >>> import minigrad
-    >>> minigrad.cdist(minigrad.tensor([[0.0, 0.0]]), minigrad.tensor([[3.0, 4.0], [0.0, 1.0]]))
-    tensor([[5., 1.]])
-    """
-    if min(x1.array.ndim, x2.array.ndim) < 2:
-        raise ShapeError(f"cdist only supports at least 2D tensors, got {x1.array.ndim}D and {x2.array.ndim}D")
-    if x1.array.shape[-1] != x2.array.shape[-1]:
-        raise ShapeError(
-            f"cdist: X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}"
-        )
-    if p < 0:
-        raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
-    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
 # ----------------------------------------------------------------------------------------------------------------- losses
@@ -280,7 +241,7 @@ def _triplet(name, distance, anchor, positive, negative, margin, swap, reduction
     if len(set(dims)) > 1:
         raise ShapeError(
             f"{name}: The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
-            f"got {dims}"
+            f"got: anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
         )
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

@@ -1,4 +1,6 @@
-"""Dropout in its forms. A mask is never stored: it is a function of a key, and is computed again in the backward pass.
+"""Dropout in its forms. A mask is not stored: it is a function of a key, and is computed again in the backward pass.
+
+With engine mt19937, whose numbers come only once, the mask is drawn before and kept.
 
 Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15 (2014).
 """
@@ -9,9 +11,11 @@ import warnings
 import numpy as np
 
 from ..dispatch import apply
+from ..mt19937 import placed, visiting_order
 from ..op import E, S, function, op, registry
 from ..views import write
-from .random import NO_PARITY, draw_uniform, key_tensor, reference_bits
+from .drawing import draw_uniform, is_stream, key_tensor, memory_of, streamed
+from .random import FLOAT32, FLOAT64, NO_PARITY, reference_bits
 from .samples import normal
 
 ALPHA = 1.7580993408473766  # minus the lower limit of selu, scale * alpha
@@ -98,9 +102,25 @@ def _dropout(input, p=0.5, training=True, inplace=False):
         return input
     if p == 1.0:
         out = input * 0.0
+    elif is_stream(None):
+        out = input if input.array.size == 0 else input * _noise(input, 1.0 - p)
     else:
         out = apply(registry["dropout"], (input, key_tensor(None, input.array.size)), {"p": p})
     return write(input, out) if inplace else out
+
+
+def _noise(input, kept):
+    """1 / kept with probability ``kept``, else 0, from the stream of engine mt19937: a mask that is not drawn again."""
+    array = memory_of(input)
+    shape, order, dtype = array.shape, visiting_order(array), array.dtype
+    number = np.float64 if dtype == FLOAT64 else np.float32
+    scale = number(1.0) / number(kept)
+
+    def draw(twister):
+        mask = placed(twister.bernoulli(math.prod(shape), kept), shape, order)
+        return (mask * scale).astype(dtype, copy=False)
+
+    return streamed(None, input.device, draw)
 
 
 def _by_channel(name, input, p, training, inplace, ndims, without_batch):
@@ -171,11 +191,15 @@ dropout2d = _channel_dropout("dropout2d", [(2, 3, 2, 2), (3, 2, 2)], (3, 4), Non
 dropout3d = _channel_dropout("dropout3d", [(2, 3, 2, 2, 1), (3, 2, 2, 2)], (4, 5), 4, "(N, C, D, H, W)")
 
 
-def _alpha_dropout(input, p, shape):
+def _alpha_dropout(input, p, shape, order=None):
     """Dropped elements become the lower limit of selu; then the mean and variance of before are restored."""
     if p == 1.0:
         return input * 0.0
-    keep = (draw_uniform(shape, np.dtype("float32"), input.device) >= p).to(input.dtype)
+    if is_stream(None):
+        keep = draw_uniform(shape, FLOAT64, input.device, None, order) < 1.0 - p
+    else:
+        keep = draw_uniform(shape, FLOAT32, input.device) >= p
+    keep = keep.to(input.dtype)
     scale = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1.0) * (1.0 - p))
     return input * (keep * scale) + ((keep - 1.0) * (ALPHA * scale) + ALPHA * scale * p)
 
@@ -202,7 +226,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
     p = _checked(p)
     if not training or p == 0.0:
         return input
-    out = _alpha_dropout(input, p, tuple(input.array.shape))
+    out = _alpha_dropout(input, p, tuple(input.array.shape), visiting_order(memory_of(input)))
     return write(input, out) if inplace else out
 
 

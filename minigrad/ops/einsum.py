@@ -1,5 +1,6 @@
 """einsum: sums of products, written with one letter for each dimension."""
 
+import functools
 import math
 import string
 
@@ -11,29 +12,32 @@ from ..tensor import Tensor
 from .linalg import matmul
 from .samples import normal
 
+LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in the order of a result that is not given
 ELLIPSIS = "."  # stands for all dimensions that "..." covers, one letter each once it is known how many
 
 
-def _parse(equation, operands):
+@functools.lru_cache(maxsize=256)
+def _parse(equation, ranks):
     """Subscripts of each operand and of the result, with a letter for every dimension that "..." stands for."""
-    equation = equation.replace(" ", "").replace("...", ELLIPSIS)
+    equation = equation.replace(" ", "")
+    if "." in equation.replace("...", ""):
+        raise ShapeError(f"einsum(): found '.' in {equation!r} that is not part of any ellipsis")
+    equation = equation.replace("...", ELLIPSIS)
     for i, c in enumerate(equation):
-        if c not in string.ascii_letters and c not in ",->" + ELLIPSIS:
+        if c not in LETTERS and c not in ",->" + ELLIPSIS:
             raise ShapeError(
                 f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z], "
                 f"got {c!r}"
             )
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
-    if len(terms) != len(operands):
-        more = "more" if len(operands) > len(terms) else "fewer"
-        raise ShapeError(
-            f"einsum(): {more} operands were provided than specified in the equation: {len(operands)} for {equation!r}"
-        )
+    if len(terms) != len(ranks):
+        more = "more" if len(ranks) > len(terms) else "fewer"
+        raise ShapeError(f"einsum(): {more} operands were provided than specified in the equation: {len(ranks)} for {equation!r}")
     spare = list(map(chr, range(0x3B1, 0x3B1 + 64)))  # letters for "...", the first for the last dimension it covers
     widest, named = 0, []
-    for i, (term, t) in enumerate(zip(terms, operands)):
-        ndim, count = t.array.ndim, len(term.replace(ELLIPSIS, ""))
+    for i, (term, ndim) in enumerate(zip(terms, ranks)):
+        count = len(term.replace(ELLIPSIS, ""))
         if term.count(ELLIPSIS) > 1 or count > ndim or (ELLIPSIS not in term and count != ndim):
             tail = "" if ELLIPSIS in term else " and no ellipsis was given"
             raise ShapeError(
@@ -54,7 +58,21 @@ def _parse(equation, operands):
             raise ShapeError(f"einsum(): output subscript {c} appears more than once in the output")
         if not any(c in term for term in named) and c not in everything:
             raise ShapeError(f"einsum(): output subscript {c} does not appear in the equation for any input operand")
-    return named, result
+    return tuple(named), result
+
+
+def _from_lists(parts):
+    """An equation from its other form: ``operand, [0, 1], operand, [1, 2], ..., [0, 2]`` with numbers and ``...``."""
+    lists, operands = list(parts[1::2]), list(parts[: len(parts) // 2 * 2 : 2])
+    result = [parts[-1]] if len(parts) % 2 else []
+    for subscripts in (*lists, *result):
+        if not isinstance(subscripts, list | tuple):
+            raise TypeError("einsum(): each operand needs a list of subscripts behind it: einsum(a, [0, 1], b, [1, 2], [0, 2])")
+        if any(c is not Ellipsis and not 0 <= c < 52 for c in subscripts):
+            raise ValueError(f"einsum(): subscript in subscript list is not within the valid range [0, 52), got {subscripts}")
+    terms = ["".join("..." if c is Ellipsis else LETTERS[c] for c in subscripts) for subscripts in (*lists, *result)]
+    equation = ",".join(terms[: len(lists)])
+    return (f"{equation}->{terms[-1]}" if result else equation), operands
 
 
 def _check_sizes(named, operands):
@@ -155,7 +173,18 @@ def _einsum_samples(r):
     return [S(equation, *(normal(r, *shape) for shape in shapes)) for equation, *shapes in pairs]
 
 
+def _list_samples(r):
+    return [
+        S(normal(r, 2, 3), [0, 1], normal(r, 3, 2), [1, 2], [0, 2]),
+        S(normal(r, 2, 3), [1, 0]),
+        S(normal(r, 2, 3), [3, 51]),
+        S(normal(r, 2, 3, 2), [Ellipsis, 26], normal(r, 2), [26], [Ellipsis]),
+    ]
+
+
 def _einsum_reference(equation, *operands):
+    if not isinstance(equation, str):
+        return np.einsum(equation, *operands)
     if isinstance(operands[0], list | tuple):
         operands = operands[0]
     sizes = {}  # NumPy wants dimensions of size 1 written out
@@ -171,7 +200,7 @@ def _einsum_reference(equation, *operands):
 @function(
     "einsum",
     spaces="torch",
-    samples=lambda r: [*_einsum_samples(r), S("ij,j->i", [normal(r, 2, 3), normal(r, 3)])],
+    samples=lambda r: [*_einsum_samples(r), S("ij,j->i", [normal(r, 2, 3), normal(r, 3)]), *_list_samples(r)],
     formula=r"y_{out} = \sum_{\text{others}} \prod_n x^{(n)}_{in_n}",
     derivative=r"\bar x^{(n)} = \text{einsum of } \bar y \text{ and the other operands}",
     errors=lambda r: [
@@ -194,6 +223,11 @@ def _einsum_reference(equation, *operands):
         E(RuntimeError, "appears more than once in the output", "ij->ii", normal(r, 2, 2)),
         E(RuntimeError, "invalid subscript given at index 1", "i1->i", normal(r, 2, 2)),
         E(RuntimeError, "is repeated, but the sizes", "ii->i", normal(r, 2, 3)),
+        E(RuntimeError, "not part of any ellipsis", "i.j", normal(r, 2, 2)),
+        E(ValueError, "at least one operand", "->"),
+        E(ValueError, "not within the valid range", normal(r, 2), [52]),
+        E(TypeError, "needs a list of subscripts", normal(r, 2), 3),
+        E(RuntimeError, "same dtype", "ij,j", normal(r, 2, 2), np.array([1, 2])),
     ],
     reference=_einsum_reference,
 )
@@ -216,11 +250,17 @@ def einsum(equation, *operands):
     >>> minigrad.einsum("ii", x)
     tensor(5.)
     """
+    if isinstance(equation, Tensor):
+        equation, operands = _from_lists((equation, *operands))
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = operands[0]
-    if not isinstance(equation, str) or not operands or not all(isinstance(t, Tensor) for t in operands):
+    if isinstance(equation, str) and not operands:
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+        )
+    if not isinstance(equation, str) or not all(isinstance(t, Tensor) for t in operands):
         raise TypeError("einsum() takes an equation (a string) and the tensors it names: einsum('ij,jk->ik', a, b)")
-    terms, result = _parse(equation, operands)
+    terms, result = _parse(equation, tuple([t.array.ndim for t in operands]))
     pairs = [_without_repeats(t, term) for t, term in zip(operands, terms)]
     sizes = _check_sizes([term for _, term in pairs], [t for t, _ in pairs])
     t, term = pairs[0]

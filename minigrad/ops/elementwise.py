@@ -4,10 +4,10 @@ import numpy as np
 
 from .. import backends
 from ..dtype import category, get_default_dtype, of_numpy
-from ..errors import DtypeError, describe
+from ..errors import DtypeError, describe, only_tensors
 from ..op import E, S, function, op
 from ..tensor import Tensor, wrap
-from .samples import binary_errors, normal, positive, quiet, unary
+from .samples import normal, pair_errors, positive, quiet, unary
 
 
 def number_like(t, value):
@@ -21,6 +21,7 @@ def number_like(t, value):
 @op(
     kind="elementwise",
     names="abs absolute",
+    no_bool="all",
     vjp=(lambda xp, g, x: g * xp.sign(x),),
     formula=r"y = |x|",
     derivative=r"\bar x = \bar y\,\mathrm{sign}(x)",
@@ -292,7 +293,7 @@ def heaviside(xp, a, b):
 @function(
     "heaviside",
     samples=lambda r: [*_heaviside_pairs(r), S(np.array([0.0, 1.0]), values=np.array(0.5), grad=False)],
-    errors=binary_errors,
+    errors=pair_errors,
     formula=r"y = [a > 0] + b\,[a = 0]",
     reference=lambda input, values: np.heaviside(input, values),
     inplace=True,
@@ -304,6 +305,11 @@ def _heaviside(input, values):
     >>> minigrad.heaviside(minigrad.tensor([-1.5, 0.0, 2.0]), minigrad.tensor(0.5))
     tensor([0.0000, 0.5000, 1.0000])
     """
+    for position, value in enumerate((input, values), 1):
+        if not isinstance(value, Tensor):
+            raise only_tensors("heaviside", value, position)
+    if input.array.dtype != values.array.dtype:
+        raise DtypeError(f"heaviside is not yet implemented for tensors with different dtypes: {input.dtype} and {values.dtype}")
     return heaviside(input, values)
 
 
@@ -329,21 +335,11 @@ def _lerp_samples(r):
     ),
     formula=r"y = x + w\,(e - x)",
     derivative=r"\bar x = \bar y\,(1 - w), \quad \bar e = \bar y\,w, \quad \bar w = \bar y\,(e - x)",
+    names="",
     samples=_lerp_samples,
-    errors=lambda r: [E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4), 0.5)],
-    reference=lambda x, end, weight: (1 - weight) * x + weight * end,
 )
 def lerp(xp, x, end, weight):
-    """The point between ``input`` and ``end`` at ``weight``: 0 gives ``input``, 1 gives exactly ``end``.
-
-    Args:
-        input, end: tensors that broadcast.
-        weight: a number or a tensor.
-
-    >>> import minigrad
-    >>> minigrad.lerp(minigrad.tensor([0.0, 10.0]), minigrad.tensor([4.0, 20.0]), 0.25)
-    tensor([ 1.0000, 12.5000])
-    """
+    """The point between ``x`` and ``end`` at ``weight``, by the way from the nearer end, which is met exactly."""
     step = end - x
     near_end = xp.greater_equal(xp.abs(weight), 0.5) if hasattr(weight, "dtype") else abs(weight) >= 0.5
     if near_end is True:
@@ -353,10 +349,51 @@ def lerp(xp, x, end, weight):
     return xp.where(near_end, end - step * (1.0 - weight), x + step * weight)
 
 
+@function(
+    "lerp",
+    formula=r"y = x + w\,(e - x)",
+    derivative=r"\bar x = \bar y\,(1 - w), \quad \bar e = \bar y\,w, \quad \bar w = \bar y\,(e - x)",
+    samples=_lerp_samples,
+    errors=lambda r: [
+        E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4), 0.5),
+        E(TypeError, "must be Tensor", normal(r, 3), 2.0, 0.5),
+        E(NotImplementedError, "not implemented for", np.array([1, 2]), np.array([3, 4]), 0.5),
+        E(RuntimeError, "expected dtype", normal(r, 2), np.array([3, 4]), 0.5),
+    ],
+    reference=lambda x, end, weight: (1 - weight) * x + weight * end,
+    inplace=True,
+)
+def _lerp(input, end, weight):
+    """The point between ``input`` and ``end`` at ``weight``: 0 gives ``input``, 1 gives exactly ``end``.
+
+    Args:
+        input, end: float tensors of one dtype that broadcast.
+        weight: a number, or a tensor of the same dtype.
+
+    Raises:
+        RuntimeError: where the dtypes differ.
+
+    >>> import minigrad
+    >>> minigrad.lerp(minigrad.tensor([0.0, 10.0]), minigrad.tensor([4.0, 20.0]), 0.25)
+    tensor([ 1.0000, 12.5000])
+    """
+    if not isinstance(end, Tensor):
+        raise only_tensors("lerp", end, 2)
+    for name, t in (("end", end), ("weight", weight)):
+        if isinstance(t, Tensor) and t.array.dtype != input.array.dtype and (name == "end" or t.array.ndim):
+            raise DtypeError(f"lerp: expected dtype {input.dtype} for `{name}` but got dtype {t.dtype}")
+    if category(input.array.dtype) < 2:
+        raise NotImplementedError(f'"lerp" not implemented for {input.dtype}; convert the tensors with .float()')
+    return lerp(input, end, weight)
+
+
 def _value_and_factors(name, args, value):
     """``(value, a, b)`` of addcmul and addcdiv: ``f(x, a, b, value=v)`` or, in the old form, ``f(x, v, a, b)``."""
     if len(args) == 3:
-        return args
+        value, *args = args
+    for position, a in enumerate(args, 2):
+        if not isinstance(a, Tensor):
+            raise only_tensors(name, a, position)
     if len(args) != 2:
         raise TypeError(f"{name}() takes input, tensor1, tensor2 and value=, got {len(args) + 1} positional arguments")
     return value, *args
@@ -389,6 +426,8 @@ def addcmul(input, *tensors, value=1, tensor1=None, tensor2=None):
     """
     named = tuple(t for t in (tensor1, tensor2) if t is not None)
     value, a, b = _value_and_factors("addcmul", tensors + named, value)
+    if category(input.array.dtype) < 2 and category(a.array.dtype) < 2 and category(b.array.dtype) < 2:
+        value = int(value)  # as in PyTorch, it takes the dtype of the result
     return input + a * b * value if value != 1 else input + a * b
 
 

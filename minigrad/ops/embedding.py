@@ -146,13 +146,13 @@ def _embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sc
     tensor([[1., 2.],
             [0., 0.]])
     """
+    if weight.array.ndim != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D, (rows, width), got shape {tuple(weight.array.shape)}")
     if not isinstance(input, Tensor) or input.array.dtype.kind != "i" or input.array.itemsize < 4:
         raise DtypeError(
             "embedding: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but "
             f"got {describe(input)}; convert with .long()"
         )
-    if weight.array.ndim != 2:
-        raise ShapeError(f"embedding: 'weight' must be 2-D, (rows, width), got shape {tuple(weight.array.shape)}")
     rows = weight.array.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:

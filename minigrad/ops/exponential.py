@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
+from ..calls import in_place
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .elementwise import number_like
-from .samples import binary_errors, normal, positive, quiet, unary
+from .samples import binary_errors, normal, pair_errors, positive, quiet, unary
 
 
 def _above(low):
@@ -348,7 +349,12 @@ def _polygamma(n, input):
     return digamma(input) if n == 0 else polygamma(input, n=n)
 
 
-Tensor.polygamma = lambda self, n: _polygamma(n, self)
+def _polygamma_method(self, n):
+    """:func:`minigrad.polygamma` with the order after the tensor."""
+    return _polygamma(n, self)
+
+
+Tensor.polygamma, Tensor.polygamma_ = _polygamma_method, in_place(_polygamma_method, "polygamma")
 
 
 # --------------------------------------------------------------------------------------------------------------- of two arrays
@@ -363,7 +369,9 @@ Tensor.polygamma = lambda self, n: _polygamma(n, self)
         S(normal(r, 3), normal(r)),
         S(normal(r, 3) * 100, normal(r, 2, 1) * 100),
     ],
-    errors=binary_errors,
+    errors=lambda r: [*pair_errors(r), E(RuntimeError, "not implemented for", np.array([1]), np.array([2]))],
+    tensors=2,
+    no_bool="integers",
     reference=np.logaddexp,
     inplace=False,
 )

@@ -4,11 +4,15 @@ import math
 
 import numpy as np
 
+from .. import backends
+from ..dispatch import apply
 from ..dtype import array_dtype, as_dtype, get_default_dtype
 from ..errors import ShapeError
-from ..op import E, S, function
-from ..tensor import Tensor
+from ..op import E, S, function, registry
+from ..mt19937 import visiting_order
+from ..tensor import Tensor, memory_order
 from .creation import finish, make, place, tensor
+from .drawing import memory_of
 from .samples import normal
 
 
@@ -41,11 +45,11 @@ _SHAPES = {
 @function(
     "zeros", spaces="torch", reference=lambda *size, dtype=None: np.zeros(size[0] if len(size) == 1 else size, dtype), **_SHAPES
 )
-def zeros(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def zeros(*shape, size=None, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``, of the default float dtype unless ``dtype`` says otherwise.
 
     Args:
-        size: the shape.
+        shape: the shape, which may also be given as ``size``.
         out: a tensor to write into instead.
         dtype, device, requires_grad: of the new tensor.
 
@@ -58,13 +62,15 @@ def zeros(*size, out=None, dtype=None, device=None, requires_grad=False, layout=
             [0., 0., 0.]])
     """
     d = array_dtype(dtype or get_default_dtype())
-    return make("zeros", sizes("zeros", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
+    return make(
+        "zeros", sizes("zeros", shape if size is None else (size,)), dtype=d, device=device, requires_grad=requires_grad, out=out
+    )
 
 
 @function(
     "ones", spaces="torch", reference=lambda *size, dtype=None: np.ones(size[0] if len(size) == 1 else size, dtype), **_SHAPES
 )
-def ones(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def ones(*shape, size=None, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``. Arguments as :func:`minigrad.zeros`.
 
     >>> import minigrad
@@ -72,13 +78,17 @@ def ones(*size, out=None, dtype=None, device=None, requires_grad=False, layout=N
     tensor([1., 1.])
     """
     d = array_dtype(dtype or get_default_dtype())
-    return make("ones", sizes("ones", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
+    return make(
+        "ones", sizes("ones", shape if size is None else (size,)), dtype=d, device=device, requires_grad=requires_grad, out=out
+    )
 
 
 @function("empty", spaces="torch", samples=lambda r: [S(0), S((2, 0)), S(0, 3, dtype=np.dtype("int64"))],
           errors=_SHAPES["errors"],
           parity="its values are whatever lay in memory")  # fmt: skip
-def empty(*size, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None):
+def empty(
+    *shape, size=None, out=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, memory_format=None
+):
     """A tensor whose values are whatever lay in memory. Arguments as :func:`minigrad.zeros`.
 
     >>> import minigrad
@@ -86,7 +96,9 @@ def empty(*size, out=None, dtype=None, device=None, requires_grad=False, layout=
     minigrad.Size([2, 3])
     """
     d = array_dtype(dtype or get_default_dtype())
-    return make("empty", sizes("empty", size), dtype=d, device=device, requires_grad=requires_grad, out=out)
+    return make(
+        "empty", sizes("empty", shape if size is None else (size,)), dtype=d, device=device, requires_grad=requires_grad, out=out
+    )
 
 
 @function("full", spaces="torch",
@@ -154,6 +166,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, device=None, requ
     if end is None:
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)
+    if dtype is not None and array_dtype(dtype).kind in "iu":
+        start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise ShapeError("arange: step must be nonzero")
     if (end - start) * step < 0:
@@ -161,6 +175,8 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, device=None, requ
     integral = not any(isinstance(v, float) for v in (start, end, step))
     d = array_dtype(dtype or ("int64" if integral else get_default_dtype()))
     if integral and d.kind in "iu":
+        if d.kind == "u" and start < 0:  # they wrap around
+            return _upload(np.arange(start, end, step).astype(d), device, requires_grad, out)
         return make("arange", start, end, step, dtype=d, device=device, requires_grad=requires_grad, out=out)
     n = math.ceil((end - start) / step)
     steps = np.arange(n, dtype=np.float64) * step + start  # NumPy's own float range adds up rounding errors
@@ -174,9 +190,11 @@ def _upload(array, device, requires_grad, out):
 
 def _evenly(name, start, end, steps, d):
     """PyTorch's linspace in float64: the second half is counted from ``end``, so that it is met exactly."""
+    if not hasattr(steps, "__index__"):
+        raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}")
     if steps < 0:
         raise ShapeError(f"{name}: number of steps must be non-negative, got {steps}")
-    start, end = _number(start), _number(end)
+    start, end, steps = _number(start), _number(end), steps.__index__()
     if d.kind in "iu":
         start, end = int(start), int(end)
     i = np.arange(steps, dtype=np.float64)
@@ -217,10 +235,18 @@ def logspace(
 
 
 # -------------------------------------------------------------------------------------------------------------- like another
-def _like(word, input, fill, dtype, device, requires_grad):
+def _like(word, input, fill, dtype, device, requires_grad, memory_format=None):
+    """A new tensor like ``input``, also in the order of its dimensions in memory where ``memory_format`` names no other."""
     d = input.array.dtype if dtype is None else array_dtype(dtype)
     where = input.device if device is None else device
-    return make(word, input.array.shape, *fill, dtype=d, device=where, requires_grad=requires_grad)
+    shape, array = input.array.shape, memory_of(input)
+    if memory_format is None and array.flags.c_contiguous:
+        return make(word, shape, *fill, dtype=d, device=where, requires_grad=requires_grad)
+    order = memory_order(memory_format, len(shape)) or visiting_order(array) or tuple(range(len(shape)))
+    order = (*(a for a in range(len(shape)) if a not in order), *order)  # axes of one element lie anywhere
+    t = make(word, tuple([shape[a] for a in order]), *fill, dtype=d, device=where, requires_grad=False)
+    t.array = t.array.transpose([order.index(a) for a in range(len(shape))])
+    return t.requires_grad_() if requires_grad else t
 
 
 _LIKE = {
@@ -240,7 +266,7 @@ def zeros_like(input, *, dtype=None, device=None, requires_grad=False, layout=No
     >>> minigrad.zeros_like(minigrad.tensor([1, 2]))
     tensor([0, 0])
     """
-    return _like("zeros", input, (), dtype, device, requires_grad)
+    return _like("zeros", input, (), dtype, device, requires_grad, memory_format)
 
 
 @function("ones_like", spaces="torch", reference=lambda x, dtype=None: np.ones_like(x, dtype), **_LIKE)
@@ -251,7 +277,7 @@ def ones_like(input, *, dtype=None, device=None, requires_grad=False, layout=Non
     >>> minigrad.ones_like(minigrad.tensor([3.0, 4.0]))
     tensor([1., 1.])
     """
-    return _like("ones", input, (), dtype, device, requires_grad)
+    return _like("ones", input, (), dtype, device, requires_grad, memory_format)
 
 
 @function("empty_like", spaces="torch", samples=lambda r: [S(normal(r, 2, 0))], parity="its values are whatever lay in memory")
@@ -262,7 +288,7 @@ def empty_like(input, *, dtype=None, device=None, requires_grad=False, layout=No
     >>> minigrad.empty_like(minigrad.zeros(2, 3)).shape
     minigrad.Size([2, 3])
     """
-    return _like("empty", input, (), dtype, device, requires_grad)
+    return _like("empty", input, (), dtype, device, requires_grad, memory_format)
 
 
 @function("full_like", spaces="torch",
@@ -283,6 +309,10 @@ def full_like(
 
 def _new(word, self, size, fill, dtype, device, requires_grad):
     d = self.array.dtype if dtype is None else array_dtype(dtype)
+    if self.array.__class__ in backends.wrappers:  # inside vmap: one for each sample, so that each can be written
+        value = fill[0] if fill else int(word == "ones")
+        t = apply(registry["full"], (self.detach(),), {"shape": sizes(f"new_{word}", size), "value": value, "dtype": d})
+        return t.requires_grad_(requires_grad)
     return make(word, sizes(f"new_{word}", size), *fill, dtype=d, device=device or self.device, requires_grad=requires_grad)
 
 
@@ -296,40 +326,40 @@ def _new_shapes(*fill):
 @function(
     "new_zeros", spaces="Tensor", samples=_new_shapes(), reference=lambda x, size, dtype=None: np.zeros(size, dtype or x.dtype)
 )
-def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_zeros(self, *shape, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Zeros of shape ``size`` with this tensor's dtype and device.
 
     >>> import minigrad
     >>> minigrad.tensor([1, 2]).new_zeros(3)
     tensor([0, 0, 0])
     """
-    return _new("zeros", self, size, (), dtype, device, requires_grad)
+    return _new("zeros", self, shape if size is None else (size,), (), dtype, device, requires_grad)
 
 
 @function(
     "new_ones", spaces="Tensor", samples=_new_shapes(), reference=lambda x, size, dtype=None: np.ones(size, dtype or x.dtype)
 )
-def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_ones(self, *shape, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """Ones of shape ``size`` with this tensor's dtype and device.
 
     >>> import minigrad
     >>> minigrad.tensor([1.0]).new_ones(2)
     tensor([1., 1.])
     """
-    return _new("ones", self, size, (), dtype, device, requires_grad)
+    return _new("ones", self, shape if size is None else (size,), (), dtype, device, requires_grad)
 
 
 @function(
     "new_empty", spaces="Tensor", samples=lambda r: [S(normal(r, 3), (0, 2))], parity="its values are whatever lay in memory"
 )
-def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_empty(self, *shape, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """An uninitialised tensor of shape ``size`` with this tensor's dtype and device.
 
     >>> import minigrad
     >>> minigrad.tensor([1.0]).new_empty(2, 3).shape
     minigrad.Size([2, 3])
     """
-    return _new("empty", self, size, (), dtype, device, requires_grad)
+    return _new("empty", self, shape if size is None else (size,), (), dtype, device, requires_grad)
 
 
 @function(

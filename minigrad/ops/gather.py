@@ -9,7 +9,7 @@ from ..op import E, S, function, op, registry
 from ..tensor import Tensor, wrap
 from .indexing import read
 from .samples import normal
-from .selecting import checked_index
+from .selecting import as_index, checked_index
 from .shape import broadcast_shapes, positive_dim
 
 INDEX = np.dtype("int64")
@@ -119,7 +119,7 @@ def _prepared(name, input, dim, index, source=None):
             f"{list(input.array.shape)}"
         )
     shape = input.array.shape or (1,)
-    checked_index(name, index, shape[d])
+    index = as_index(checked_index(name, index, shape[d]))
     sizes = index.array.shape or (1,)
     if index.array.size and any(n > m for i, (n, m) in enumerate(zip(sizes, shape)) if i != d):
         raise ShapeError(
@@ -201,6 +201,8 @@ def gather(input, dim, index, *, sparse_grad=False):
             [4, 3]])
     """
     flat, d, places, _ = _prepared("gather", input, dim, index)
+    if places.array.ndim != flat.array.ndim:  # an empty index may have other dimensions
+        return flat.reshape(-1)[:0].reshape(places.array.shape)
     out = apply(registry["take_along_axis"], (flat, places), {"axis": d})
     return out if places is index else out.reshape(index.array.shape)
 
@@ -230,6 +232,7 @@ def take_along_dim(input, indices, dim=None):
         )
     d = positive_dim("take_along_dim", dim, input.array.ndim)
     a, b = list(input.array.shape), list(indices.array.shape)
+    indices = (indices < 0).to(indices.dtype) * a[d] + indices  # counted from the end
     shape = list(broadcast_shapes(a[:d] + [1] + a[d + 1 :], b[:d] + [1] + b[d + 1 :]))
     return gather(input.expand(*shape[:d], a[d], *shape[d + 1 :]), d, indices.expand(*shape[:d], b[d], *shape[d + 1 :]))
 

@@ -15,7 +15,7 @@ from ..op import S, op, registry
 from ..tensor import Tensor, new, wrap
 from ..views import overlaps, root_of, write
 from .samples import normal
-from .shape import sum_to
+from .shape import _target, sum_to
 
 FULL = ("slice", None, None, None)
 
@@ -148,6 +148,14 @@ def _like(t, array):
     return wrap(backends.of(t.array).upload(array))
 
 
+def _as_tuple(key):
+    """A list with a tensor, a sequence, a slice, None or ``...`` in it counts as a tuple, as in the old NumPy."""
+    if key.__class__ is list and len(key) < 32:
+        if any(k is None or k is ... or isinstance(k, Tensor | np.ndarray | list | tuple | range | slice) for k in key):
+            return tuple(key)
+    return key
+
+
 def _static_slice(k):
     step = None if k.step is None else k.step.__index__()
     if step is not None and step <= 0:
@@ -160,11 +168,11 @@ def _index_tensor(t, k):
     if not isinstance(k, Tensor):
         if not isinstance(k, np.ndarray):
             k = np.array([v.tolist() if isinstance(v, Tensor | np.ndarray) else v for v in k])
-            if k.size == 0:
+            if k.size == 0 or k.dtype.kind == "f":  # PyTorch cuts the fractions off in a list
                 k = k.astype(np.int64)
         k = _like(t, k)
     kind = k.array.dtype.kind
-    if kind not in "bui":
+    if kind not in "bui" or k.array.dtype.char in "bhH":
         raise DimError(
             f"tensors used as indices must be long, int, byte or bool tensors, got {describe(k)}; convert with .long()"
         )
@@ -180,7 +188,10 @@ def split_key(t, key):
     """
     template, tensors, places = [], [], []
     ndim, shape = t.array.ndim, t.array.shape
+    key = _as_tuple(key)
     keys = key if key.__class__ is tuple else (key,)
+    while len(keys) > 1 and keys[-1] is ... and any(k is ... for k in keys[:-1]):  # PyTorch lets several stand at the end
+        keys = keys[:-1]
     used = sum(_consumed(k) for k in keys)
     if used > ndim:
         raise DimError(
@@ -220,6 +231,8 @@ def split_key(t, key):
                 tensors[-1] = tensors[-1].reshape(1)
             _check_mask(tensors[-1], n, d, shape)
             d, out = d + n, out + (n or 1)
+        elif isinstance(k, str):
+            raise TypeError(f"new(): invalid data type 'str': a tensor cannot be indexed with {k!r}")
         else:
             raise DimError(
                 f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
@@ -244,7 +257,8 @@ def _consumed(k):
 def _is_scalar_index(k):
     """A 0-d integer tensor counts as a number, as in PyTorch; under a trace it stays an array."""
     if isinstance(k, Tensor):
-        return k.array.ndim == 0 and k.array.dtype.kind == "i" and tracer.get() is None
+        plain = tracer.get() is None and k.array.__class__ not in backends.wrappers
+        return k.array.ndim == 0 and k.array.dtype.kind == "i" and plain
     return isinstance(k, np.ndarray) and k.ndim == 0 and k.dtype.kind in "iu"
 
 
@@ -286,7 +300,7 @@ def _is_plain_index(t, index):
     a, b = t.array, index.array
     if a.__class__ is not b.__class__ or not b.ndim or not a.ndim:
         return False
-    return b.dtype.kind == "i" or (b.dtype.kind == "b" and b.shape == a.shape[: b.ndim])
+    return b.dtype.char in "liq" or (b.dtype.kind == "b" and b.shape == a.shape[: b.ndim])
 
 
 def _refuse_mask(indices):
@@ -369,13 +383,15 @@ def _value_for(t, value):
     return t.new_full((), value)
 
 
-def _fitting(value, shape):
+def _fitting(value, shape, basic=False):
     """``value`` without the leading dimensions of size 1 that the place of ``shape`` does not have."""
     sizes = value.array.shape
     surplus = len(sizes) - len(shape)
     if surplus > 0 and all(n == 1 for n in sizes[:surplus]):
         value, sizes = value.reshape(sizes[surplus:]), sizes[surplus:]
     if len(sizes) > len(shape) or any(n != m and n != 1 for n, m in zip(sizes[::-1], shape[::-1])):
+        if basic:
+            _target("x[key] = value", sizes, shape)  # raises as expand does
         raise ShapeError(
             f"shape mismatch: value tensor of shape {list(sizes)} cannot be broadcast to indexing result of shape {list(shape)}"
         )
@@ -400,7 +416,7 @@ def _setitem(self, key, value):
     view, indices, template = _advanced(self, key)
     value = _value_for(self, value)
     if not indices:
-        write(view, _fitting(value, view.array.shape))
+        write(view, _fitting(value, view.array.shape, basic=True))
         return
     if _put_at_once(view, value, indices, template):
         return

@@ -7,7 +7,7 @@ from ..errors import ShapeError, describe
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from .samples import normal
-from .shape import positive_dim, reshaped, whole
+from .shape import own_memory, positive_dim, reshaped, whole
 
 FULL = ("slice", None, None, None)
 
@@ -288,7 +288,7 @@ def block_diag(*tensors):
 def _tiled(t, repeats):
     shape = (1,) * (len(repeats) - t.array.ndim) + t.array.shape
     spread = t.reshape([n for s in shape for n in (1, s)]).expand([n for r, s in zip(repeats, shape) for n in (r, s)])
-    return spread.reshape([r * s for r, s in zip(repeats, shape)])
+    return own_memory(spread.reshape([r * s for r, s in zip(repeats, shape)]))
 
 
 @function("repeat", spaces="Tensor",
@@ -322,14 +322,14 @@ def repeat(self, *repeats):
 
 @function("tile", samples=lambda r: [S(normal(r, 2, 3), (2, 1)), S(normal(r, 2, 3), (2,)), S(normal(r, 3), (2, 2))],
           formula=r"y_{i + k n} = x_i", derivative=r"\bar x_i = \sum_k \bar y_{i + k n}", reference=np.tile)  # fmt: skip
-def tile(input, *dims):
+def tile(input, *repeats, dims=None):
     """Copies of the tensor side by side as NumPy's ``tile``: fewer numbers than dimensions count from the last.
 
     >>> import minigrad
     >>> minigrad.tile(minigrad.tensor([1, 2]), (2,))
     tensor([1, 2, 1, 2])
     """
-    dims = whole(dims)
+    dims = whole(repeats if dims is None else (dims,))
     return _tiled(input, (1,) * (input.array.ndim - len(dims)) + dims)
 
 
@@ -343,12 +343,12 @@ def tile(input, *dims):
                             E(RuntimeError, "negative", normal(r, 3), -1)],
           formula=r"y_{i r + k} = x_i", derivative=r"\bar x_i = \sum_k \bar y_{i r + k}",
           reference=lambda x, repeats, dim=None, output_size=None: np.repeat(x, repeats, axis=dim))  # fmt: skip
-def repeat_interleave(input, repeats, dim=None, *, output_size=None):
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element repeated in place, as often as ``repeats`` says: one number, or one per element along ``dim``.
 
     Args:
         input: a tensor; flattened where ``dim`` is None.
-        repeats: an int, or a 1-D integer tensor.
+        repeats: an int, or a 1-D integer tensor; without it ``input`` says how often each of 0, 1 ... is repeated.
         dim: the dimension along which to repeat.
         output_size: the resulting size along ``dim``, where it is known.
 
@@ -356,6 +356,8 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
     >>> minigrad.repeat_interleave(minigrad.tensor([1, 2]), minigrad.tensor([1, 2]))
     tensor([1, 2, 2])
     """
+    if repeats is None:  # one argument: how often each of 0, 1 ... is repeated
+        input, repeats = input.new_tensor(np.arange(input.array.shape[0]), dtype=input.dtype), input
     if dim is None:
         input, dim = input.reshape(-1), 0
     shape = input.array.shape
@@ -374,4 +376,4 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
     if repeats < 0:
         raise ShapeError("repeat_interleave: repeats can not be negative")
     spread = input.reshape(*shape[: d + 1], 1, *shape[d + 1 :]).expand(*shape[: d + 1], repeats, *shape[d + 1 :])
-    return spread.reshape(*shape[:d], shape[d] * repeats, *shape[d + 1 :])
+    return own_memory(spread.reshape(*shape[:d], shape[d] * repeats, *shape[d + 1 :]))

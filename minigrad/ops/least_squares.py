@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..op import E, S, faces, function, op, return_type
+from ..tensor import Tensor
 from .decomposition import symmetrized
 from .linalg import matmul
 from .samples import normal
@@ -25,23 +26,42 @@ def _pseudo_rule(xp, g, y, a):
     return through + left - xp.matmul(a, xp.matmul(y, left)) + right - xp.matmul(xp.matmul(right, y), a)
 
 
+def _pseudo_reference(a, rtol, atol, hermitian=False):
+    a = np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2) if hermitian else a
+    if not a.size:
+        return np.swapaxes(a, -1, -2)
+    largest = np.linalg.svd(a, compute_uv=False)[..., :1]
+    return np.linalg.pinv(a, rcond=np.maximum(rtol, atol / largest)[..., 0])
+
+
 @op(
     names="",
-    vjp=(_pseudo_rule,),
+    vjp=(_pseudo_rule, None, None),
     formula=r"Y = A^+",
     derivative=r"\bar A = -P^\top \bar P P^\top + (I - A P) \bar P^\top P P^\top + P^\top P \bar P^\top (I - P A), \quad P = A^+",
     samples=lambda r: [
-        S(normal(r, 3, 2), rtol=1e-15, atol=0.0),
-        S(normal(r, 2, 2, 3), rtol=1e-15, atol=0.0),
-        S(well(r, 3, 3), rtol=1e-15, atol=0.0),
-        S(np.diag([3.0, 1.0, 0.01]), rtol=0.1, atol=0.0, grad=False),
-        S(np.diag([3.0, 1.0, 0.01]), rtol=0.0, atol=1.5, grad=False),
+        S(normal(r, 3, 2), 1e-15, 0.0),
+        S(normal(r, 2, 2, 3), 1e-15, 0.0),
+        S(well(r, 3, 3), 1e-15, 0.0),
+        S(np.diag([3.0, 1.0, 0.01]), 0.1, 0.0, grad=False),
+        S(np.diag([3.0, 1.0, 0.01]), 0.0, 1.5, grad=False),
+        S(np.stack([np.diag([3.0, 1.0])] * 2), np.array([[0.0], [0.5]]), 0.0, grad=False),
+        S(normal(r, 0, 2), 0.0, 0.0),
+        S(well(r, 3, 3), 1e-15, 0.0, hermitian=True, grad=False),
     ],
-    reference=lambda a, rtol, atol: np.linalg.pinv(a, rcond=max(rtol, atol / np.linalg.norm(a, 2)) if a.ndim == 2 else rtol),
+    reference=_pseudo_reference,
     **IN_SINGLE,
 )
-def pseudo_inverse(xp, a, *, rtol, atol):
-    """The Moore-Penrose inverse, with singular values up to max(atol, rtol * the largest) taken as 0."""
+def pseudo_inverse(xp, a, rtol, atol, *, hermitian=False):
+    """The Moore-Penrose inverse, with singular values up to max(atol, rtol * the largest) taken as 0.
+
+    ``rtol`` and ``atol`` are numbers or arrays that broadcast to the singular values (..., k). ``hermitian``: of the symmetric
+    matrix whose lower triangle it is; the derivative is that of A, as in PyTorch.
+    """
+    if 0 in a.shape[-2:]:
+        return xp.matrix_transpose(a)
+    if hermitian:
+        a = xp.tril(a, k=0) + xp.matrix_transpose(xp.tril(a, k=-1))
     u, s, vh = xp.svd(a)
     least = xp.maximum(xp.max(s, axis=-1, keepdims=True) * rtol, atol)
     kept = xp.greater(s, least)
@@ -50,17 +70,28 @@ def pseudo_inverse(xp, a, *, rtol, atol):
 
 
 def _tolerances(A, rtol, atol):
-    """PyTorch's defaults: eps * max(m, n) relative to the largest value, unless an absolute tolerance is given."""
+    """PyTorch's defaults: eps * max(m, n) relative to the largest value, unless an absolute tolerance is given.
+
+    Tensors of tolerances, one for each matrix, get the dimension of the singular values.
+    """
     if rtol is None:
-        rtol = 0.0 if atol else float(np.finfo(A.array.dtype).eps) * max(A.array.shape[-2:])
-    return float(rtol), float(atol or 0.0)
+        default = float(np.finfo(A.array.dtype).eps) * max(A.array.shape[-2:])
+        rtol = default * (atol <= 0).to(A.dtype) if isinstance(atol, Tensor) else 0.0 if atol else default
+    return [_tolerance(A, t) for t in (rtol, 0.0 if atol is None else atol)]
+
+
+def _tolerance(A, t):
+    if not isinstance(t, Tensor):
+        return float(t)
+    t = t.detach().to(A.dtype)
+    return t.unsqueeze(-1) if t.array.ndim else t
 
 
 def _published_pinv(names, space, name):
     def call(A, rcond=None, hermitian=False, *, atol=None, rtol=None):
         check_matrix("linalg.pinv", A, square=hermitian)
         rtol, atol = _tolerances(A, rcond if rtol is None else rtol, atol)
-        return pseudo_inverse(symmetrized(A) if hermitian else A, rtol=rtol, atol=atol)
+        return pseudo_inverse(A, rtol, atol, hermitian=bool(hermitian))
 
     call.__name__ = call.__qualname__ = names
     call.__doc__ = f"""The pseudo-inverse (Moore and Penrose) of each matrix.
@@ -68,7 +99,7 @@ def _published_pinv(names, space, name):
     Args:
         A: (..., m, n).
         rcond, rtol: singular values up to this times the largest count as 0; machine epsilon * max(m, n) by default.
-        atol: those up to this count as 0.
+        atol: those up to this count as 0. All three are numbers, or tensors with one for each matrix.
         hermitian: A is symmetric, and only its lower triangle is read.
 
     >>> import minigrad
@@ -93,6 +124,15 @@ pinv = _published_pinv("pinv", "linalg", "minigrad.linalg.pinv")
 _published_pinv("pinverse", "torch Tensor", "minigrad.pinverse")
 
 
+def _rank_reference(a, tol=None, hermitian=False, atol=None, rtol=None):
+    if not a.size:
+        return np.zeros(a.shape[:-2], np.int64)
+    s = np.linalg.svd(a, compute_uv=False)
+    atol = np.asarray(tol if tol is not None else 0.0 if atol is None else atol)[..., None]
+    rtol = np.where(atol > 0, 0.0, 1e-12) if rtol is None else np.asarray(rtol)[..., None]
+    return (s > np.maximum(atol, rtol * s[..., :1])).sum(-1)
+
+
 @function(
     "matrix_rank",
     spaces="linalg",
@@ -105,15 +145,12 @@ _published_pinv("pinverse", "torch Tensor", "minigrad.pinverse")
         S(np.diag([3.0, 1.0, 0.0]), hermitian=True),
         S(np.zeros((2, 2))),
         S(np.diag([3.0, 1.0, 0.01]), atol=2.0),
+        S(np.stack([np.diag([3.0, 1.0])] * 2), atol=np.array([2.0, 0.0])),
+        S(np.stack([np.diag([3.0, 1.0])] * 2), rtol=np.array([0.5, 0.1]), atol=np.array(0.5)),
+        S(np.zeros((2, 0, 3))),
     ],
     errors=lambda r: square_errors(r)[1:],
-    reference=lambda a, tol=None, hermitian=False, atol=None, rtol=None: (
-        np.linalg.svd(a, compute_uv=False)
-        > max(
-            tol or atol or 0.0,
-            (rtol if rtol is not None else 1e-12 if not (tol or atol) else 0.0) * np.linalg.svd(a, compute_uv=False).max(),
-        )
-    ).sum(-1),
+    reference=_rank_reference,
     **IN_SINGLE,
 )
 def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
@@ -126,7 +163,10 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
     check_matrix("linalg.matrix_rank", A, square=hermitian)
     rtol, atol = _tolerances(A, rtol, tol if atol is None else atol)
     s = svdvals((symmetrized(A) if hermitian else A).detach())
-    return (s > (s.amax(-1, keepdim=True) * rtol).clamp(min=atol)).sum(-1)
+    if not s.array.shape[-1]:
+        return s.sum(-1).long()
+    least = s.amax(-1, keepdim=True) * rtol
+    return (s > (least.maximum(atol) if isinstance(atol, Tensor) else least.clamp(min=atol))).sum(-1)
 
 
 @function(
@@ -142,9 +182,15 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
         S(well(r, 2, 3, 3), "fro"),
         S(well(r, 3, 3), 1),
         S(well(r, 3, 3), math.inf),
+        S(np.ones((2, 2)), "fro", grad=False),
+        S(normal(r, 2, 0, 0), 1),
     ],
-    errors=lambda r: [*square_errors(r)[1:], E(RuntimeError, "square", normal(r, 2, 3), "fro")],
-    reference=np.linalg.cond,
+    errors=lambda r: [
+        *square_errors(r)[1:],
+        E(RuntimeError, "square", normal(r, 2, 3), "fro"),
+        E(RuntimeError, "got an invalid norm type: x", normal(r, 2, 2), "x"),
+    ],
+    reference=lambda a, p=None: np.linalg.cond(a, p) if a.size else np.zeros(a.shape[:-2]),
     **IN_SINGLE,
 )
 def cond(A, p=None):
@@ -158,12 +204,17 @@ def cond(A, p=None):
     >>> minigrad.linalg.cond(minigrad.tensor([[2.0, 0.0], [0.0, 0.5]]))
     tensor(4.)
     """
-    check_matrix("linalg.cond", A, square=p not in (None, 2, -2))
+    if p not in (None, "fro", "nuc", 2, -2, 1, -1, math.inf, -math.inf):
+        raise RuntimeError(f"linalg.cond got an invalid norm type: {p}; give None, 'fro', 'nuc', inf, -inf, 1, -1, 2 or -2")
+    check_matrix("linalg.cond" if p is None else f"linalg.cond(ord={p})", A, square=p not in (None, 2, -2))
+    if 0 in A.array.shape[-2:]:
+        return A.sum((-2, -1))
     if p in (None, 2, -2):
         s = svdvals(A)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     norm = faces["linalg.matrix_norm"].call
-    return norm(A, p) * norm(faces["linalg.inv"].call(A), p)
+    inverse, info = faces["linalg.inv_ex"].call(A)
+    return (norm(A, p) * norm(inverse.where((info == 0)[..., None, None], 0.0), p)).where(info == 0, math.inf)
 
 
 def _lstsq_reference(a, b, rcond=None, driver=None):

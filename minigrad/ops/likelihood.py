@@ -206,7 +206,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     >>> F.kl_div(minigrad.tensor([[0.5, 0.5]]).log(), minigrad.tensor([[1.0, 0.0]]), reduction="batchmean")
     tensor(0.6931)
     """
-    loss = target.exp() * (target - input) if log_target else target * target.where(target > 0, 1.0).log() - target * input
+    loss = target.exp() * (target - input) if log_target else target * target.where(target != 0, 1.0).log() - target * input
     if reduction == "batchmean":
         return loss.sum() / (input.array.shape[0] if input.array.ndim else 1)
     if reduction == "mean" and size_average is None and reduce is None:
@@ -279,6 +279,7 @@ def _gaussian_reference(x, t, var, full=False, eps=1e-6):
         + [
             S(normal(r, 3, 4), normal(r, 3, 4), positive(r, 3), full=True),
             S(normal(r, 3, 4), normal(r, 3, 4), positive(r, 3, 1), eps=0.1),
+            S(normal(r, 3, 4), normal(r, 3, 4), positive(r, 1, 4)),
             S(normal(r, 3, 4), normal(r, 3, 4), 2.0),
             S(normal(r, 3), normal(r, 3), np.zeros(3), eps=0.5, grad=False),
         ]
@@ -295,7 +296,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
     Args:
         input, target: tensors of one shape.
-        var: of the same shape, or without or with 1 in the last dimension, or a number.
+        var: of the same shape, or with 1 in one dimension, or without the last dimension, or a number.
         full: add the constant ln(2 pi) / 2.
         eps: variances below count as this one.
 
@@ -305,14 +306,14 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     tensor(2.)
     """
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"gaussian_nll_loss: reduction {reduction!r} is not valid: use 'mean', 'sum' or 'none'")
+        raise ValueError(f"gaussian_nll_loss: {reduction} is not valid as a reduction: use 'mean', 'sum' or 'none'")
     if not isinstance(var, Tensor):
         var = input.detach() * 0.0 + var
     shape, own = tuple(input.array.shape), tuple(var.array.shape)
     if own != shape:
         if shape[:-1] == own:
             var = var.unsqueeze(-1)
-        elif not (len(own) == len(shape) and shape[:-1] == own[:-1] and own[-1] == 1):
+        elif not (len(own) == len(shape) and sum(a != b for a, b in zip(own, shape)) == 1 and 1 in own):
             raise ValueError(f"gaussian_nll_loss: var is of incorrect size: {own} for an input of shape {shape}")
     v = var.array
     if v.__class__ is np.ndarray and (v < 0).any():

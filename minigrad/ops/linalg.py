@@ -1,5 +1,7 @@
 """Products of matrices and vectors, and sums of them."""
 
+import math
+
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
@@ -33,6 +35,7 @@ def _matmul_db(xp, g, a, b):
 
 @op(
     kind="matmul",
+    no_bool="any",
     vjp=(_matmul_da, _matmul_db),
     formula=r"Y = A B",
     derivative=r"\bar A = \bar Y B^\top, \quad \bar B = A^\top \bar Y",
@@ -52,6 +55,7 @@ def _matmul_db(xp, g, a, b):
         E(RuntimeError, "at least one dimension", normal(r, 3), normal(r)),
         E(RuntimeError, "expected m1 and m2 to have the same dtype", normal(r, 2, 2), np.array([[1, 2], [3, 4]])),
         E(TypeError, "must be Tensor", normal(r, 2, 2), 2.0),
+        E(RuntimeError, "not implemented for 'Bool'", np.eye(2, dtype=bool), np.eye(2, dtype=bool)),
     ],
     reference=np.matmul,
 )
@@ -158,14 +162,18 @@ def _matmul_operator(self, other):
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__matmul__ = _matmul_operator
+def _matmul_reflected(self, other):
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+
+
+Tensor.__matmul__, Tensor.__rmatmul__ = _matmul_operator, _matmul_reflected
 
 
 # ------------------------------------------------------------------------------------------- products with given dimensions
 def _expect(name, *wanted):
     """``wanted``: (argument name, tensor, dimensions). ShapeError where a tensor has other dimensions."""
     for what, t, ndim in wanted:
-        if t.array.ndim != ndim:
+        if t.ndim != ndim:
             kind = {1: "vector", 2: "matrix", 3: "batch of matrices"}[ndim]
             raise ShapeError(f"{name}: {what} must be a {kind}, that is a {ndim}D tensor, but it has shape {tuple(t.shape)}")
 
@@ -245,7 +253,7 @@ def mv(input, vec):
 
 
 @function(
-    "dot vdot",
+    "dot",
     formula=r"y = \sum_i a_i b_i",
     derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a",
     samples=lambda r: [S(normal(r, 4), normal(r, 4)), S(normal(r, 0), normal(r, 0))],
@@ -285,6 +293,7 @@ def dot(input, tensor):
         S(normal(r, 2, 3), normal(r, 4, 3)),
         S(normal(r, 2, 1, 3), normal(r, 3)),
         S(normal(r), normal(r, 3)),
+        S(normal(r, 2, 0), normal(r, 3, 0)),
     ],
     errors=lambda r: [E(RuntimeError, "inner.*the last dimension must match", normal(r, 2, 3), normal(r, 2))],
     reference=np.inner,
@@ -301,7 +310,7 @@ def inner(input, other):
         return input * other
     if a[-1] != b[-1]:
         raise ShapeError(f"inner() the last dimension must match on both input tensors but got shapes {list(a)} and {list(b)}")
-    rows = matmul(input.reshape(-1, a[-1]), other.reshape(-1, b[-1]).mT)
+    rows = matmul(input.reshape(math.prod(a[:-1]), a[-1]), other.reshape(math.prod(b[:-1]), b[-1]).mT)
     return rows.reshape(*a[:-1], *b[:-1])
 
 
@@ -323,99 +332,3 @@ def outer(input, vec2):
     """
     _expect("outer", ("self", input, 1), ("vec2", vec2, 1))
     return input.reshape(-1, 1) * vec2
-
-
-# -------------------------------------------------------------------------------------------------------- sums of products
-def _sum_of_products(name, symbol, draw, product, doc, example):
-    """Publish ``name``: beta * input + alpha * (a product of two others)."""
-
-    def public(input, first, second, *, beta=1, alpha=1):
-        p = product(first, second)
-        p = p if alpha == 1 else p * alpha
-        if beta == 0:  # the input does not count at all, NaN or not
-            return p
-        return (input if beta == 1 else input * beta) + p
-
-    public.__name__ = public.__qualname__ = name
-    public.__doc__ = f"""{doc}
-
-    Args:
-        input: broadcasts to the shape of the product.
-        beta, alpha: numbers; with beta 0 the input is not read.
-
-    {example}
-    """
-
-    def samples(r):
-        return [
-            S(*draw(r)),
-            S(*draw(r), beta=0.5, alpha=2.0),
-            S(*draw(r), beta=0),
-            S(draw(r)[0] * 0 + 1.5, *draw(r)[1:], alpha=3),
-        ]
-
-    def reference(input, first, second, beta=1, alpha=1):
-        p = {"addr": np.outer, "addbmm": lambda a, b: np.einsum("bij,bjk->ik", a, b)}.get(name, np.matmul)(first, second)
-        return beta * input + alpha * p
-
-    def errors(r):
-        input, first, second = draw(r)
-        return [E(RuntimeError, "must be a|cannot be multiplied|Expected size|must match", input, first, second[..., None])]
-
-    wide = r"Y = \beta X + \alpha\," + symbol
-    function(
-        name, formula=wide, derivative=r"\bar X = \beta \bar Y", samples=samples, errors=errors, reference=reference, inplace=True
-    )(public)
-    return public
-
-
-addmm = _sum_of_products(
-    "addmm",
-    "A B",
-    lambda r: (normal(r, 2), normal(r, 3, 4), normal(r, 4, 2)),
-    mm,
-    "``beta * input + alpha * (mat1 @ mat2)`` for matrices (n, k) and (k, m).",
-    """>>> import minigrad
-    >>> minigrad.addmm(minigrad.tensor([1.0]), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([[3.0], [4.0]]), alpha=2)
-    tensor([[23.]])""",
-)
-addmv = _sum_of_products(
-    "addmv",
-    "A x",
-    lambda r: (normal(r, 3), normal(r, 3, 4), normal(r, 4)),
-    mv,
-    "``beta * input + alpha * (mat @ vec)`` for a matrix (n, k) and a vector (k,).",
-    """>>> import minigrad
-    >>> minigrad.addmv(minigrad.tensor([1.0]), minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([3.0, 4.0]))
-    tensor([12.])""",
-)
-addr = _sum_of_products(
-    "addr",
-    "a b^\\top",
-    lambda r: (normal(r, 3, 4), normal(r, 3), normal(r, 4)),
-    outer,
-    "``beta * input + alpha * outer(vec1, vec2)`` for vectors (n,) and (m,).",
-    """>>> import minigrad
-    >>> minigrad.addr(minigrad.zeros(1, 2), minigrad.tensor([2.0]), minigrad.tensor([3.0, 4.0]))
-    tensor([[6., 8.]])""",
-)
-baddbmm = _sum_of_products(
-    "baddbmm",
-    "A_i B_i",
-    lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)),
-    bmm,
-    "``beta * input + alpha * (batch1 @ batch2)`` for batches (b, n, k) and (b, k, m).",
-    """>>> import minigrad
-    >>> minigrad.baddbmm(minigrad.ones(1), minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1)).flatten()
-    tensor([4., 4.])""",
-)
-addbmm = _sum_of_products(
-    "addbmm",
-    r"\sum_i A_i B_i",
-    lambda r: (normal(r, 3, 2), normal(r, 2, 3, 4), normal(r, 2, 4, 2)),
-    lambda a, b: bmm(a, b).sum(0),
-    "``beta * input + alpha * (batch1 @ batch2).sum(0)`` for batches (b, n, k) and (b, k, m).",
-    """>>> import minigrad
-    >>> minigrad.addbmm(minigrad.ones(1), minigrad.ones(2, 1, 3), minigrad.ones(2, 3, 1))
-    tensor([[7.]])""",
-)

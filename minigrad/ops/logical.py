@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..op import E, S, op
+from ..quick import operator, reflected
 from ..tensor import Tensor
-from .samples import binary_errors, normal
+from .samples import binary_errors, normal, pair_errors
 
 
 def _truths(r):
@@ -21,7 +22,8 @@ def _logical(names, symbol, onnx, reference):
         formula=f"y = a {symbol} b",
         onnx=onnx,
         samples=_truths,
-        errors=lambda r: [E(RuntimeError, "must match the size", normal(r, 3), normal(r, 4))],
+        errors=pair_errors,
+        tensors=2,
         reference=reference,
     )
 
@@ -182,8 +184,18 @@ def bitwise_right_shift(xp, a, b):
 
 # --------------------------------------------------------------------------------------------------------- Python's operators
 for _name, _call in (("and", bitwise_and), ("or", bitwise_or), ("xor", bitwise_xor)):
-    setattr(Tensor, f"__{_name}__", _call)
-    setattr(Tensor, f"__r{_name}__", lambda self, other, call=_call: call(self, other))
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"bitwise_{_name}_"))
-Tensor.__invert__ = bitwise_invert
-Tensor.__lshift__, Tensor.__rshift__ = bitwise_left_shift, bitwise_right_shift
+    setattr(Tensor, f"__{_name}__", operator(_call))
+    setattr(Tensor, f"__r{_name}__", reflected(_call))
+    setattr(Tensor, f"__i{_name}__", operator(getattr(Tensor, f"bitwise_{_name}_")))
+def _inverted(self):
+    """``~x``: for whole numbers and truth values only, and Python's operator says so itself."""
+    if self.is_floating_point() or self.is_complex():
+        raise TypeError(
+            f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, but got {self.dtype}; write ~x.bool()"
+        )
+    return bitwise_invert(self)
+
+
+Tensor.__invert__ = _inverted
+Tensor.__lshift__, Tensor.__rshift__ = operator(bitwise_left_shift), operator(bitwise_right_shift)
+Tensor.__rlshift__, Tensor.__rrshift__ = reflected(bitwise_left_shift), reflected(bitwise_right_shift)

@@ -232,7 +232,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if weight is None:
         return reduced(loss, reduction)
     loss = loss * weight
-    return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
+    return reduced(loss, reduction)  # the mean is over the elements, not over their weights
 
 
 # -------------------------------------------------------------------------------------------------------------------- margins
@@ -285,7 +285,7 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     if len(dims) > 1:
         sizes = ", ".join(f"{name} {list(t.shape)}" for name, t in (("input1", input1), ("input2", input2), ("target", target)))
         raise ShapeError(f"margin_ranking_loss : All input tensors should have same dimension but got sizes: {sizes}")
-    return reduced((margin - target * (input1 - input2)).clamp(min=0.0), mode(reduction, size_average, reduce))
+    return reduced((-target * (input1 - input2) + margin).clamp(min=0.0), mode(reduction, size_average, reduce))
 
 
 @function(
@@ -305,4 +305,4 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     >>> F.soft_margin_loss(minigrad.tensor([0.0]), minigrad.tensor([1.0]))
     tensor(0.6931)
     """
-    return reduced(softplus(-(target * input), threshold=math.inf), mode(reduction, size_average, reduce))
+    return reduced(softplus(-(input * target), threshold=math.inf), mode(reduction, size_average, reduce))

@@ -7,6 +7,7 @@ from ..dispatch import apply
 from ..errors import DtypeError, ShapeError, describe
 from ..op import E, S, function, registry
 from ..tensor import Tensor, wrap
+from .conversion import number_like
 from .indexing import _setitem, read
 from .samples import normal
 from .shape import broadcast_shapes
@@ -15,8 +16,6 @@ from .shape import broadcast_shapes
 def _checked_mask(name, mask):
     if not isinstance(mask, Tensor):
         raise TypeError(f"{name}(): argument 'mask' must be Tensor, not {describe(mask)}")
-    if mask.array.dtype == np.uint8:
-        return mask != 0
     if mask.array.dtype != np.bool_:
         raise DtypeError(
             f"{name} only supports boolean masks: expected BoolTensor for mask, but got {describe(mask)}; compare, for instance "
@@ -66,10 +65,12 @@ def masked_fill(input, mask, value):
             raise ShapeError(
                 f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
             )
+        if value.is_complex() and not input.is_complex():
+            raise ShapeError(f"value cannot be converted to type {input.dtype} without overflow: it is {value.dtype}")
         value = value.to(input.device, input.dtype)
     elif not input.is_floating_point() or value.__class__ is not float:
-        value = input.new_full((), value)
-    return apply(registry["where"], (mask, value, input), {})
+        value = input.new_full((), number_like(input, value))
+    return apply(registry["where"], (mask, value, input), {}).contiguous()
 
 
 @function("masked_select",

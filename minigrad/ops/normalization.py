@@ -57,7 +57,7 @@ def layer_norm(xp, x, weight=None, bias=None, *, eps=1e-5):
     """``x`` with mean 0 and variance 1 along the last axis, times ``weight`` plus ``bias``; and its mean and 1 / deviation."""
     n = x.shape[-1]
     mean = xp.sum(x, **LAST) / n
-    centred = x - mean
+    centred = xp.contiguous(x - mean)
     rstd = 1.0 / xp.sqrt(xp.sum(xp.square(centred), **LAST) / n + eps)
     y = centred * rstd
     y = y if weight is None else y * weight
@@ -175,7 +175,7 @@ def _rms_norm_dx(xp, g, x, weight, y1):
 def rms_norm(xp, x, weight=None, *, eps=1e-5):
     """``x`` divided by its root mean square along the last axis, times ``weight``; and 1 / the root mean square."""
     rstd = 1.0 / xp.sqrt(xp.sum(xp.square(x), **LAST) / x.shape[-1] + eps)
-    y = x * rstd
+    y = xp.contiguous(x * rstd)
     return y if weight is None else y * weight, rstd
 
 

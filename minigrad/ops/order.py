@@ -320,7 +320,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
         line = input.movedim(dim, -1)
     ordered = line.sort(dim=-1).values  # (..., n), NaN last
     nan = ordered.isnan()
-    last = (nan.logical_not() if skip_nan else nan.logical_or(True)).sum(-1, keepdim=True) - 1
+    last = (nan.logical_not() if skip_nan else nan | True).sum(-1, keepdim=True) - 1
     rank = q.reshape(-1) * last.clamp(min=0).to(input.dtype)  # (..., k)
     if not skip_nan:  # where there is a NaN, it is the last
         rank = rank.where(nan.any(-1, keepdim=True).logical_not(), last.to(input.dtype))

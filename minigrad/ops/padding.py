@@ -149,13 +149,14 @@ def _reflect(input, d, a, b):
 
 
 def _replicate(input, d, a, b):
-    input, a, b = _cut(input, d, a, b)
     shape = list(input.array.shape)
+    first, last = part(input, along(d, 0, 1)), part(input, along(d, shape[d] - 1, shape[d]))
+    input, a, b = _cut(input, d, a, b)
     pieces = [input]
     if a:
-        pieces.insert(0, part(input, along(d, 0, 1)).expand(*shape[:d], a, *shape[d + 1 :]))
+        pieces.insert(0, first.expand(*shape[:d], a, *shape[d + 1 :]))
     if b:
-        pieces.append(part(input, along(d, shape[d] - 1, shape[d])).expand(*shape[:d], b, *shape[d + 1 :]))
+        pieces.append(last.expand(*shape[:d], b, *shape[d + 1 :]))
     return cat(pieces, d)
 
 

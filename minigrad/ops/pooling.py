@@ -120,24 +120,24 @@ def checked_pool(n, name, input, kernel_size, stride, padding, dilation, ceil_mo
     no_stride = stride is None or (stride.__class__ is not int and len(stride) == 0)
     stride = kernel if no_stride else sizes("stride", stride, n, positive=True)
     padding, dilation = sizes("padding", padding, n), sizes("dilation", dilation, n, positive=True)
-    shape = tuple(input.array.shape)
-    if not all(shape[1:]):
-        raise ShapeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
-            f"but got: {list(shape)}; only the batch may be empty"
-        )
-    if input.array.dtype == bool:
-        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with input.float()")
     if any(p > k // 2 for p, k in zip(padding, kernel)):
         raise ShapeError(
             f"{name}: pad should be at most half of effective kernel size, and smaller than or equal to half of kernel size, "
             f"but got pad={list(padding)}, kernel_size={list(kernel)} and dilation={list(dilation)}"
         )
+    shape = tuple(input.array.shape)
+    if not all(shape[1:]):
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"but got: {list(shape)}; only the batch may be empty: Expected input's non-batch dimensions to have positive length"
+        )
+    if input.array.dtype == bool:
+        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with input.float()")
     out_size = pooled_sizes(shape[2:], kernel, stride, padding, dilation, bool(ceil_mode))
     if min(out_size) < 1:
         raise ShapeError(
-            f"{name}: Given input size: ({'x'.join(map(str, shape[1:]))}). Calculated output size: "
-            f"({'x'.join(map(str, (shape[1], *out_size)))}). Output size is too small; "
+            f"{name}: Invalid computed output size: {min(out_size)}. Given input size: ({'x'.join(map(str, shape[1:]))}). "
+            f"Calculated output size: ({'x'.join(map(str, (shape[1], *out_size)))}). Output size is too small; "
             f"use a smaller kernel_size than {list(kernel)} or a larger input"
         )
     return (

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..op import E, S, function
+from ..output import into
 from ..tensor import Tensor
 from .einsum import einsum
 from .linalg import matmul
@@ -14,6 +15,16 @@ from .shape import positive_dim
 
 
 # -------------------------------------------------------------------------------------------------------- tensordot and kron
+def _tensordot_reference(a, b, dims=2):
+    if not isinstance(dims, int):
+        for i, j in zip(*dims):
+            if b.shape[j] == 1:
+                a = a.sum(i, keepdims=True)
+            if a.shape[i] == 1:
+                b = b.sum(j, keepdims=True)
+    return np.tensordot(a, b, dims)
+
+
 @function(
     "tensordot",
     spaces="torch",
@@ -25,6 +36,7 @@ from .shape import positive_dim
         S(normal(r, 2), normal(r, 3), dims=0),
         S(normal(r, 2, 3, 4), normal(r, 4, 2), dims=([0, 2], [1, 0])),
         S(normal(r, 2, 3), normal(r, 3, 2), dims=[[-1], [-2]]),
+        S(normal(r, 1, 3), normal(r, 2, 1, 2), dims=[[0, 1], [0, 1]]),
     ],
     errors=lambda r: [
         E(
@@ -38,7 +50,7 @@ from .shape import positive_dim
         E(RuntimeError, "expects dims >= 0", normal(r, 2), normal(r, 2), -1),
         E(RuntimeError, "expects dims < ndim_a", normal(r, 2), normal(r, 2), 2),
     ],
-    reference=lambda a, b, dims=2: np.tensordot(a, b, dims),
+    reference=_tensordot_reference,
 )
 def tensordot(a, b, dims=2, out=None):
     """Sums of products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over two lists of dimensions.
@@ -48,6 +60,8 @@ def tensordot(a, b, dims=2, out=None):
     tensor([[3., 3.],
             [3., 3.]])
     """
+    if out is not None:
+        return into(out, tensordot, (a, b, dims), {})
     rank_a, rank_b = a.array.ndim, b.array.ndim
     if isinstance(dims, Tensor):
         dims = dims.tolist()
@@ -64,7 +78,13 @@ def tensordot(a, b, dims=2, out=None):
         raise RuntimeError(f"tensordot: both dimension lists should have same length, got {first} and {second}")
     first, second = [positive_dim("tensordot", d, rank_a) for d in first], [positive_dim("tensordot", d, rank_b) for d in second]
     for i, j in zip(first, second):
-        if a.array.shape[i] != b.array.shape[j]:
+        sizes = a.array.shape[i], b.array.shape[j]
+        if sizes[0] != sizes[1] and 1 in sizes:  # a size of 1 broadcasts: the other side is summed
+            if sizes[1] == 1:
+                a = a.sum(i, keepdim=True).to(a.dtype)
+            else:
+                b = b.sum(j, keepdim=True).to(b.dtype)
+        elif sizes[0] != sizes[1]:
             raise ShapeError(
                 f"tensordot: contracted dimensions need to match, but first has size {a.array.shape[i]} in dim {i} "
                 f"and second has size {b.array.shape[j]} in dim {j}"
@@ -104,7 +124,9 @@ def kron(input, other):
 
 # -------------------------------------------------------------------------------------------------------------- vectors of 3
 def _cross(name, a, b, dim):
-    ndim = max(a.array.ndim, b.array.ndim)
+    ndim = a.array.ndim
+    if ndim != b.array.ndim:
+        raise ShapeError(f"{name}: inputs must have the same number of dimensions, got {ndim} and {b.array.ndim}")
     d = positive_dim(name, dim, ndim) - ndim
     sizes = [t.array.shape[d] for t in (a, b)]
     if sizes != [3, 3]:
@@ -151,7 +173,10 @@ def cross(input, other, dim=None):
         S(normal(r, 2, 3), normal(r, 1, 3)),
         S(normal(r, 3, 2), normal(r, 3, 2), dim=-2),
     ],
-    errors=lambda r: [E(RuntimeError, "must have length 3", normal(r, 3, 2), normal(r, 3, 2))],
+    errors=lambda r: [
+        E(RuntimeError, "must have length 3", normal(r, 3, 2), normal(r, 3, 2)),
+        E(RuntimeError, "the same number of dimensions", normal(r, 2, 3), normal(r, 3)),
+    ],
     reference=lambda a, b, dim=-1: np.cross(*np.broadcast_arrays(a, b), axis=dim),
 )
 def linalg_cross(input, other, *, dim=-1):
@@ -170,6 +195,7 @@ def linalg_cross(input, other, *, dim=-1):
     formula=r"y = \sum_i a_i b_i",
     derivative=r"\bar a = \bar y b, \quad \bar b = \bar y a",
     samples=lambda r: [S(normal(r, 2, 3), normal(r, 2, 3)), S(normal(r, 3, 2), normal(r, 3, 1), dim=0)],
+    errors=lambda r: [E(RuntimeError, "Expected a floating point or complex tensor", np.array([1]), np.array([1]))],
     reference=lambda a, b, dim=-1: (a * b).sum(dim),
 )
 def vecdot(x, y, *, dim=-1):
@@ -179,7 +205,9 @@ def vecdot(x, y, *, dim=-1):
     >>> minigrad.linalg.vecdot(minigrad.tensor([[1.0, 2.0]]), minigrad.tensor([[3.0, 4.0]]))
     tensor([11.])
     """
-    return (x * y).sum(dim)
+    if not (x.is_floating_point() or x.is_complex()):
+        raise RuntimeError(f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {x.dtype}")
+    return ((x.conj() if x.is_complex() else x) * y).sum(dim)
 
 
 @function(
@@ -310,7 +338,7 @@ def chain_matmul(*matrices):
     >>> minigrad.chain_matmul(minigrad.ones(1, 3), minigrad.ones(3, 2), minigrad.ones(2, 1))
     tensor([[6.]])
     """
-    return multi_dot(matrices) if len(matrices) > 1 else matrices[0]
+    return multi_dot(matrices) if len(matrices) > 1 else matrices[0].clone()
 
 
 @function(

@@ -8,15 +8,13 @@ import math
 
 import numpy as np
 
-from .. import backends
 from ..device import CPU
 from ..device import device as Device
 from ..dispatch import apply
 from ..dtype import array_dtype, bfloat16, get_default_dtype
-from ..graph import tracer
+from ..mt19937 import visiting_order
 from ..op import E, S, function, op, registry
-from ..random import default_generator
-from ..tensor import wrap
+from .drawing import draw_integers, draw_normal, draw_uniform, is_stream, key_tensor, memory_of, streamed
 from .shape import whole
 
 UINT64, INT64, FLOAT32, FLOAT64 = map(np.dtype, ("uint64", "int64", "float32", "float64"))
@@ -178,51 +176,20 @@ def random_permutation(xp, key, *, n):
     return xp.argsort(high * 2**32 + low, axis=0)
 
 
-# --------------------------------------------------------------------------------------------------------- the way to a key
-def words_for(dtype):
-    """How many random words one number of ``dtype`` takes."""
-    return 2 if dtype == FLOAT64 else 1
-
-
-def key_tensor(generator, words, device=CPU):
-    """The key of the next ``words`` random words of ``generator`` (None: the default one), on ``device``."""
-    generator = generator or default_generator
-
-    def draw():
-        key = generator.key(words)
-        return key if device.type == "cpu" else backends.on(device.type).upload(key, device.index)
-
-    trace = tracer.get()  # a traced function draws a new key at each call
-    return wrap(draw()) if trace is None else trace.read(draw, "random key")
-
-
-def draw_uniform(shape, dtype, device=CPU, generator=None):
-    """A Tensor of uniform numbers in [0, 1)."""
-    key = key_tensor(generator, math.prod(shape) * words_for(dtype), device)
-    return apply(registry["random_uniform"], (key,), {"shape": tuple(shape), "dtype": dtype})
-
-
-def draw_normal(shape, dtype, device=CPU, generator=None):
-    """A Tensor of standard normal numbers."""
-    count = -(-math.prod(shape) // 2) * 2 * words_for(dtype)
-    return apply(registry["random_normal"], (key_tensor(generator, count, device),), {"shape": tuple(shape), "dtype": dtype})
-
-
-def draw_integers(low, high, shape, device=CPU, generator=None):
-    """An int64 Tensor of numbers in [low, high)."""
-    key = key_tensor(generator, 2 * math.prod(shape), device)
-    return apply(registry["random_integers"], (key,), {"low": int(low), "high": int(high), "shape": tuple(shape)})
-
-
+# ------------------------------------------------------------------------------------------------------- public arguments
 def _place(device):
     return CPU if device is None else Device(device)
 
 
-def _float_dtype(name, dtype):
+def _drawn(name, draw, shape, dtype, device, generator, order=None):
+    """What ``draw`` gives in a float dtype; a complex number has its two parts, and of a normal one they share the variance."""
     d = array_dtype(get_default_dtype() if dtype is None else dtype)
+    if d.kind == "c":
+        pairs = draw((*shape, 2), np.dtype(f"float{d.itemsize * 4}"), device, generator)
+        return apply(registry["view_as_complex"], (pairs * math.sqrt(0.5) if draw is draw_normal else pairs,), {})
     if d != FLOAT64 and d not in DIGITS:
-        raise RuntimeError(f'"{name}" not implemented for {d}: random floats need a float dtype; use randint for integers')
-    return d
+        raise NotImplementedError(f'"{name}" not implemented for {d}: random floats need a float dtype; use randint for integers')
+    return draw(shape, d, device, generator, order)
 
 
 def _finish(t, requires_grad, out):
@@ -246,11 +213,13 @@ def _shapes(r):
     parity=NO_PARITY,
     errors=lambda r: [E(RuntimeError, "not implemented for int64", 2, dtype="int64"), E(RuntimeError, "negative dimension", -1)],
 )
-def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def rand(
+    *shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Uniform random numbers in [0, 1): ``rand(2, 3)`` or ``rand((2, 3))``.
 
     Args:
-        size: the shape.
+        shape: the shape, which may also be given as ``size``.
         generator: a :class:`minigrad.Generator`; the default one where it is left out.
         dtype: a float dtype, the default float dtype where it is left out.
         device, requires_grad: as for every new tensor.
@@ -263,7 +232,7 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
     >>> bool(((x >= 0) & (x < 1)).all())
     True
     """
-    t = draw_uniform(_sizes("rand", size), _float_dtype("rand", dtype), _place(device), generator)
+    t = _drawn("rand", draw_uniform, _sizes("rand", shape if size is None else (size,)), dtype, _place(device), generator)
     return _finish(t, requires_grad, out)
 
 
@@ -275,14 +244,16 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
     parity=NO_PARITY,
     errors=lambda r: [E(RuntimeError, "not implemented for int64", 2, dtype="int64")],
 )
-def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randn(
+    *shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Standard normal random numbers: ``randn(2, 3)`` or ``randn((2, 3))``. Arguments as for :func:`rand`.
 
     >>> import minigrad
     >>> minigrad.randn(2, 3).shape
     minigrad.Size([2, 3])
     """
-    t = draw_normal(_sizes("randn", size), _float_dtype("randn", dtype), _place(device), generator)
+    t = _drawn("randn", draw_normal, _sizes("randn", shape if size is None else (size,)), dtype, _place(device), generator)
     return _finish(t, requires_grad, out)
 
 
@@ -348,12 +319,23 @@ def randint(
     return _finish(_integers(low, high, _sizes("randint", (size,)), dtype, _place(device), generator), requires_grad, out)
 
 
-def _integers(low, high, shape, dtype, device, generator):
+def _integers(low, high, shape, dtype, device, generator, order=None):
+    low, high = checked_range(low, high, INT64 if dtype is None else array_dtype(dtype))
+    t = draw_integers(low, high, shape, device, generator, order)
+    return t if dtype is None else t.to(dtype)
+
+
+def checked_range(low, high, dtype):
+    """[low, high) as integers that ``dtype`` can hold."""
     low, high = int(low), int(high)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    t = draw_integers(low, high, shape, device, generator)
-    return t if dtype is None else t.to(dtype)
+    if dtype.kind in "iub":
+        least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        for name, number in (("from", low), ("to - 1", high - 1)):
+            if not least <= number <= most:
+                raise RuntimeError(f"{name} is out of bounds for {dtype}: {number} is not in [{least}, {most}]")
+    return low, high
 
 
 @function(
@@ -376,12 +358,21 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     """
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {n}")
-    t = apply(registry["random_permutation"], (key_tensor(generator, 2 * n, _place(device)),), {"n": int(n)})
+    if is_stream(generator):
+        t = streamed(generator, _place(device), lambda t: t.permutation(int(n)))
+    else:
+        t = apply(registry["random_permutation"], (key_tensor(generator, 2 * n, _place(device)),), {"n": int(n)})
     return _finish(t if dtype is None else t.to(dtype), requires_grad, out)
 
 
 def _like(input, dtype, device):
     return input.dtype if dtype is None else dtype, input.device if device is None else device
+
+
+def _drawn_like(name, draw, input, generator, dtype, device, requires_grad):
+    dtype, device = _like(input, dtype, device)
+    shape, order = tuple(input.array.shape), visiting_order(memory_of(input))
+    return _finish(_drawn(name, draw, shape, dtype, _place(device), generator, order), requires_grad, None)
 
 
 @function(
@@ -391,15 +382,16 @@ def _like(input, dtype, device):
     parity=NO_PARITY,
     samples=lambda r: [S(np.zeros((2, 3))), S(np.zeros(2), dtype="float32")],
 )
-def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def rand_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Uniform random numbers in [0, 1) with the shape, dtype and device of ``input``.
 
     >>> import minigrad
     >>> minigrad.rand_like(minigrad.zeros(2, 3)).shape
     minigrad.Size([2, 3])
     """
-    dtype, device = _like(input, dtype, device)
-    return rand(tuple(input.array.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _drawn_like("rand_like", draw_uniform, input, generator, dtype, device, requires_grad)
 
 
 @function(
@@ -409,15 +401,16 @@ def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, re
     parity=NO_PARITY,
     samples=lambda r: [S(np.zeros((2, 3))), S(np.zeros(3), dtype="float32")],
 )
-def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def randn_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Standard normal random numbers with the shape, dtype and device of ``input``.
 
     >>> import minigrad
     >>> minigrad.randn_like(minigrad.zeros(2, 3)).dtype
     minigrad.float32
     """
-    dtype, device = _like(input, dtype, device)
-    return randn(tuple(input.array.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _drawn_like("randn_like", draw_normal, input, generator, dtype, device, requires_grad)
 
 
 @function(
@@ -428,8 +421,9 @@ def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, r
     samples=lambda r: [S(np.zeros((2, 3)), 5), S(np.zeros((2, 3)), -3, 3, dtype="int64")],
 )
 def randint_like(
-    input, low, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input, low=0, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    memory_format=None,
+):  # fmt: skip
     """Random whole numbers in [low, high), or [0, low) where ``high`` is left out, like ``input``.
 
     >>> import minigrad
@@ -438,5 +432,6 @@ def randint_like(
     """
     low, high = (0, low) if high is None else (low, high)
     dtype, device = _like(input, dtype, device)
-    t = _integers(low, high, tuple(input.array.shape), dtype, _place(device), generator)
+    order = visiting_order(memory_of(input))
+    t = _integers(low, high, tuple(input.array.shape), dtype, _place(device), generator, order)
     return _finish(t, requires_grad, None)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..dispatch import apply
-from ..errors import ShapeError
+from ..errors import DimError, ShapeError
 from ..op import E, S, function, op, registry
 from .samples import normal
 from .shape import positive_dim, positive_dims
@@ -32,14 +32,14 @@ def _numpy_flip(x, *dims):
           errors=lambda r: [E(IndexError, "out of range", normal(r, 3), (1,)),
                             E(RuntimeError, "multiple times", normal(r, 3, 2), (0, -2))],
           formula=r"y_i = x_{n - 1 - i}", derivative=r"\bar x_i = \bar y_{n - 1 - i}", reference=_numpy_flip)  # fmt: skip
-def _flip(input, *dims):
+def _flip(input, *places, dims=None):
     """A copy with the elements along ``dims`` in reverse order: ``x.flip(0)``, ``x.flip(0, 1)`` or ``x.flip((0, 1))``.
 
     >>> import minigrad
     >>> minigrad.flip(minigrad.arange(3), (0,))
     tensor([2, 1, 0])
     """
-    dims = dims[0] if len(dims) == 1 else dims
+    dims = dims if dims is not None else places[0] if len(places) == 1 else places
     return apply(registry["flip"], (input,), {"axis": positive_dims("flip", dims, input.array.ndim) if input.array.ndim else ()})
 
 
@@ -93,12 +93,14 @@ def _roll(input, shifts, dims=None):
     tensor([3, 0, 1, 2])
     """
     shifts = tuple(shifts) if isinstance(shifts, tuple | list) else (shifts,)
-    if dims is None or dims == ():
+    if dims is None or dims == () or dims == []:
         if len(shifts) != 1:
             raise ShapeError(f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: 0")
         flat = apply(registry["roll"], (input.reshape(-1),), {"shifts": shifts, "axis": (0,)})
         return flat.reshape(input.array.shape)
     dims = tuple(dims) if isinstance(dims, tuple | list) else (dims,)
+    if not input.array.ndim:
+        raise DimError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     if len(dims) != len(shifts):
         raise ShapeError(f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}")
     axis = tuple([positive_dim("roll", d, input.array.ndim) for d in dims])
@@ -130,7 +132,7 @@ def rot90(input, k=1, dims=(0, 1)):
         return input.clone()
     if turns == 2:
         return _flip(input, a, b)
-    return _flip(input, b).transpose(a, b) if turns == 1 else _flip(input, a).transpose(a, b)
+    return _flip(input, b if turns == 1 else a).transpose(a, b).contiguous()
 
 
 # ------------------------------------------------------------------------------------------------------------------- triangles

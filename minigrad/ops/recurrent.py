@@ -254,14 +254,21 @@ def check_step(name, input, states, w_ih, w_hh):
     """ShapeError where the arguments of one step do not fit together."""
     if input.array.ndim != 2 or input.array.shape[1] != w_ih.array.shape[1]:
         raise ShapeError(
-            f"{name}: input has inconsistent input_size: got shape {tuple(input.array.shape)}, "
-            f"expected (batch, {w_ih.array.shape[1]})"
+            f"{name}: input has inconsistent input_size: got {input.array.shape[-1]} expected {w_ih.array.shape[1]}: "
+            f"the shape is {tuple(input.array.shape)}, wanted (batch, {w_ih.array.shape[1]})"
         )
     expected = (input.array.shape[0], w_hh.array.shape[1])
-    for what, state in zip(("hx", "cx"), states):
-        if state.array.shape != expected:
+    for i, state in enumerate(states):
+        got = tuple(state.array.shape)
+        if got[:1] != expected[:1]:
             raise ShapeError(
-                f"{name}: {what} has inconsistent hidden_size: got shape {tuple(state.array.shape)}, expected {expected}"
+                f"{name}: Input batch size {expected[0]} doesn't match hidden{i} batch size {got[0] if got else 1}: hidden{i} "
+                f"has inconsistent hidden_size: the shape is {got}, wanted {expected}"
+            )
+        if got != expected:
+            raise ShapeError(
+                f"{name}: hidden{i} has inconsistent hidden_size: got {got[-1]}, expected {expected[1]}: the shape is {got}, "
+                f"wanted {expected}"
             )
 
 

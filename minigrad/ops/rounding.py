@@ -4,8 +4,9 @@ import numpy as np
 
 from ..errors import UnsupportedError, describe
 from ..op import E, S, function, op
+from ..quick import operator, reflected
 from ..tensor import Tensor
-from .arithmetic import divide
+from .arithmetic import divide, highest_kind
 from .samples import binary, binary_errors, normal, positive, quiet
 
 
@@ -155,17 +156,15 @@ def _divisions(r):
 
 @op(
     kind="elementwise",
-    vjp=(lambda xp, g: xp.full_like(g, value=0.0), lambda xp, g: xp.full_like(g, value=0.0)),
     names="floor_divide",
     formula=r"y = \lfloor a / b \rfloor",
-    derivative=r"\bar a = \bar b = 0",
-    samples=lambda r: [S(*s.args, grad=False) for s in _divisions(r)],  # PyTorch gives no gradient at all
+    samples=_divisions,
     no_bool="all",
     errors=binary_errors,
     reference=quiet(np.floor_divide),
 )
 def floor_divide(xp, a, b):
-    """The quotient rounded down, as Python's ``//``.
+    """The quotient rounded down, as Python's ``//``. Without gradient.
 
     Args:
         input, other: tensors that broadcast, or a tensor and a number.
@@ -213,7 +212,8 @@ def remainder(xp, a, b):
     onnx="Mod",
     samples=lambda r: [s for s in _divisions(r) if not isinstance(s.args[0], float)],
     no_bool="all",
-    errors=binary_errors,
+    errors=lambda r: [*binary_errors(r), E(TypeError, "must be Tensor", 2, normal(r, 3))],
+    tensors=1,
     reference=quiet(np.fmod),
 )
 def fmod(xp, a, b):
@@ -227,6 +227,30 @@ def fmod(xp, a, b):
     tensor([ 1, -1])
     """
     return xp.fmod(a, b)
+
+
+@op(
+    kind="elementwise",
+    names="",
+    vjp=(_no_gradient, _no_gradient),
+    no_bool="all",
+    formula=r"y = \lfloor a / b \rfloor \text{ or } \mathrm{trunc}(a / b)",
+    derivative=r"\bar a = \bar b = 0",
+    samples=lambda r: [
+        S(normal(r, 3, 4), positive(r, 4), rounding="floor"),
+        S(normal(r, 3, 4), positive(r, 4), rounding="trunc"),
+        S(np.array([-7.0, 7.0, -1.0]), np.array([2.0, 2.0, 4.0]), rounding="trunc", grad=False),
+        S(np.array([7, -7]), np.array([2, 2]), rounding="whole"),
+    ],
+    reference=lambda a, b, rounding: (np.floor if rounding == "floor" else np.trunc)(a / b),
+)
+def quotient(xp, a, b, *, rounding):
+    """The quotient rounded: "floor", "trunc" towards zero, or "whole", which is trunc for integers of any size."""
+    if rounding == "floor":
+        return xp.floor_divide(a, b)
+    if rounding == "trunc":
+        return xp.trunc(xp.divide(a, b))
+    return xp.floor_divide(xp.subtract(a, xp.fmod(a, b)), b)
 
 
 @function(
@@ -267,18 +291,11 @@ def _div(input, other, *, rounding_mode=None):
     """
     if rounding_mode is None:
         return divide(input, other)
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode == "trunc":
-        left_over = fmod(input, other)
-        if left_over.is_floating_point():
-            return trunc(divide(input, other))
-        return floor_divide(input - left_over, other)  # exact for integers of any size
+    if rounding_mode == "trunc" and highest_kind(input, other) < 2:
+        return quotient(input, other, rounding="whole")
+    if rounding_mode in ("floor", "trunc"):
+        return quotient(input, other, rounding=rounding_mode)
     raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
-
-
-def _floor_divide_reversed(self, other):
-    return floor_divide(other, self)
 
 
 def _round_method(self, ndigits=None):
@@ -289,8 +306,8 @@ def _divmod(self, other):
     return floor_divide(self, other), remainder(self, other)
 
 
-Tensor.__mod__, Tensor.__rmod__ = remainder, lambda self, other: remainder(other, self)
-Tensor.__floordiv__, Tensor.__rfloordiv__ = floor_divide, _floor_divide_reversed
-Tensor.__imod__, Tensor.__ifloordiv__ = Tensor.remainder_, Tensor.floor_divide_
+Tensor.__mod__, Tensor.__rmod__ = operator(remainder), reflected(remainder)
+Tensor.__floordiv__, Tensor.__rfloordiv__ = operator(floor_divide), reflected(floor_divide)
+Tensor.__imod__, Tensor.__ifloordiv__ = operator(Tensor.remainder_), operator(Tensor.floor_divide_)
 Tensor.__round__, Tensor.__divmod__ = _round_method, _divmod
-Tensor.__itruediv__ = Tensor.div_
+Tensor.__itruediv__ = operator(Tensor.div_)

@@ -67,6 +67,11 @@ def binary_errors(r):
     ]
 
 
+def pair_errors(r):
+    """Of a function of two tensors, neither of which may be a number."""
+    return [*binary_errors(r), E(TypeError, "must be Tensor", normal(r, 3), 2), E(TypeError, "must be Tensor", 2, normal(r, 3))]
+
+
 def dim_errors(r):
     return [E(IndexError, "Dimension out of range", normal(r, 3, 4), dim=2)]
 

@@ -1,4 +1,4 @@
-"""Drawing from distributions: Bernoulli, multinomial and normal with given parameters, and filling tensors in place."""
+"""Drawing from distributions: Bernoulli, multinomial and normal with given parameters."""
 
 import math
 
@@ -6,23 +6,15 @@ import numpy as np
 
 from ..dispatch import apply
 from ..errors import describe
+from ..mt19937 import placed, visiting_order
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from ..views import write
-from .random import (
-    FLOAT32,
-    FLOAT64,
-    NO_PARITY,
-    draw_integers,
-    draw_normal,
-    draw_uniform,
-    key_tensor,
-    randn,
-    reference_uniform,
-    words_for,
-)
+from .drawing import draw_normal, draw_uniform, is_stream, key_tensor, memory_of, streamed, words_for
+from .random import FLOAT32, FLOAT64, NO_PARITY, randn, reference_uniform
 from .samples import normal as normal_array
 from .samples import positive
+from .searching import searchsorted
 
 
 def _wide(dtype):
@@ -45,6 +37,19 @@ def _wide(dtype):
 def random_bernoulli(xp, p, key):
     """1 with probability ``p``, else 0, for each element of ``p``."""
     u = xp.random_uniform(key, shape=tuple(p.shape), dtype=_wide(p.dtype))
+    return xp.astype(xp.less(u, p), dtype=p.dtype)
+
+
+@op(
+    kind="random",
+    names="",
+    vjp=(lambda xp, g: xp.full_like(g, value=0.0), None),
+    samples=lambda r: [S(r.random((3, 4)), r.random((3, 4)), grad=False), S(np.array([0.0, 1.0]), np.zeros(2), grad=False)],
+    reference=lambda p, u: (u < p) * 1.0,
+    derivative=r"\bar p = 0",
+)
+def random_below(xp, p, u):
+    """1 where ``u`` is less than ``p``, else 0."""
     return xp.astype(xp.less(u, p), dtype=p.dtype)
 
 
@@ -80,26 +85,41 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     tensor([0., 1.])
     """
     if p is not None:
-        _probability("bernoulli", p)
+        checked_probability("bernoulli_", p)
+        if is_stream(generator):
+            t = _stream_bernoulli(input, p, generator)
+            return t if out is None else write(out, t)
         input = apply(registry["full_like"], (input.detach(),), {"value": p})
     if not input.is_floating_point():
         raise RuntimeError(f'"bernoulli" not implemented for {input.dtype}: probabilities are floats; convert with .float()')
-    _check(
+    check_values(
         input, lambda a: (a >= 0) & (a <= 1), "bernoulli: Expected p_in >= 0 && p_in <= 1 to be true: probabilities lie in [0, 1]"
     )
-    count = input.numel() * words_for(_wide(input.array.dtype))
-    t = apply(registry["random_bernoulli"], (input, key_tensor(generator, count)), {})
+    wide = _wide(input.array.dtype)
+    if is_stream(generator):
+        u = draw_uniform(tuple(input.array.shape), wide, input.device, generator)
+        t = apply(registry["random_below"], (input, u), {})
+    else:
+        key = key_tensor(generator, input.numel() * words_for(wide))
+        t = apply(registry["random_bernoulli"], (input, key), {})
     return t if out is None else write(out, t)
 
 
-def _probability(name, p):
+def _stream_bernoulli(input, p, generator):
+    shape, dtype = tuple(input.array.shape), input.array.dtype
+    return streamed(generator, input.device, lambda t: t.bernoulli(input.numel(), p).reshape(shape).astype(dtype))
+
+
+def checked_probability(name, p):
     if not 0 <= p <= 1:
-        raise RuntimeError(f"{name}: Expected p_in >= 0 && p_in <= 1 to be true, got p={p}; a probability lies in [0, 1]")
+        raise RuntimeError(
+            f"{name} expects p to be in [0, 1]: Expected p_in >= 0 && p_in <= 1 to be true, but got p={p}; a probability "
+            f"lies in [0, 1]"
+        )
 
 
-def _check(t, valid, message):
-    """RuntimeError where values are not ``valid``. Values on a GPU or under a trace are not looked at: that would wait "
-    "for them."""
+def check_values(t, valid, message):
+    """RuntimeError where values are not ``valid``; those on a GPU or under a trace are not looked at: that would wait."""
     a = t.array
     if a.__class__ is np.ndarray and not valid(a).all():
         raise RuntimeError(f"{message}; got {describe(t)} with values from {a.min()} to {a.max()}")
@@ -193,7 +213,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     >>> minigrad.multinomial(minigrad.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
     tensor([1, 1])
     """
-    shape = tuple(input.array.shape)
+    shape, num_samples = tuple(input.array.shape), num_samples.__index__()
     if not input.is_floating_point():
         raise RuntimeError(
             f"multinomial only supports floating-point dtypes for input, got: {input.dtype}; convert with .float()"
@@ -208,15 +228,18 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             f"{shape[-1]}; "
             f"pass replacement=True to draw an index more than once"
         )
-    _check(
+    check_values(
         input, lambda a: (a >= 0) & (a < np.inf), "multinomial: probability tensor contains either `inf`, `nan` or element < 0"
     )
-    _check(input, lambda a: a.sum(-1) > 0, "multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
+    check_values(input, lambda a: a.sum(-1) > 0, "multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
     if not replacement:
         enough = (
             "multinomial: invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)"
         )
-        _check(input, lambda a: (a > 0).sum(-1) >= num_samples, enough)
+        check_values(input, lambda a: (a > 0).sum(-1) >= num_samples, enough)
+    if is_stream(generator):
+        t = _stream_multinomial(input.detach(), int(num_samples), replacement, generator)
+        return t if out is None else write(out, t)
     count = 2 * (math.prod(shape[:-1]) * num_samples if replacement else math.prod(shape))
     key = key_tensor(generator, count, input.device)
     t = apply(
@@ -225,7 +248,33 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return t if out is None else write(out, t)
 
 
+def _stream_multinomial(p, num_samples, replacement, generator):
+    """As PyTorch draws: one sample, or samples without replacement, by exponential clocks; others by the running sums."""
+    shape, dtype = tuple(p.array.shape), p.array.dtype
+    if replacement and num_samples > 1:
+        u = draw_uniform((*shape[:-1], num_samples), FLOAT64, p.device, generator)
+        sums = (p if dtype == FLOAT64 else p.float()).cumsum(-1)
+        return searchsorted((sums / sums[..., -1:]).double(), u).clamp(max=shape[-1] - 1)
+    order = visiting_order(memory_of(p))
+    clocks = streamed(generator, p.device, lambda t: placed(t.exponential(math.prod(shape), dtype), shape, order))
+    rates = p / clocks
+    return rates.argmax(-1, keepdim=True) if num_samples == 1 else rates.topk(num_samples).indices
+
+
 # -------------------------------------------------------------------------------------------------------------- normal
+@op(
+    kind="random",
+    names="",
+    vjp=(lambda xp, g: xp.full_like(g, value=0.0), lambda xp, g: xp.full_like(g, value=0.0), None),
+    samples=lambda r: [S(normal_array(r, 3), positive(r, 3), normal_array(r, 3), grad=False)],
+    reference=lambda mean, std, noise: noise * std + mean,
+    derivative=r"\bar\mu = \bar\sigma = 0",
+)
+def random_located(xp, mean, std, noise):
+    """``noise`` with the given means and standard deviations, which get no gradient."""
+    return noise * std + mean
+
+
 @function(
     "normal",
     spaces="torch",
@@ -272,186 +321,32 @@ def normal(
     >>> minigrad.normal(minigrad.tensor([1.0, 2.0]), 0.0)
     tensor([1., 2.])
     """
+    if size is not None:  # then both are numbers, or 0-d tensors that stand for them
+        mean, std = (t.item() if isinstance(t, Tensor) else t for t in (mean, std))
     if isinstance(std, Tensor):
-        _check(std, lambda a: a >= 0, "normal: expects all elements of std >= 0.0")
+        check_values(std, lambda a: a >= 0, "normal: expects all elements of std >= 0.0")
     elif std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    given = [t.detach() for t in (mean, std) if isinstance(t, Tensor)]
+    given = [t for t in (mean, std) if isinstance(t, Tensor)]
     if not given:
         if size is None:
             raise TypeError("normal() needs size=(...) where mean and std are both numbers")
         t = randn(tuple(size), generator=generator, dtype=dtype, device=device) * std + mean
         t = t if out is None else write(out, t)
         return t.requires_grad_() if requires_grad else t
-    like = given[0] if len(given) == 1 else given[0] + given[1]
-    noise = draw_normal(like.array.shape, like.array.dtype, like.device, generator)
-    mean, std = (t.detach() if isinstance(t, Tensor) else t for t in (mean, std))
-    t = noise * std + mean
+    shape, first = np.broadcast_shapes(*[tuple(t.array.shape) for t in given]), given[0]
+    noise = draw_normal(shape, first.array.dtype, first.device, generator)
+    t = _located(mean, std, noise)
     return t if out is None else write(out, t)
 
 
-# ------------------------------------------------------------------------------------------------------- filling in place
-def _uniform(t, generator):
-    return draw_uniform(t.array.shape, _filled_dtype("uniform_", t), t.device, generator)
-
-
-def _normal(t, generator):
-    return draw_normal(t.array.shape, _filled_dtype("normal_", t), t.device, generator)
-
-
-def _filled_dtype(name, t):
-    if not t.is_floating_point():
-        raise RuntimeError(f'"{name}" not implemented for {t.dtype}: it fills with floats; use random_() for integers')
-    return t.array.dtype
-
-
-def _fill(name, text, samples, errors=None):
-    """Publish ``Tensor.name``, which overwrites the tensor and returns it."""
-    shapes = [S(np.zeros((3, 4)), *a, grad=False) for a in samples]
-    refused = [E(RuntimeError, match, np.zeros(3), *a) for match, *a in errors or ()]
-    return function(
-        name,
-        spaces="Tensor",
-        formula=text,
-        derivative=r"\bar x = 0",
-        parity=NO_PARITY,
-        samples=lambda r: shapes,
-        errors=lambda r: refused,
-    )
-
-
-@_fill("uniform_", r"x \sim U[a, b)", [(), (-2.0, 3.0)], [("less than or equal to", 1.0, 0.0)])
-def uniform_(self, a=0, b=1, *, generator=None, **interval):
-    """Fill the tensor with uniform random numbers in [a, b) (``from`` and ``to`` in PyTorch); returns the tensor.
-
-    >>> import minigrad
-    >>> x = minigrad.zeros(3).uniform_(2, 2)
-    >>> x
-    tensor([2., 2., 2.])
-    """
-    a, b = interval.get("from", a), interval.get("to", b)
-    if a > b:
-        raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range with from less than or equal to to, but found from={a} > to={b}"
+def _located(mean, std, noise):
+    if any(isinstance(t, Tensor) and t.requires_grad for t in (mean, std)):
+        mean, std = (
+            t.to(noise.dtype).expand(noise.shape)
+            if isinstance(t, Tensor)
+            else apply(registry["full_like"], (noise,), {"value": t})
+            for t in (mean, std)
         )
-    return write(self, _uniform(self, generator) * (b - a) + a)
-
-
-@_fill("normal_", r"x \sim N(\mu, \sigma^2)", [(), (-2.0, 3.0)], [("std >= 0.0", 0.0, -1.0)])
-def normal_(self, mean=0, std=1, *, generator=None):
-    """Fill the tensor with normal random numbers; returns the tensor.
-
-    >>> import minigrad
-    >>> minigrad.zeros(2).normal_(3, 0)
-    tensor([3., 3.])
-    """
-    if std < 0:
-        raise RuntimeError(f"normal_ expects std >= 0.0, but found std {std}")
-    return write(self, _normal(self, generator) * std + mean)
-
-
-_LIMITS = {
-    "bool": 2,
-    "uint8": 2**8,
-    "int8": 2**7,
-    "int16": 2**15,
-    "int32": 2**31,
-    "int64": 2**63 - 1,
-    "float16": 2**11 + 1,
-    "bfloat16": 2**8 + 1,
-    "float32": 2**24 + 1,
-    "float64": 2**53 + 1,
-}
-
-
-@_fill("random_", r"x \sim U\{a, \dots, b - 1\}", [(), (5,), (-2, 3)], [("'from' to be less than 'to'", 3, 3)])
-def random_(self, a=None, b=None, *, generator=None, **interval):
-    """Fill the tensor with random whole numbers: ``random_()`` over all that the dtype holds exactly, ``random_(to)`` from 0,
-    ``random_(from, to)``. ``to`` itself is left out. Returns the tensor.
-
-    >>> import minigrad
-    >>> minigrad.zeros(3).random_(7, 8)
-    tensor([7., 7., 7.])
-    """
-    a, b = interval.get("from", a), interval.get("to", b)
-    low, high = (0, _LIMITS[self.dtype.name] if a is None else a) if b is None else (a or 0, b)
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    t = draw_integers(low, high, tuple(self.array.shape), self.device, generator)
-    return write(self, t.to(self.dtype))
-
-
-@_fill("bernoulli_", r"x \sim \mathrm{Bernoulli}(p)", [(), (0.3,)], [("p_in >= 0", 1.5)])
-def bernoulli_(self, p=0.5, *, generator=None):
-    """Fill the tensor with 0 and 1: 1 with probability ``p``, a number or a tensor that broadcasts. Returns the tensor.
-
-    >>> import minigrad
-    >>> minigrad.zeros(2).bernoulli_(1.0)
-    tensor([1., 1.])
-    """
-    if not isinstance(p, Tensor):
-        _probability("bernoulli_", p)
-    wide = _wide(self.array.dtype)
-    u = draw_uniform(self.array.shape, wide, self.device, generator)
-    return write(self, (u < (p.detach() if isinstance(p, Tensor) else p)).to(self.dtype))
-
-
-def _exponential(t, generator):
-    """-log of a uniform number in (0, 1], and never zero."""
-    u = _uniform(t, generator)
-    return (-(1 - u).log()).clamp(min=2.0**-25)
-
-
-@_fill("exponential_", r"x \sim \lambda e^{-\lambda x}", [(), (2.0,)], [("lambda > 0.0", -1.0)])
-def exponential_(self, lambd=1, *, generator=None):
-    """Fill the tensor with exponential random numbers of rate ``lambd``; none is zero. Returns the tensor.
-
-    >>> import minigrad
-    >>> bool((minigrad.zeros(3).exponential_() > 0).all())
-    True
-    """
-    if lambd <= 0:
-        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    return write(self, _exponential(self, generator) / lambd)
-
-
-@_fill("log_normal_", r"\ln x \sim N(\mu, \sigma^2)", [(), (0.5, 0.25)], [("std > 0.0", 0.0, -1.0)])
-def log_normal_(self, mean=1, std=2, *, generator=None):
-    """Fill the tensor with numbers whose logarithms are normal; returns the tensor.
-
-    >>> import minigrad
-    >>> bool((minigrad.zeros(3).log_normal_() > 0).all())
-    True
-    """
-    if std <= 0:
-        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
-    return write(self, (_normal(self, generator) * std + mean).exp())
-
-
-@_fill("geometric_", r"P(x = k) = (1 - p)^{k - 1} p", [(0.3,), (0.9,)], [("p to be in", 1.5)])
-def geometric_(self, p, *, generator=None):
-    """Fill the tensor with the number of trials up to the first success of probability ``p``; returns the tensor.
-
-    >>> import minigrad
-    >>> bool((minigrad.zeros(3).geometric_(0.5) >= 1).all())
-    True
-    """
-    if not 0 < p < 1:
-        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
-    u = draw_uniform(self.array.shape, _wide(self.array.dtype), self.device, generator)
-    trials = ((1 - u).log() / math.log1p(-p)).floor() + 1
-    return write(self, trials.to(self.dtype))
-
-
-@_fill("cauchy_", r"x \sim \frac{1}{\pi} \frac{\sigma}{(x - m)^2 + \sigma^2}", [(), (1.0, 0.5)], [("sigma > 0.0", 0.0, -1.0)])
-def cauchy_(self, median=0, sigma=1, *, generator=None):
-    """Fill the tensor with Cauchy random numbers; returns the tensor.
-
-    >>> import minigrad
-    >>> minigrad.zeros(2, 3).cauchy_().shape
-    minigrad.Size([2, 3])
-    """
-    if sigma <= 0:
-        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
-    u = draw_uniform(self.array.shape, _wide(_filled_dtype("cauchy_", self)), self.device, generator)
-    return write(self, ((u - 0.5) * math.pi).tan().to(self.dtype) * sigma + median)
+        return apply(registry["random_located"], (mean, std, noise), {})
+    return (noise * std + mean).to(noise.dtype)

@@ -59,8 +59,8 @@ def _cumulative(reference):
 
 
 def _scan(name, input, dim, dtype):
-    if dtype is not None:
-        input = input.to(dtype)
+    if dtype is not None:  # of integers and bools the text gives int64
+        return _scan(name, input.to(dtype), dim, None).to(dtype)
     return apply(registry[name], (input,), {"axis": one_dim(name, dim, input.array.ndim)})
 
 
@@ -357,6 +357,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     if n < 0:
         raise RuntimeError(f"diff: order must be non-negative but got {n}")
     dim = one_dim("diff", dim, input.array.ndim)
+    if n == 0:
+        return input.clone()
     pieces = [t for t in (prepend, input, append) if t is not None]
     x = apply(registry["concat"], tuple(pieces), {"axis": dim}) if len(pieces) > 1 else input
     for _ in range(n):
@@ -364,7 +366,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             break
         right, left = x[along_slice(dim, 1, None)], x[along_slice(dim, None, -1)]
         x = right.logical_xor(left) if x.array.dtype == bool else right - left
-    return x if n else x.clone()
+    return x
 
 
 def along_slice(dim, start, stop):

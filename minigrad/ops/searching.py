@@ -278,11 +278,11 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
             f"input value tensor must match, "
             f"but we got boundaries tensor {list(s.shape)} and input value tensor {list(v.shape)}"
         )
-    xp = backends.of(s)
+    xp = backends.of_all((s, v))
     if s.dtype.itemsize == 2 and s.dtype.kind not in "iu":
         s = xp.astype(s, dtype=np.dtype("float32"))
-    if s.ndim == 1:
-        found = xp.searchsorted(s, v, side=side)
+    if s.ndim == 1 or not v.size:
+        found = xp.searchsorted(s.reshape(-1), v, side=side)
     else:
         lines = zip(s.reshape(-1, s.shape[-1]), v.reshape(-1, v.shape[-1]))
         found = xp.reshape(xp.stack(*[xp.searchsorted(a, b, side=side) for a, b in lines]), shape=v.shape)

@@ -7,6 +7,7 @@ from ..dispatch import apply
 from ..errors import DimError, DtypeError, ShapeError, describe
 from ..op import E, S, function, registry
 from ..tensor import Tensor
+from .conversion import number_like
 from .indexing import FULL, _setitem, spread_out
 from .samples import normal
 from .shape import positive_dim
@@ -16,10 +17,15 @@ def checked_index(name, index, size, low=0):
     """An integer index tensor whose values lie in [low, size): looked at on the CPU only, a GPU would have to wait for it."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {describe(index)}")
-    if index.array.dtype.kind not in "iu" or index.array.dtype == np.uint8:
+    if index.array.dtype.char not in "liq" and index.array.size:
         raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, got {describe(index)}; convert with .long()")
     backends.of(index.array).check_bounds(index.array, low=low, high=size, name=name)
     return index
+
+
+def as_index(index):
+    """An empty index may have any dtype, but NumPy wants integers."""
+    return index if index.array.dtype.char in "liq" else index.long()
 
 
 def _along(name, input, dim, index):
@@ -29,7 +35,7 @@ def _along(name, input, dim, index):
     if index.array.ndim > 1:
         raise DimError(f"{name}(): Index is supposed to be a vector (1-D), got shape {tuple(index.array.shape)}")
     size = input.array.shape[d] if ndim else 1
-    return checked_index(name, index, size).reshape(-1), d, (FULL,) * d + ("?",)
+    return as_index(checked_index(name, index, size)).reshape(-1), d, (FULL,) * d + ("?",)
 
 
 def _numpy_take(x, dim, index):
@@ -120,10 +126,17 @@ def index_add(input, dim, index, source, *, alpha=1):
     """
     index, d, key = _along("index_add", input, dim, index)
     source = _check_source("index_add", input, d, index, source)
-    source = source if alpha == 1 else source * alpha
+    source = source if alpha == 1 else source * number_like(source, alpha)
     if not input.array.ndim:
         return input + source.reshape(())
     return input + apply(registry["ungetitem"], (source, index), {"key": key, "shape": input.array.shape})
+
+
+def _put_slices(input, value, index, key):
+    """A copy of ``input`` with ``value`` at the slices of a key; a tensor without dimensions counts as one of size 1."""
+    line = input if input.array.ndim else input.reshape(1)
+    out = apply(registry["index_put"], (line, value, index), {"key": key})
+    return out if line is input else out.reshape(())
 
 
 def _numpy_index_copy(x, dim, index, source):
@@ -146,7 +159,7 @@ def index_copy(input, dim, index, source):
     """
     index, d, key = _along("index_copy", input, dim, index)
     source = _check_source("index_copy", input, d, index, source)
-    return apply(registry["index_put"], (input, source, index), {"key": key}) if input.array.ndim else source.reshape(()).clone()
+    return _put_slices(input, source, index, key)
 
 
 def _numpy_index_fill(x, dim, index, value):
@@ -174,8 +187,10 @@ def index_fill(input, dim, index, value):
         raise ShapeError(
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
         )
+    if isinstance(value, Tensor) and value.requires_grad:
+        index = index.unique()  # an index that comes twice counts once in the gradient
     value = value.to(input.dtype) if isinstance(value, Tensor) else input.new_full((), value)
-    return apply(registry["index_put"], (input, value, index), {"key": key}) if input.array.ndim else value.clone()
+    return _put_slices(input, value, index, key)
 
 
 # ----------------------------------------------------------------------------------------------------- x[i, j] as functions

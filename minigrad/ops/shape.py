@@ -6,10 +6,11 @@ import numpy as np
 
 from .. import quick
 from ..dispatch import make_view
-from ..errors import DtypeError, GradError, ShapeError, dim_error
+from ..errors import ShapeError, dim_error
 from ..graph import Node, owner_of, recording, serial
 from ..op import E, S, function, op, registry
-from ..tensor import Size, Tensor, new, wrap
+from ..tensor import Size, Tensor, new
+from .creation import view_dtype
 from .samples import normal
 
 
@@ -135,6 +136,11 @@ def reshaped(t, shape):
     return _reshape_view(t, {"shape": shape})
 
 
+def own_memory(t):
+    """``t``, or where it is a view, a copy: what PyTorch computes anew must not share memory with its input."""
+    return t if t._base is None else t.clone()
+
+
 # -------------------------------------------------------------------------------------------------------- reshape and its kin
 def resolve_shape(name, shape, size):
     """``shape`` with -1 worked out; RuntimeError where it does not hold ``size`` elements."""
@@ -182,9 +188,11 @@ def _reshape(input, shape):
     return _reshape_method(input, shape)
 
 
-def _reshape_method(self, *shape):
+def _reshape_method(self, *shape, **named):
     """The elements in another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``. See :func:`minigrad.reshape`."""
     a = self.array
+    if named:
+        shape = (named["shape"],)
     if _raw_reshape(a.__class__) is not None:
         try:
             return _quickly(self, a, a.reshape(*shape))
@@ -227,7 +235,7 @@ def _view(self, *shape, **named):
     """
     shape = shape or tuple(named.values())
     if len(shape) == 1 and not isinstance(shape[0], int | tuple | list | np.integer | Tensor):
-        return _view_dtype(self, shape[0])
+        return view_dtype(self, shape[0])
     out = _reshape_method(self, *shape)
     if out._base is None and self.array.size:
         raise ShapeError(
@@ -235,23 +243,6 @@ def _view(self, *shape, **named):
             "contiguous subspaces). Use .reshape(...) instead, which copies where it must"
         )
     return out
-
-
-def _view_dtype(self, dtype):
-    from ..dtype import array_dtype
-
-    d = array_dtype(dtype)
-    if self.node is not None and d != self.array.dtype:
-        raise GradError(
-            f"view({dtype}): the bytes of a tensor that requires a gradient cannot be read as another dtype; .detach() it, or "
-            "use .to(dtype)"
-        )
-    try:
-        return wrap(self.array.view(d))
-    except ValueError as error:
-        raise DtypeError(
-            f"view: self.size(-1) must fit the new element size ({self.dtype} to {dtype}, shape {tuple(self.shape)}): {error}"
-        ) from None
 
 
 @function("view_as", spaces="Tensor", samples=lambda r: [S(normal(r, 3, 4), normal(r, 2, 6))],
@@ -338,7 +329,13 @@ def unflatten(input, dim, sizes):
     """
     shape = input.array.shape
     d = positive_dim("unflatten", dim, len(shape))
-    return _reshape_view(input, {"shape": shape[:d] + resolve_shape("unflatten", sizes, shape[d]) + shape[d + 1 :]})
+    try:
+        parts = resolve_shape("unflatten", sizes, shape[d])
+    except ShapeError:
+        raise ShapeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({shape[d]}) in the input tensor"
+        ) from None
+    return _reshape_view(input, {"shape": shape[:d] + parts + shape[d + 1 :]})
 
 
 @function("squeeze",
@@ -416,7 +413,7 @@ _STRETCHES = {
 
 
 @function("expand", spaces="Tensor", reference=lambda x, shape: np.broadcast_to(x, shape), **_STRETCHES)
-def _expand(self, *sizes, implicit=False):
+def _expand(self, *sizes, size=None, implicit=False):
     """A view stretched along dimensions of size 1, and along new ones in front; -1 keeps a size. It cannot be written.
 
     Raises:
@@ -427,7 +424,7 @@ def _expand(self, *sizes, implicit=False):
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    return _expand_view(self, {"shape": _target("expand", self.array.shape, whole(sizes))})
+    return _expand_view(self, {"shape": _target("expand", self.array.shape, whole(sizes if size is None else (size,)))})
 
 
 @function("broadcast_to", reference=lambda x, shape: np.broadcast_to(x, shape), **_STRETCHES)

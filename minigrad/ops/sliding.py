@@ -16,7 +16,7 @@ def sizes(name, value, n, positive=False):
     if value.__class__ is int:
         values = (value,) * n
     else:
-        values = tuple(int(v) for v in value) if hasattr(value, "__iter__") else (int(value),)
+        values = tuple(int(v) for v in value) if getattr(value, "ndim", 1) and hasattr(value, "__iter__") else (int(value),)
         if len(values) == 1:
             values *= n
         if len(values) != n:
@@ -25,9 +25,14 @@ def sizes(name, value, n, positive=False):
                 f"but got {name}={list(values)}"
             )
     if min(values) < positive:
+        if positive:
+            raise ShapeError(
+                f"{name} must be greater than zero, but got {min(values)}: {name} should be greater than zero, non-positive "
+                f"{name} is not supported, got {name}={list(values)}"
+            )
         raise ShapeError(
-            f"{name} should be {'greater than zero' if positive else 'non-negative'}: "
-            f"{'non-positive' if positive else 'negative'} {name} is not supported, got {name}={list(values)}"
+            f"pad must be non-negative, but got {min(values)}: {name} should be non-negative, negative {name} is not supported, "
+            f"got {name}={list(values)}"
         )
     return values
 
@@ -41,8 +46,15 @@ def batched(name, input, n):
         return input, True
     if len(shape) == n + 1:
         return input.reshape(1, *shape), False
+    kind = ""
+    if "pool" in name:
+        kind = f"; a non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input"
+    if name == "max_pool1d":
+        kind = "; Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input"
+    if name.startswith("adaptive"):
+        kind = f"; Input dimension should be at least {n + 1}"
     raise ShapeError(
-        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(shape)}; "
+        f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(shape)}{kind}; "
         f"the dimensions are (batch, channels, {('length', 'height, width', 'depth, height, width')[n - 1]}), batch may be absent"
     )
 

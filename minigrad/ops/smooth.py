@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ShapeError, UnsupportedError
 from ..op import E, S, function, op
 from .activation import _pieces, _publish_in_place, _refuses_integers, activation
 from .samples import normal, unary
@@ -16,7 +16,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 # ------------------------------------------------------------------------------------------------------------------- exponential
 def _exp_of_negative(xp, x):
     """exp(x) where x < 0, and 1 elsewhere: it never overflows."""
-    return xp.exp(xp.where(xp.greater(x, 0), 0.0, x))
+    return xp.exp(xp.where(xp.greater_equal(x, 0), 0.0, x))
 
 
 @activation(
@@ -67,7 +67,7 @@ def selu(xp, x):
 
 @activation(
     spaces="torch functional",
-    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * xp.exp(xp.where(xp.greater(x, 0), 0.0, x) / alpha), g),),
+    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * xp.exp(xp.where(xp.greater_equal(x, 0), 0.0, x) / alpha), g),),
     formula=r"y = x \text{ for } x > 0, \text{ else } \alpha (e^{x / \alpha} - 1)",
     derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } \bar y\,e^{x / \alpha}",
     onnx="Celu",
@@ -223,7 +223,7 @@ def _gelu(input, approximate="none"):
 
 def _require_float(name, input):
     if not input.is_floating_point():
-        raise RuntimeError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
+        raise UnsupportedError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
 
 
 def _silu_rule(xp, g, x):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..dispatch import apply
 from ..dtype import float64
+from ..errors import UnsupportedError
 from ..op import E, S, function, op, registry
 from .samples import normal
 from .shape import positive_dim
@@ -45,7 +46,7 @@ def softmax(xp, x, *, axis):
     if 0 in x.shape:
         return xp.exp(x)
     e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
-    return e / xp.sum(e, axis=axis, keepdims=True)
+    return xp.contiguous(e / xp.sum(e, axis=axis, keepdims=True))
 
 
 @op(
@@ -62,7 +63,7 @@ def log_softmax(xp, x, *, axis):
     if 0 in x.shape:
         return xp.exp(x)
     s = x - xp.max(x, axis=axis, keepdims=True)
-    return s - xp.log(xp.sum(xp.exp(s), axis=axis, keepdims=True))
+    return xp.contiguous(s - xp.log(xp.sum(xp.exp(s), axis=axis, keepdims=True)))
 
 
 def _dim_samples(r):
@@ -78,7 +79,7 @@ def _dim_samples(r):
 
 
 def _dim_errors(r):
-    return [E(IndexError, "out of range", normal(r, 3, 4), 2), E(RuntimeError, "not implemented for", np.array([1, 2]), 0)]
+    return [E(IndexError, "out of range", normal(r, 3, 4), 2), E(NotImplementedError, "not implemented for", np.array([1, 2]), 0)]
 
 
 def _along(name, input, dim, dtype):
@@ -86,7 +87,7 @@ def _along(name, input, dim, dtype):
     if dtype is not None:
         input = input.to(dtype)
     if not input.is_floating_point():
-        raise RuntimeError(
+        raise UnsupportedError(
             f'"{name}" not implemented for {input.dtype}: pass dtype=minigrad.float32 or convert the tensor with .float()'
         )
     return apply(registry[name], (input,), {"axis": positive_dim(name, dim, input.array.ndim)})
@@ -237,9 +238,11 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     >>> F.gumbel_softmax(minigrad.tensor([0.0, 1000.0]), hard=True)
     tensor([0., 1.])
     """
-    from .random import draw_uniform
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    from .drawing import draw_exponential
 
-    wait = -(1 - draw_uniform(logits.array.shape, logits.array.dtype, logits.device)).log()  # exponential, in [0, inf)
+    wait = draw_exponential(logits.array.shape, logits.array.dtype, logits.device)  # in [0, inf)
     soft = _softmax((logits - wait.clamp(min=2.0**-60).log()) / tau, dim)
     if not hard:
         return soft

@@ -29,13 +29,18 @@ def definite(r, *shape):
 
 # ---------------------------------------------------------------------------------------------------------------- checks
 def check_matrix(name, *tensors, square=False):
-    """ShapeError or DtypeError unless every tensor is a float matrix or a batch of them."""
+    """ShapeError or DtypeError unless every tensor is a float or complex matrix or a batch of them."""
     for t in tensors:
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}(): argument 'A' must be Tensor, not {describe(t)}; wrap it in minigrad.tensor(...)")
-        if not t.is_floating_point():
+        if not (t.is_floating_point() or t.is_complex()):
             raise RuntimeError(
                 f"{name}: Expected a floating point or complex tensor as input. Got {t.dtype}; convert it with .float()"
+            )
+        if t.dtype.itemsize == 2:
+            kind = t.dtype.name.replace("bfloat16", "BFloat16").replace("float16", "Half")
+            raise NotImplementedError(
+                f"\"{name}\" not implemented for '{kind}': Low precision dtypes not supported. Got {kind}; convert with .float()"
             )
         if square:
             _check_square(name, t)
@@ -183,6 +188,11 @@ def _batched(a, b):
     return (t if t.array.shape[:-2] == batch else t.expand(*batch, *t.array.shape[-2:]) for t in (a, b))
 
 
+def _is_vector(A, B):
+    """Whether B is one vector for each matrix: 1-D, or with exactly the batches of A."""
+    return B.array.ndim == 1 or (B.array.ndim == A.array.ndim - 1 and B.array.shape == A.array.shape[:-1])
+
+
 @function(
     "solve",
     spaces="linalg",
@@ -228,7 +238,7 @@ def _solve(A, B, *, left=True):
     tensor([1.0000, 0.5000])
     """
     check_matrix("linalg.solve", A, square=True)
-    vector = B.array.ndim == 1 or (B.array.ndim == A.array.ndim - 1 and B.array.shape == A.array.shape[:-1])
+    vector = _is_vector(A, B)
     if vector:
         B = B.unsqueeze(-1)
     if not left:
@@ -317,7 +327,7 @@ _published_det("linalg", "minigrad.linalg.det")
 def _published_slogdet(space, name):
     from ..op import return_type
 
-    result = return_type("slogdet", ("sign", "logabsdet"))
+    result = return_type("linalg_slogdet" if space == "linalg" else "slogdet", ("sign", "logabsdet"))
 
     def call(A):
         check_matrix("linalg.slogdet", A, square=True)
@@ -424,87 +434,3 @@ def _published_power(space, name):
 
 _published_power("torch Tensor", "minigrad.matrix_power")
 _published_power("linalg", "minigrad.linalg.matrix_power")
-
-
-# -------------------------------------------------------------------------------------------------------------- triangular
-def _triangle(A, upper, unitriangular):
-    """One triangle of A, with ones on the diagonal where it is unitriangular."""
-    A = A.triu(int(unitriangular)) if upper else A.tril(-int(unitriangular))
-    return A + identity(A, A.array.shape[-1]) if unitriangular else A
-
-
-def _triangular_reference(a, b, upper, left=True, unitriangular=False):
-    t = np.triu(a) if upper else np.tril(a)
-    if unitriangular:
-        t = t - t * np.eye(t.shape[-1]) + np.eye(t.shape[-1])
-    return np.linalg.solve(t, b) if left else np.swapaxes(np.linalg.solve(np.swapaxes(t, -1, -2), np.swapaxes(b, -1, -2)), -1, -2)
-
-
-@function(
-    "solve_triangular",
-    spaces="linalg",
-    formula=r"X = T^{-1} B",
-    derivative=r"\bar B = T^{-\top} \bar X, \quad \bar T = -\mathrm{tri}(\bar B X^\top)",
-    samples=lambda r: [
-        S(well(r, 3, 3), normal(r, 3, 2), upper=True),
-        S(well(r, 2, 3, 3), normal(r, 2, 3, 1), upper=False),
-        S(well(r, 3, 3), normal(r, 2, 3), upper=True, left=False),
-        S(well(r, 3, 3), normal(r, 3, 2), upper=False, unitriangular=True),
-        S(well(r, 3, 3), normal(r, 3, 2), upper=True, unitriangular=True),
-    ],
-    errors=lambda r: [E(e.error, e.match, *e.args, normal(r, 3, 1), upper=True) for e in square_errors(r)],
-    reference=_triangular_reference,
-    **IN_SINGLE,
-)
-def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
-    """The solution of a triangular system; the other triangle of A is not read.
-
-    Args:
-        A: (..., n, n).
-        B: (..., n, k).
-        upper: which triangle.
-        left: A X = B; otherwise X A = B.
-        unitriangular: the diagonal counts as ones.
-
-    >>> import minigrad
-    >>> minigrad.linalg.solve_triangular(minigrad.tensor([[2.0, 9.0], [1.0, 1.0]]), minigrad.tensor([[2.0], [3.0]]), upper=False)
-    tensor([[1.],
-            [2.]])
-    """
-    check_matrix("linalg.solve_triangular", A, square=True)
-    check_matrix("linalg.solve_triangular", B)
-    return _solve(_triangle(A, upper, unitriangular), B, left=left)
-
-
-@function(
-    "triangular_solve",
-    formula=r"X = T^{-1} B",
-    samples=lambda r: [
-        S(normal(r, 3, 2), well(r, 3, 3)),
-        S(normal(r, 3, 2), well(r, 3, 3), upper=False, transpose=True),
-        S(normal(r, 3, 2), well(r, 3, 3), True, False, True),
-    ],
-    errors=lambda r: [E(e.error, e.match, normal(r, 3, 1), *e.args) for e in square_errors(r)],
-    reference=lambda b, a, upper=True, transpose=False, unitriangular=False: (
-        np.linalg.solve(
-            (lambda t: t.T if transpose else t)(
-                np.triu(a, 1) + np.eye(3) if unitriangular else np.triu(a) if upper else np.tril(a)
-            ),
-            b,
-        ),
-        a,
-    ),
-    **IN_SINGLE,
-)
-def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False):
-    """The solution of a triangular system, and A. See :func:`minigrad.linalg.solve_triangular`, which replaces it.
-
-    >>> import minigrad
-    >>> minigrad.triangular_solve(minigrad.tensor([[2.0]]), minigrad.tensor([[4.0]])).solution
-    tensor([[0.5000]])
-    """
-    from ..op import return_type
-
-    check_matrix("triangular_solve", A, square=True)
-    T = _triangle(A, upper, unitriangular)
-    return return_type("triangular_solve", ("solution", "cloned_coefficient"))(_solve(T.mT if transpose else T, input), A.clone())

@@ -114,7 +114,7 @@ def sort(input, dim=-1, descending=False, stable=False):
     order = _argsort(input, dim, descending)
     if not input.array.ndim:
         return _Sorted(input.clone(), order)
-    return _Sorted(take_along_axis(input, order, positive_dim("sort", dim, input.array.ndim)), order)
+    return _Sorted(take_along_axis(input, order, axis=positive_dim("sort", dim, input.array.ndim)), order)
 
 
 @function(
@@ -177,4 +177,4 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if not input.array.ndim:
         return _Top(input.clone(), input.new_zeros((), dtype="int64"))
     places = apply(registry["top_places"], (input,), {"k": int(k), "axis": d, "largest": bool(largest)})
-    return _Top(take_along_axis(input, places, d), places)
+    return _Top(take_along_axis(input, places, axis=d), places)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from .. import quick
-from ..errors import DimError, InplaceError, ShapeError
+from ..errors import DimError, InplaceError, ShapeError, UnsupportedError, describe
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from .indexing import part
@@ -38,6 +38,8 @@ def narrow(input, dim, start, length):
     tensor([1, 2, 3])
     """
     d = positive_dim("narrow", dim, input.array.ndim)
+    if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind == "b"):
+        raise ShapeError(f"narrow: start must be an 0-dim integral Tensor, got {describe(start)}")
     size, start = input.array.shape[d], start.__index__()
     if length < 0:
         raise ShapeError(f"narrow(): length must be non-negative, got {length}")
@@ -102,7 +104,7 @@ def _numpy_split(x, size, dim=0):
                             E(RuntimeError, "negative|greater than 0", normal(r, 5), -1),
                             E(RuntimeError, "greater than 0|is 0", normal(r, 5), 0)],
           reference=_numpy_split, **PARTS)  # fmt: skip
-def split(tensor, split_size_or_sections, dim=0):
+def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     """A tuple of views: pieces of one size along ``dim`` (the last may be smaller), or pieces of the sizes in a list.
 
     Raises:
@@ -114,8 +116,10 @@ def split(tensor, split_size_or_sections, dim=0):
     """
     if not tensor.array.ndim:
         raise ShapeError("split expects at least a 1-dimensional tensor")
+    if (split_size_or_sections is None) == (split_size is None):
+        raise TypeError("split() needs the size of the pieces, or a list of sizes: split(tensor, split_size_or_sections, dim=0)")
     d = positive_dim("split", dim, tensor.array.ndim)
-    n, sizes = tensor.array.shape[d], split_size_or_sections
+    n, sizes = tensor.array.shape[d], split_size if split_size_or_sections is None else split_size_or_sections
     if isinstance(sizes, tuple | list):
         if sum(sizes) != n or any(k < 0 for k in sizes):
             raise ShapeError(
@@ -130,9 +134,6 @@ def split(tensor, split_size_or_sections, dim=0):
     if sizes < 0 or (sizes == 0 and n):
         raise ShapeError(f"split expects split_size to be greater than 0, but got split_size of {sizes} (dimension size {n})")
     return _pieces(tensor, d, [*range(0, n, sizes), n] if n else [0, 0])
-
-
-Tensor.split_with_sizes = split
 
 
 def _numpy_chunk(x, chunks, dim=0):
@@ -331,7 +332,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     shape = input.array.shape
     _check_plane("diag_embed", len(shape) + 1, dim1, dim2)
     n = shape[-1] + abs(offset)
-    out = diagonal_put(input.new_zeros(*shape[:-1], n, n), input, offset)
+    out = diagonal_put(input.new_zeros(*shape[:-1], n, n), input, offset=offset)
     a, b = positive_dims("diag_embed", (dim1, dim2), len(shape) + 1)
     return out if (a, b) == (len(shape) - 1, len(shape)) else out.movedim((-2, -1), (a, b))
 
@@ -378,6 +379,8 @@ def trace(input):
     """
     if input.array.ndim != 2:
         raise ShapeError(f"trace: expected a matrix, but got tensor with dim {input.array.ndim}")
+    if input.array.dtype == bool:
+        raise UnsupportedError('"trace" not implemented for bool; convert with .long()')
     return _diagonal(input).sum()
 
 
@@ -463,4 +466,6 @@ def _unfold(self, dimension, size, step):
     n = self.array.shape[d] if self.array.ndim else 1
     if not 0 <= size <= n:
         raise ShapeError(f"unfold: maximum size for tensor at dimension {d} is {n} but size is {size}")
-    return _sliding_view(self if self.array.ndim else self.reshape(1), {"axis": d, "size": size, "step": step})
+    if not self.array.ndim:
+        return part(self.reshape(1), along(0, 0, size))
+    return _sliding_view(self, {"axis": d, "size": size, "step": step})

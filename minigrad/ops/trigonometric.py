@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..op import S, function, op
-from .samples import binary_errors, normal, positive, quiet, unary
+from ..op import E, S, function, op
+from .samples import normal, pair_errors, positive, quiet, unary
 
 
 @op(
@@ -150,7 +150,8 @@ def _squares(xp, a, b):
         S(np.array([0.0, 1.0, 0.0, -1.0]), np.array([-1.0, 0.0, 1.0, 0.0]), grad=False),
         S(np.zeros(2), np.zeros(2), grad=False),
     ],
-    errors=binary_errors,
+    errors=pair_errors,
+    tensors=2,
     reference=np.arctan2,
 )
 def atan2(xp, a, b):
@@ -299,7 +300,9 @@ def atanh(xp, x):
     formula=r"y = \sqrt{a^2 + b^2}",
     derivative=r"\bar a = \bar y\,a / y, \quad \bar b = \bar y\,b / y",
     samples=lambda r: [S(normal(r, 3, 4), normal(r, 4)), S(normal(r, 3, 1), normal(r)), S(normal(r, 0), normal(r, 1))],
-    errors=binary_errors,
+    errors=lambda r: [*pair_errors(r), E(RuntimeError, "not implemented for", np.array([1]), np.array([2]))],
+    no_bool="integers",
+    tensors=2,
     reference=np.hypot,
 )
 def hypot(xp, a, b):

@@ -5,6 +5,7 @@ gathers them, ``resample_dx`` is its adjoint, and each is the other's rule. Ever
 """
 
 import math
+import warnings
 
 import numpy as np
 
@@ -341,6 +342,10 @@ def _check_mode(mode, ndim):
     )
 
 
+def _older_name(name):
+    warnings.warn(f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3)
+
+
 @function(
     "upsample",
     spaces="functional",
@@ -358,6 +363,7 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
     >>> F.upsample(minigrad.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
+    _older_name("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
@@ -375,6 +381,7 @@ def upsample_nearest(input, size=None, scale_factor=None):
     >>> F.upsample_nearest(minigrad.tensor([[[1.0, 2.0]]]), size=3)
     tensor([[[1., 1., 2.]]])
     """
+    _older_name("upsample_nearest")
     return interpolate(input, size, scale_factor, "nearest")
 
 
@@ -392,4 +399,5 @@ def upsample_bilinear(input, size=None, scale_factor=None):
     >>> F.upsample_bilinear(minigrad.tensor([[[[0.0, 2.0]]]]), size=(1, 3))
     tensor([[[[0., 1., 2.]]]])
     """
+    _older_name("upsample_bilinear")
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ..errors import DtypeError, ShapeError
 from ..op import E, S, function
 from ..tensor import wrap
 from .samples import normal
+from .shape import own_memory
 
 
 # ------------------------------------------------------------------------------------------------------- channels into pixels
@@ -96,7 +98,7 @@ def pixel_shuffle(input, upscale_factor):
     n = len(lead)
     x = input.reshape(*lead, channels // (r * r), r, r, height, width)
     x = x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)  # (..., C, H, r, W, r)
-    return x.reshape(*lead, channels // (r * r), height * r, width * r)
+    return own_memory(x.reshape(*lead, channels // (r * r), height * r, width * r))
 
 
 @function(
@@ -142,7 +144,7 @@ def pixel_unshuffle(input, downscale_factor):
     n = len(lead)
     x = input.reshape(*lead, channels, height // r, r, width // r, r)
     x = x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)  # (..., C, r, r, H, W)
-    return x.reshape(*lead, channels * r * r, height // r, width // r)
+    return own_memory(x.reshape(*lead, channels * r * r, height // r, width // r))
 
 
 @function(
@@ -192,11 +194,23 @@ def _affine_reference(theta, size, align_corners=None):
     return np.moveaxis(np.tensordot(theta, np.stack([*axes, ones]), 1), 1, -1)
 
 
+def _default_corners(align_corners):
+    """False where nothing was said, with PyTorch's warning."""
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+            "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            stacklevel=3,
+        )
+        return False
+    return align_corners
+
+
 @function(
     "affine_grid",
     spaces="functional",
     samples=lambda r: [
-        S(normal(r, 2, 2, 3), (2, 1, 2, 3)),
+        S(normal(r, 2, 2, 3), (2, 1, 2, 3), False),
         S(normal(r, 1, 2, 3), (1, 1, 3, 1), align_corners=True),
         S(normal(r, 1, 3, 4), [1, 1, 2, 2, 1], align_corners=False),
     ],
@@ -228,7 +242,7 @@ def affine_grid(theta, size, align_corners=None):
 
     >>> import minigrad
     >>> from minigrad.nn import functional as F
-    >>> F.affine_grid(minigrad.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2))
+    >>> F.affine_grid(minigrad.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2), align_corners=False)
     tensor([[[[-0.5000,  0.0000],
               [ 0.5000,  0.0000]]]])
     """
@@ -248,6 +262,7 @@ def affine_grid(theta, size, align_corners=None):
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
     if theta.array.shape[0] != size[0]:
         raise ShapeError(f"affine_grid: theta has a batch of {theta.array.shape[0]}, size {size} asks for {size[0]}")
+    align_corners = _default_corners(align_corners)
     edges = [1.0 if align_corners else (m - 1) / m for m in size[2:]]
     axes = [np.linspace(-e, e, m) if m > 1 else np.zeros(1) for e, m in zip(edges, size[2:])]
     base = np.stack([*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(size[2:])], -1)  # (H, W, 3): x, y, 1
@@ -368,7 +383,8 @@ def _sample_samples(r):
     modes, paddings = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
     samples = [S(image, grid, m, p, bool(a)) for m, p, a in itertools.product(modes, paddings, (0, 1))]
     volume = [
-        S(normal(r, 1, 1, 2, 3, 2), normal(r, 1, 1, 2, 1, 3), m, p) for m, p in (("bilinear", "zeros"), ("nearest", "reflection"))
+        S(normal(r, 1, 1, 2, 3, 2), normal(r, 1, 1, 2, 1, 3), m, p, False)
+        for m, p in (("bilinear", "zeros"), ("nearest", "reflection"))
     ]
     return [*samples, *volume, S(normal(r, 1, 1, 1, 2), normal(r, 1, 1, 2, 2), padding_mode="reflection", align_corners=True)]
 
@@ -414,10 +430,11 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     >>> import minigrad
     >>> from minigrad.nn import functional as F
     >>> image = minigrad.tensor([[[[0.0, 10.0]]]])
-    >>> F.grid_sample(image, minigrad.tensor([[[[0.0, 0.0], [0.25, 0.0]]]]))
+    >>> F.grid_sample(image, minigrad.tensor([[[[0.0, 0.0], [0.25, 0.0]]]]), align_corners=False)
     tensor([[[[5.0000, 7.5000]]]])
     """
     _check_grid(input, grid, mode, padding_mode)
+    align_corners = _default_corners(align_corners)
     n, channels, *size = input.array.shape
     out = tuple(grid.array.shape[1:-1])
     axes = []

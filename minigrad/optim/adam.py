@@ -1,7 +1,19 @@
 """Adam and AdamW."""
 
 from ..op import S, op, registry
-from .optimizer import RuleOptimizer, advance, check, check_betas, check_hints, check_lr, counter, number, zeros
+from .rule import (
+    RuleOptimizer,
+    advance,
+    check,
+    check_betas,
+    check_hints,
+    check_lr,
+    check_tensor_settings,
+    counter,
+    number,
+    setting,
+    zeros,
+)
 
 
 def _samples(r):
@@ -92,9 +104,10 @@ class Adam(RuleOptimizer):
         check(0.0 <= eps, "epsilon value", eps)
         check_betas(betas)
         check(0.0 <= weight_decay, "weight_decay value", weight_decay)
+        check_tensor_settings(lr, betas, foreach, capturable)
         check_hints(foreach, fused, differentiable)
         super().__init__(params, dict(
-            lr=lr, betas=tuple(map(number, betas)), eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
             foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
             decoupled_weight_decay=decoupled_weight_decay,
         ))  # fmt: skip
@@ -108,9 +121,11 @@ class Adam(RuleOptimizer):
     def arguments(self, p, group, state):
         t = advance(state)
         beta1, beta2 = group["betas"]
+        if beta1.__class__ is not float or beta2.__class__ is not float:
+            beta1, beta2 = number(beta1), number(beta2)
         largest = state["max_exp_avg_sq"] if group["amsgrad"] else None
         return (state["exp_avg"], state["exp_avg_sq"], largest), {
-            "lr": number(group["lr"]),
+            "lr": setting(group, "lr"),
             "beta1": beta1,
             "beta2": beta2,
             "eps": group["eps"],

@@ -1,7 +1,7 @@
 """Adamax, NAdam and RAdam: Adam with another norm, with Nesterov's momentum, and with a rectified first phase."""
 
 from ..op import S, op, registry
-from .optimizer import RuleOptimizer, advance, check, check_betas, check_hints, check_lr, counter, number, renewed, zeros
+from .rule import RuleOptimizer, advance, check, check_betas, check_hints, check_lr, counter, number, renewed, setting, zeros
 
 COMMON = dict(lr=0.1, beta1=0.9, beta2=0.95, eps=1e-3, weight_decay=0.0, maximize=False)
 
@@ -75,7 +75,7 @@ class Adamax(RuleOptimizer):
                  differentiable=False, capturable=False):  # fmt: skip
         _check_all(lr, betas, eps, weight_decay, foreach, differentiable)
         super().__init__(params, dict(
-            lr=lr, betas=tuple(map(number, betas)), eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
             differentiable=differentiable, capturable=capturable,
         ))  # fmt: skip
 
@@ -162,7 +162,7 @@ class NAdam(RuleOptimizer):
         _check_all(lr, betas, eps, weight_decay, foreach, differentiable)
         check(0.0 <= momentum_decay, "momentum_decay value", momentum_decay)
         super().__init__(params, dict(
-            lr=lr, betas=tuple(map(number, betas)), eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
             differentiable=differentiable,
         ))  # fmt: skip
@@ -255,7 +255,7 @@ class RAdam(RuleOptimizer):
                  foreach=None, maximize=False, capturable=False, differentiable=False):  # fmt: skip
         _check_all(lr, betas, eps, weight_decay, foreach, differentiable)
         super().__init__(params, dict(
-            lr=lr, betas=tuple(map(number, betas)), eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
             capturable=capturable, decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,
         ))  # fmt: skip
 
@@ -286,9 +286,9 @@ def _check_all(lr, betas, eps, weight_decay, foreach, differentiable):
 
 def _common(group):
     """The settings that all three rules share."""
-    beta1, beta2 = group["betas"]
+    beta1, beta2 = map(number, group["betas"])
     return {
-        "lr": number(group["lr"]),
+        "lr": setting(group, "lr"),
         "beta1": beta1,
         "beta2": beta2,
         "eps": group["eps"],

@@ -1,7 +1,7 @@
 """Adagrad, Adadelta and RMSprop: each parameter's step is divided by the size of its own past gradients."""
 
 from ..op import S, op, registry
-from .optimizer import RuleOptimizer, advance, check, check_hints, check_lr, counter, number, zeros
+from .rule import RuleOptimizer, advance, check, check_hints, check_lr, counter, number, setting, zeros
 
 
 def _arrays(r):
@@ -181,7 +181,7 @@ class Adadelta(RuleOptimizer):
     def arguments(self, p, group, state):
         advance(state)
         settings = {k: group[k] for k in ("rho", "eps", "weight_decay", "maximize")}
-        settings["lr"] = number(group["lr"])
+        settings["lr"] = setting(group, "lr")
         return (state["square_avg"], state["acc_delta"]), settings
 
 
@@ -292,6 +292,6 @@ class RMSprop(RuleOptimizer):
     def arguments(self, p, group, state):
         advance(state)
         settings = {k: group[k] for k in ("alpha", "eps", "weight_decay", "momentum", "maximize")}
-        settings["lr"] = number(group["lr"])
+        settings["lr"] = setting(group, "lr")
         buf = state["momentum_buffer"] if group["momentum"] > 0 else None
         return (state["square_avg"], buf, state["grad_avg"] if group["centered"] else None), settings

@@ -1,13 +1,16 @@
 """L-BFGS: a quasi-Newton method for full batches, with a line search."""
 
-import math
 from collections import namedtuple
+
+import numpy as np
 
 from .. import backends
 from ..graph import enable_grad, no_grad, writes
-from ..tensor import wrap
-from .optimizer import Optimizer, check_lr, number
+from ..tensor import Tensor, wrap
+from .optimizer import Optimizer
+from .rule import check_lr, number
 
+MEMORY = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
 Point = namedtuple("Point", "t loss gradient slope")  # a place on the search line; slope is the derivative along it
 
 
@@ -67,29 +70,24 @@ class LBFGS(Optimizer):
         gradient = self._gradient()
         if _largest(gradient) <= group["tolerance_grad"]:
             return first_loss
+        memory = {key: state.get(key) for key in MEMORY}
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
-            direction = self._direction(state, gradient, group["history_size"])
-            before, state["prev_flat_grad"] = loss, wrap(gradient.copy())
-            lr = number(group["lr"])
-            t = lr * min(1.0, 1.0 / _size(gradient)) if state["n_iter"] == 1 else lr
+            direction = self._direction(state, memory, gradient, group["history_size"])
+            before, memory["prev_flat_grad"] = loss, wrap(gradient.copy())
+            lr = number(group["lr"]) if isinstance(group["lr"], Tensor) else group["lr"]
+            t = min(1.0, 1.0 / _size(gradient)) * lr if state["n_iter"] == 1 else lr
             slope = _dot(gradient, direction)
-            state.update(d=wrap(direction), t=t, prev_loss=before)
+            memory.update(d=wrap(direction), t=_kept(t), prev_loss=before)
             if slope > -group["tolerance_change"]:
                 break
             used = 0
             if group["line_search_fn"] is not None:
-                here, start = self._values(), Point(0.0, loss, gradient, slope)
-
-                def evaluate(t, start=here, along=direction):
-                    self._move(t, along)
-                    value, g = float(closure()), self._gradient()
-                    self._restore(start)
-                    return Point(t, value, g, _dot(g, along))
-
-                best, used = strong_wolfe(evaluate, start, t, _largest(direction), most=group["max_eval"] - evaluations)
+                best, used = self._search(
+                    closure, Point(0.0, loss, gradient, slope), t, direction, group["max_eval"] - evaluations
+                )
                 t, loss, gradient = best.t, best.loss, best.gradient
-                state["t"] = t
+                memory["t"] = _kept(t)
                 self._move(t, direction)
             else:
                 self._move(t, direction)
@@ -100,35 +98,50 @@ class LBFGS(Optimizer):
             if (
                 evaluations >= group["max_eval"]
                 or _largest(gradient) <= group["tolerance_grad"]
-                or _largest(direction) * abs(t) <= group["tolerance_change"]
+                or _largest(direction * t) <= group["tolerance_change"]
                 or abs(loss - before) < group["tolerance_change"]
             ):
                 break
+        state.update(memory)
         return first_loss
 
-    def _direction(self, state, gradient, history_size):
+    def _search(self, closure, start, t, direction, most):
+        """The point that the line search finds along ``direction``, and the number of times that it called the closure."""
+        here = self._values()
+
+        def evaluate(t):
+            self._move(t, direction)
+            value, g = float(closure()), self._gradient()
+            self._restore(here)
+            return Point(t, value, g, _dot(g, direction))
+
+        return strong_wolfe(evaluate, start, t, _largest(direction), most=most)
+
+    def _direction(self, state, memory, gradient, history_size):
         """-H g by the two-loop recursion over the remembered steps and gradient changes."""
         if state["n_iter"] == 1:
-            state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1.0)
+            memory.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
             return -gradient
-        changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
-        y = gradient - state["prev_flat_grad"].array
-        s = state["d"].array * float(state["t"])
+        changes, steps, ro = memory["old_dirs"], memory["old_stps"], memory["ro"]
+        y = gradient - memory["prev_flat_grad"].array
+        s = memory["d"].array * _scalar(memory["t"])
         curvature = _dot(y, s)
         if curvature > 1e-10:
             if len(changes) == history_size:
                 del changes[0], steps[0], ro[0]
             changes.append(wrap(y))
             steps.append(wrap(s))
-            ro.append(1.0 / curvature)
-            state["H_diag"] = curvature / _dot(y, y)
-        q, alphas = -gradient, []
-        for y, s, r in zip(reversed(changes), reversed(steps), reversed(ro)):
-            alphas.append(_dot(s.array, q) * float(r))
-            q = q - y.array * alphas[-1]
-        q = q * float(state["H_diag"])
-        for y, s, r, alpha in zip(changes, steps, ro, reversed(alphas)):
-            q = q + s.array * (alpha - _dot(y.array, q) * float(r))
+            ro.append(_kept(1.0 / curvature))
+            memory["H_diag"] = _kept(curvature / _dot(y, y))
+        alphas = state.setdefault("al", [None] * history_size)
+        q = -gradient
+        for i in reversed(range(len(changes))):
+            alpha = _dot(steps[i].array, q) * _scalar(ro[i])
+            alphas[i] = _kept(alpha)
+            q = _plus(q, -alpha, changes[i].array)
+        q = q * _scalar(memory["H_diag"])
+        for y, s, r, alpha in zip(changes, steps, ro, alphas):
+            q = _plus(q, _scalar(alpha) - _dot(y.array, q) * _scalar(r), s.array)
         return q
 
     # ------------------------------------------------------------------------------------ all parameters as one vector
@@ -152,7 +165,7 @@ class LBFGS(Optimizer):
         start = 0
         for p in self.param_groups[0]["params"]:
             real = _real(p.array)
-            real = real + direction[start : start + real.size].reshape(real.shape) * t
+            real = _plus(real, t, direction[start : start + real.size].reshape(real.shape))
             start += real.size
             p.array[...] = real.view(p.array.dtype).reshape(p.array.shape)
             writes.stamp(p.array)
@@ -163,16 +176,37 @@ def _real(a):
     return backends.of(a).np.ascontiguousarray(a).view(a.real.dtype) if a.dtype.kind == "c" else a
 
 
+# The numbers of the method are of the parameters' dtype, as in PyTorch: in float32 they are rounded at every step.
+def _number_like(a, value):
+    return a.dtype.type(float(value))
+
+
 def _dot(a, b):
-    return float(backends.of(a).matmul(a, b))
+    return _number_like(a, backends.of(a).matmul(a, b))
 
 
 def _largest(a):
-    return float(abs(a).max())
+    return _number_like(a, abs(a).max())
 
 
 def _size(a):
-    return float(abs(a).sum())
+    return _number_like(a, abs(a).sum())
+
+
+def _plus(a, factor, b):
+    """``a + factor * b``, rounded once in float32, as a fused multiply-add is."""
+    if a.dtype != np.float32:
+        return a + b * factor
+    return (a.astype(np.float64) + b.astype(np.float64) * float(factor)).astype(np.float32)
+
+
+def _kept(value):
+    """A number as it stands in the state: a 0-d tensor if it was computed, else the Python number that the user gave."""
+    return wrap(np.asarray(value)) if isinstance(value, np.generic) else value
+
+
+def _scalar(value):
+    return value.array.dtype.type(float(value)) if isinstance(value, Tensor) else value
 
 
 # ----------------------------------------------------------------------------------------------------------- line search
@@ -236,7 +270,7 @@ def cubic_minimum(a, b, low, high):
     square = d1**2 - a.slope * b.slope
     if not square >= 0:
         return (low + high) / 2
-    d2 = math.sqrt(square)
+    d2 = square**0.5
     bottom = b.slope - a.slope + 2 * d2
     if bottom == 0:
         return (low + high) / 2

@@ -17,4 +17,6 @@ from .schedule_decay import MultiStepLR as MultiStepLR
 from .schedule_decay import PolynomialLR as PolynomialLR
 from .schedule_decay import StepLR as StepLR
 
-_LRScheduler = LRScheduler  # PyTorch's old name
+
+class _LRScheduler(LRScheduler):
+    """PyTorch's old name of the base: what is derived from it works as from the new one."""

@@ -1,89 +1,31 @@
-"""What all optimizers share: parameter groups, state, hooks, state dicts, and how an update rule is run.
-
-An optimizer is its update rule, an operation of kind "update" written once as array text. Its array inputs are the
-parameter, the gradient and the state; its outputs are the new parameter and the new state, in the same order.
-"""
+"""What all optimizers share: parameter groups, state, hooks and state dicts. How update rules are run is in ``rule.py``."""
 
 import copy
 import functools
 import itertools
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 
-from .. import backends, errors
-from ..dispatch import tracer
+from .. import errors
 from ..dtype import float32, float64, get_default_dtype
-from ..graph import enable_grad, no_grad, runtime, serial
+from ..graph import no_grad, serial, set_grad_enabled
 from ..tensor import Handle, Tensor, wrap
 from ..views import write
-from .update import SMALL, update, update_together
-
-required = object()  # the default of an option that every parameter group must give itself
 
 _HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
+_global_optimizer_pre_hooks: OrderedDict = OrderedDict()
+_global_optimizer_post_hooks: OrderedDict = OrderedDict()
 
 
-# --------------------------------------------------------------------------------------------------- settings and state
-def number(value):
-    """A setting that may be a one-element Tensor, such as the learning rate, as a Python float."""
-    if value.__class__ is float:
-        return value
-    trace = tracer.get()
-    return float(value) if trace is None or not isinstance(value, Tensor) else trace.as_number(value)
+class _RequiredParameter:
+    def __repr__(self):
+        return "<required parameter>"
 
 
-def check(valid, what, value):
-    """ValueError with PyTorch's words for a setting out of its range."""
-    if not valid:
-        raise ValueError(f"Invalid {what}: {value}")
+required = _RequiredParameter()  # the default of an option that every parameter group must give itself
 
 
-def check_lr(lr):
-    if isinstance(lr, Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    check(0.0 <= number(lr), "learning rate", lr)
-
-
-def check_betas(betas):
-    for i, beta in enumerate(betas):
-        check(0.0 <= number(beta) < 1.0, f"beta parameter at index {i}", beta)
-
-
-def zeros(p, value: complex = 0.0):
-    """A state of the shape, dtype and device of ``p``."""
-    return wrap(backends.of(p.array).full_like(p.array, value=value))
-
-
-def counter(value=0.0):
-    """A number in the state, such as the step count: a 0-d tensor on the CPU, as in PyTorch's state dicts."""
-    return wrap(backends.numpy.np.full((), value, (float64 if get_default_dtype() is float64 else float32).dtype))
-
-
-def renewed(state, key, change):
-    """Replace the number ``state[key]`` by ``change`` of it, and return it as a Python float."""
-    value = state[key]
-    if value.__class__ is not Tensor:  # a state dict of an old version: a plain number
-        value = state[key] = counter(float(value))
-    trace = tracer.get()
-    if trace is not None:
-        with no_grad():
-            return trace.as_number(write(value, change(value)))
-    array = value.array
-    array[...] = change(array)
-    return float(array)
-
-
-def advance(state):
-    """Count one more step, and return how many there have been."""
-    step = state["step"]
-    if step.__class__ is Tensor and tracer.get() is None:
-        array = step.array
-        array += 1
-        return float(array)
-    return renewed(state, "step", lambda step: step + 1)
-
-
-# ------------------------------------------------------------------------------------------------------------ optimizers
+# ------------------------------------------------------------------------------------------------------ hooks around steps
 def _with_hooks(step):
     """``step`` of a class, with the hooks before and after it. A step that calls super().step() runs them once."""
 
@@ -92,21 +34,70 @@ def _with_hooks(step):
         if type(self).step is not call:
             return step(self, *args, **kwargs)
         self._opt_called = True
-        for hook in list(self._hooks["step_pre"].values()):
-            result = hook(self, args, kwargs)
-            if result is not None:
-                if not (isinstance(result, tuple) and len(result) == 2):
-                    raise RuntimeError(f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
-                args, kwargs = result
+        own = self.__dict__.get("_hooks", _NO_HOOKS)  # a wrapper around an optimizer may leave Optimizer.__init__ out
+        if _global_optimizer_pre_hooks or own["step_pre"]:
+            for hook in [*_global_optimizer_pre_hooks.values(), *own["step_pre"].values()]:
+                result = hook(self, args, kwargs)
+                if result is not None:
+                    if not (isinstance(result, tuple) and len(result) == 2):
+                        raise RuntimeError(f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
+                    args, kwargs = result
         loss = step(self, *args, **kwargs)
-        for hook in list(self._hooks["step_post"].values()):
-            hook(self, args, kwargs)
+        if _global_optimizer_post_hooks or own["step_post"]:
+            for hook in [*own["step_post"].values(), *_global_optimizer_post_hooks.values()]:
+                hook(self, args, kwargs)
         return loss
 
     call.__dict__["hooked"] = True
     return call
 
 
+_NO_HOOKS: dict = {kind: {} for kind in _HOOKS}
+
+
+def _registered(hooks, hook):
+    key = serial()
+    hooks[key] = hook
+    return Handle(hooks, key)
+
+
+def register_optimizer_step_pre_hook(hook):
+    """Call ``hook(optimizer, args, kwargs)`` before each step of every optimizer. Returns a handle with ``remove()``."""
+    return _registered(_global_optimizer_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook):
+    """Call ``hook(optimizer, args, kwargs)`` after each step of every optimizer. Returns a handle with ``remove()``."""
+    return _registered(_global_optimizer_post_hooks, hook)
+
+
+# ------------------------------------------------------------------------------- what optimizers outside of PyTorch import
+def _use_grad_for_differentiable(step):
+    """Decorates a ``step``: gradients are recorded in it exactly where the option ``differentiable`` was given."""
+
+    @functools.wraps(step)
+    def call(self, *args, **kwargs):
+        with set_grad_enabled(bool(self.defaults.get("differentiable", False))):
+            return step(self, *args, **kwargs)
+
+    return call
+
+
+def _get_value(x):
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _get_scalar_dtype(is_fused=None):
+    """The dtype of step counts."""
+    return float64 if get_default_dtype() is float64 and not is_fused else float32
+
+
+def _default_to_fused_or_foreach(params, differentiable, use_fused=False):
+    """``(fused, foreach)`` where neither was asked for: neither, as on a CPU in PyTorch."""
+    return False, False
+
+
+# ------------------------------------------------------------------------------------------------------------ optimizers
 class Optimizer:
     """The base of all optimizers. A subclass defines ``step()`` and passes its options to ``__init__`` as ``defaults``.
 
@@ -186,7 +177,7 @@ class Optimizer:
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         _unpack_names(param_group)
         for p in param_group["params"]:
-            _check_parameter(p)
+            _check_parameter(p, self.defaults.get("differentiable", False))
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
@@ -318,72 +309,6 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-class RuleOptimizer(Optimizer):
-    """An optimizer whose step is one update operation for each parameter that has a gradient.
-
-    A subclass names its ``rule`` and defines ``start(p, group)``, the first state of a parameter as a dict, and
-    ``arguments(p, group, state)``: the state tensors that the rule reads after parameter and gradient, and its settings.
-    """
-
-    rule = None
-
-    def start(self, p, group):
-        raise NotImplementedError
-
-    def arguments(self, p, group, state):
-        raise NotImplementedError
-
-    def step(self, closure=None):
-        """Update every parameter that has a gradient.
-
-        Args:
-            closure: function that computes the loss again, with its gradients, and returns it.
-
-        Returns:
-            what the closure returned, or None.
-        """
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        tracing = tracer.get() is not None
-        for group in self.param_groups:
-            small, current = [], _as_of_now(group)
-            for p in group["params"]:
-                g = p.grad
-                if g is None:
-                    continue
-                state = self.state.get(p)
-                if not state:
-                    state = self.start(p, group)
-                    if state:
-                        self.state[p] = state
-                tensors, settings = self.arguments(p, current, state)
-                if p.array.size <= SMALL and not tracing and p.array.dtype.kind != "c":
-                    small.append(((p, g, *tensors), settings))
-                else:
-                    update(self.rule, (p, g, *tensors), settings)
-            if small:
-                update_together(self.rule, small)
-        return loss
-
-
-def _as_of_now(group):
-    """The settings of a group; in a traced step the learning rate is read anew at each call."""
-    return group if tracer.get() is None else {**group, "lr": runtime(group, "lr")}
-
-
-def check_hints(foreach=None, fused=None, differentiable=False):
-    """PyTorch's options about how a step is run. Groups keep them for state dicts; one way of running is enough here."""
-    if differentiable:
-        raise NotImplementedError(
-            "differentiable=True: a step is not recorded, so no gradient flows through it; write the update as operations "
-            "on tensors (w = w - lr * grad, with autograd.grad(..., create_graph=True))"
-        )
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-
-
 def _unpack_names(group):
     """``group["params"]`` becomes a list of Tensors; names given with them go to ``group["param_names"]``."""
     params = group["params"]
@@ -407,10 +332,10 @@ def _unpack_names(group):
     group["params"] = params
 
 
-def _check_parameter(p):
+def _check_parameter(p, differentiable):
     if not isinstance(p, Tensor):
         raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {errors.describe(p)}")
-    if not (p.is_leaf or p.retains_grad):
+    if not (differentiable or p.is_leaf or p.retains_grad):
         raise ValueError(
             f"can't optimize a non-leaf Tensor: this one was computed ({p.grad_fn}); pass the leaf that it comes from, "
             f"or make a leaf of it with x.detach().requires_grad_()"
@@ -429,7 +354,7 @@ def _fitted(p, value, key=None):
     """A copy of a loaded state in the dtype and on the device of its parameter; step counts stay as they are."""
     if isinstance(value, Tensor):
         value = value.detach()
-        if key != "step" and not (value.ndim == 0 and p.ndim):
+        if key != "step":
             value = value.to(device=p.device, dtype=p.dtype if p.is_floating_point() else None)
         return wrap(value.array.copy())
     if isinstance(value, dict):

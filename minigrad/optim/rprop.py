@@ -1,7 +1,7 @@
 """Rprop: only the sign of a gradient counts."""
 
 from ..op import S, op, registry
-from .optimizer import RuleOptimizer, advance, check_hints, check_lr, counter, number, zeros
+from .rule import RuleOptimizer, advance, check_hints, check_lr, counter, number, zeros
 
 
 def _samples(r):

@@ -61,7 +61,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                 self.T_i *= self.T_mult
         else:
             self._jump(epoch)
-        self._step_count += 1
         self.last_epoch = math.floor(epoch)
         self._get_lr_called_within_step = True
         try:
@@ -86,15 +85,17 @@ class _Momentum:
     """The momentum (or Adam's first beta) that some schedules move against the learning rate."""
 
     def _start_momentum(self, optimizer, base_momentum, max_momentum, last_epoch):
+        """Set every group's momentum to its highest value; the lowest and the highest ones, one per group."""
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
         self.use_beta1 = "betas" in optimizer.defaults
-        self.base_momentums = per_group("base_momentum", optimizer, base_momentum)
-        self.max_momentums = per_group("max_momentum", optimizer, max_momentum)
+        lows = per_group("base_momentum", optimizer, base_momentum)
+        highs = per_group("max_momentum", optimizer, max_momentum)
         if last_epoch == -1:
-            for group, low, high in zip(optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True):
+            for group, low, high in zip(optimizer.param_groups, lows, highs, strict=True):
                 self._set_momentum(group, high)
                 group["max_momentum"], group["base_momentum"] = high, low
+        return lows, highs
 
     def _set_momentum(self, group, momentum):
         if self.use_beta1:
@@ -145,12 +146,11 @@ class CyclicLR(_Momentum, LRScheduler):
         self.step_ratio = up / self.total_size
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError("mode is invalid and scale_fn is None: use 'triangular', 'triangular2' or 'exp_range'")
-        self.mode, self.gamma, self._scale_fn_custom, self.scale_mode = mode, gamma, scale_fn, scale_mode
-        if scale_fn is None:
-            self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
+        self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            self._start_momentum(optimizer, base_momentum, max_momentum, last_epoch)
+            self.base_momentums, self.max_momentums = self._start_momentum(optimizer, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
@@ -174,6 +174,7 @@ class CyclicLR(_Momentum, LRScheduler):
     def state_dict(self):
         """Everything but the optimizer; of a ``scale_fn`` that is a callable object and no function, its attributes."""
         state, f = super().state_dict(), self._scale_fn_custom
+        del state["_scale_fn_custom"]
         state["_scale_fn_custom"] = None if f is None or isinstance(f, types.FunctionType) else dict(f.__dict__)
         return state
 
@@ -232,8 +233,8 @@ class OneCycleLR(_Momentum, LRScheduler):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
-        self._anneal_func_type = anneal_strategy
         self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
+        self._anneal_func_type = anneal_strategy
         if last_epoch == -1:
             for group, high in zip(optimizer.param_groups, per_group("max_lr", optimizer, max_lr), strict=True):
                 group["initial_lr"] = high / div_factor

@@ -194,8 +194,8 @@ class LinearLR(LRScheduler):
         return [lr * factor for lr in rates]
 
     def _get_closed_form_lr(self):
-        done = min(self.total_iters, self.last_epoch) / self.total_iters
-        return [lr * (self.start_factor + (self.end_factor - self.start_factor) * done) for lr in self.base_lrs]
+        rise, epoch = self.end_factor - self.start_factor, min(self.total_iters, self.last_epoch)
+        return [lr * (self.start_factor + rise * epoch / self.total_iters) for lr in self.base_lrs]
 
 
 @_example("PolynomialLR(optimizer, total_iters=4)", "[1.0, 0.75, 0.5, 0.25]")

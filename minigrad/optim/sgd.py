@@ -1,7 +1,7 @@
 """Stochastic gradient descent: plain, with momentum, and averaged."""
 
 from ..op import S, op, registry
-from .optimizer import RuleOptimizer, advance, check, check_hints, check_lr, counter, number, zeros
+from .rule import RuleOptimizer, advance, check, check_hints, check_lr, counter, number, setting, zeros
 
 
 def _sgd_samples(r):
@@ -101,10 +101,10 @@ class SGD(RuleOptimizer):
         if first:
             buf = state["momentum_buffer"] = zeros(p)
         return (buf,), {
-            "lr": number(group["lr"]),
+            "lr": setting(group, "lr"),
             "momentum": momentum,
             "dampening": group["dampening"],
-            "weight_decay": number(group["weight_decay"]),
+            "weight_decay": setting(group, "weight_decay"),
             "nesterov": group["nesterov"],
             "maximize": group["maximize"],
             "first": first,
@@ -186,7 +186,7 @@ class ASGD(RuleOptimizer):
     def arguments(self, p, group, state):
         t, lr, lambd = advance(state), number(group["lr"]), group["lambd"]
         eta, mu = float(state["eta"].array), float(state["mu"].array)
-        state["eta"].array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
-        state["mu"].array[...] = 1 / max(1, t - group["t0"])
+        for key, value in (("eta", lr / (1 + lambd * lr * t) ** group["alpha"]), ("mu", 1 / max(1, t - group["t0"]))):
+            state[key].array[...] = float(counter(value).array)  # rounded to the dtype of counters, also where loaded in another
         settings = {"lambd": lambd, "eta": eta, "mu": mu, "weight_decay": group["weight_decay"], "maximize": group["maximize"]}
         return (state["ax"],), settings

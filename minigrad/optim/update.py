@@ -1,8 +1,9 @@
 """How an update rule is run on parameters: in place by a kernel, as array text, or joined for many small parameters."""
 
 from .. import backends, kernels
+from ..autograd.engine import recorded
 from ..dispatch import apply
-from ..graph import no_grad, tracer, writes
+from ..graph import enable_grad, no_grad, tracer, writes
 from ..views import write
 
 SMALL = 2048  # parameters of up to so many elements are updated together
@@ -86,6 +87,18 @@ def _complex_update(xp, rule, arrays, params):
 def _traced_update(rule, tensors, params):
     with no_grad():
         results = apply(rule, tuple(tensors), dict(params))
+        changed = [t for i, t in enumerate(tensors) if i != 1 and t is not None]
+        for old, new in zip(changed, results):
+            write(old, new)
+
+
+def update_recorded(rule, tensors, params):
+    """A differentiable step: the rule's text runs on Tensors and is recorded, and its results are written with their history.
+
+    So gradients flow from the new parameter to the old one, to the gradient, to the state and to settings that are Tensors.
+    """
+    with enable_grad():
+        results = rule.body(recorded, *tensors, **params)
         changed = [t for i, t in enumerate(tensors) if i != 1 and t is not None]
         for old, new in zip(changed, results):
             write(old, new)

@@ -31,5 +31,7 @@ def library(name: str) -> Path:
 def _functions_of(name: str, source: str) -> set[str]:
     """The names of the library's functions that a source file defines, macros for one letter per type included."""
     plain = set(re.findall(rf"\b({name}\w+)\s*\(", source))
-    families = re.findall(rf"\b{name}##LETTER##(\w+)\s*\(", source)
-    return plain | {f"{name}{letter}{rest}" for letter in "SD" for rest in families}
+    for macro, text in re.findall(r"#define (\w+)\(LETTER(.*?[^\\])\n", source, re.DOTALL):
+        letters = re.findall(rf"^{macro}\((\w),", source, re.MULTILINE)
+        plain |= {f"{name}{letter}{rest}" for letter in letters for rest in re.findall(rf"\b{name}##LETTER##(\w+)\s*\(", text)}
+    return plain

@@ -102,8 +102,18 @@ def rebound(f):
     """A small Python function of PyTorch's test database, with minigrad where it says torch."""
     if not isinstance(f, types.FunctionType):
         return None
-    world = {**f.__globals__, "torch": minigrad, "F": minigrad.nn.functional}
+    world = {**f.__globals__, "torch": minigrad, "F": minigrad.nn.functional, "wrapper_set_seed": seeded}
     return types.FunctionType(f.__code__, world, f.__name__, f.__defaults__, f.__closure__)
+
+
+def seeded(f, *args, **kwargs):
+    """What the database calls random functions with: PyTorch's stream from the seed 42, and the stream as it was after it."""
+    state = minigrad.get_rng_state()
+    try:
+        minigrad.manual_seed(42, engine="mt19937")
+        return f(*args, **kwargs)
+    finally:
+        minigrad.set_rng_state(state)
 
 
 def same(mine, theirs, where, what="values", tolerance=None):

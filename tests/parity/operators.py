@@ -7,12 +7,13 @@ import numpy as np
 import torch
 
 import minigrad
+from minigrad.graph import owner_of
 
 from . import samples
 from .convert import Difference, dtype_name, fresh, leaves, ours, rebound, same, tensors
 from .names import attribute
 
-ASPECTS = ("present", "values", "dtypes", "gradients", "second order", "errors")
+ASPECTS = ("present", "values", "dtypes", "memory", "gradients", "second order", "errors")
 OTHER_DTYPES = (torch.int64, torch.bool, torch.bfloat16)
 NO_VALUES = ("empty", "data_ptr", "resize_", "seed", "storage")
 
@@ -60,7 +61,8 @@ def values(qualified, dtype, result):
     for call in samples.of(qualified, dtype):
         f, g = functions(qualified, call)
         try:
-            expected = run(f, fresh(call.args), fresh(call.kwargs), qualified)
+            theirs = fresh((call.args, call.kwargs))
+            expected = run(f, *theirs, qualified)
             given = ours((call.args, call.kwargs))
         except Exception:
             continue  # a sample that PyTorch, or this comparison, does not take
@@ -69,6 +71,7 @@ def values(qualified, dtype, result):
         try:
             found = run(g, *given, qualified)
             compare(found, expected, where, call, no_values(qualified))
+            same_memory(found, given, expected, theirs, where)
         except Difference as difference:
             result.setdefault(difference.what, str(difference))
         except Exception as error:
@@ -76,7 +79,24 @@ def values(qualified, dtype, result):
     if tried:
         result.setdefault("values", None)
         result.setdefault("dtypes", None)
+        result.setdefault("memory", None)
     return tried
+
+
+def same_memory(found, given, expected, theirs, where):
+    """A view is a view, and what is computed anew shares no memory with what it was computed from."""
+    for mine, wanted in zip(tensors(found), tensors(expected)):
+        sharing = [
+            {i for i, x in enumerate(tensors(inputs)) if x.numel() and out.numel() and owner(x) == owner(out)}
+            for out, inputs in ((mine, given), (wanted, theirs))
+        ]
+        if sharing[0] != sharing[1]:
+            raise Difference("memory", f"{where}: shares memory with inputs {sharing[0]}, PyTorch with {sharing[1]}")
+
+
+def owner(t):
+    """What identifies the memory behind a tensor."""
+    return t.untyped_storage().data_ptr() if isinstance(t, torch.Tensor) else id(owner_of(t.array))
 
 
 def no_values(qualified):

@@ -72,7 +72,7 @@ def collect(workers=None):
 def aspects(kind):
     """What is counted. A name that is missing counts as wrong in everything that every name has."""
     return {
-        "operators": ("present", "values", "dtypes", "gradients", "second order", "errors", "five samples"),
+        "operators": ("present", "values", "dtypes", "memory", "gradients", "second order", "errors", "five samples"),
         "layers": ("present", "values", "gradients", "second order", "repr", "state"),
     }.get(kind, ("numbers",))
 

@@ -64,9 +64,24 @@ def database():
 def of(qualified, dtype=torch.float64, grad=False):
     """Calls of the name with inputs of one dtype."""
     calls = [*registered(qualified, dtype, grad), *from_database(qualified, dtype, grad), *more(qualified, dtype, grad)]
-    if qualified.endswith("_") and not calls:  # written in place: as the function that it is the in-place form of
-        calls = of(qualified[:-1], dtype, grad)
-    return calls or plain(qualified, dtype, grad)
+    if qualified.endswith("_") and len(calls) < 5:  # written in place: as the function that it is the in-place form of
+        calls += of(qualified[:-1], dtype, grad)
+    if not calls:
+        return list(plain(qualified, dtype, grad))
+    return calls if len(calls) >= 5 else [*calls, *turned(calls)]
+
+
+def turned(calls):
+    """The same calls with the memory of every matrix in the other order."""
+    for call in calls:
+
+        def leaf(v):
+            if isinstance(v, torch.Tensor) and v.ndim > 1 and v.layout == torch.strided:
+                return v.detach().mT.contiguous().mT.requires_grad_(v.requires_grad)
+            return v
+
+        args, kwargs = mapped((call.args, call.kwargs), leaf)
+        yield Call(args, kwargs, call.function, call.process)
 
 
 def registered(qualified, dtype, grad):
@@ -76,9 +91,15 @@ def registered(qualified, dtype, grad):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         samples = [s for s in face.samples(np.random.default_rng(0)) if not isinstance(s.parity, str)][:LIMIT]
+    process = without_signs if face.parity == "up to sign" else None
     for s in samples:
         args, kwargs = theirs((tuple(s.args), dict(s.kwargs)), dtype, grad)
-        yield Call(args, kwargs)
+        yield Call(args, kwargs, process=process)
+
+
+def without_signs(out):
+    """The columns of eigenvectors and singular vectors have any sign."""
+    return mapped(out, lambda v: v.abs() if isinstance(v, torch.Tensor | minigrad.Tensor) else v)
 
 
 def theirs(value, dtype, grad=False):
@@ -123,7 +144,11 @@ def wrapped(entry):
 
 
 def more(qualified, dtype, grad):
-    for args, kwargs in MORE.get(qualified, lambda t: [])(lambda *shape: draw(shape, dtype, grad)):
+    try:
+        made = MORE.get(qualified, lambda t: [])(lambda *shape: draw(shape, dtype, grad))
+    except (NotImplementedError, RuntimeError):  # a sample that this dtype cannot have
+        return
+    for args, kwargs in made:
         yield Call(tuple(args), kwargs)
 
 

@@ -94,7 +94,7 @@ def _cross_entropy(logits, target):
     )
 
 
-def _layer_norm(x, weight, bias, *, eps):
+def _layer_norm(x, weight=None, bias=None, *, eps):
     return (
         weight is not None
         and bias is not None
@@ -104,7 +104,7 @@ def _layer_norm(x, weight, bias, *, eps):
     )
 
 
-def _batch_norm(x, weight, bias, *, eps):
+def _batch_norm(x, weight=None, bias=None, *, eps):
     return (
         weight is not None
         and bias is not None

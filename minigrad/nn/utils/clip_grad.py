@@ -1,5 +1,7 @@
 """Limits on gradients: by the norm of all of them together, or value by value."""
 
+import warnings
+
 from ... import cat, tensor
 from ...graph import no_grad
 from ...tensor import Tensor
@@ -68,6 +70,16 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 
 @no_grad
+def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """The older name of :func:`clip_grad_norm_`; it warns."""
+    warnings.warn(
+        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
 def clip_grad_value_(parameters, clip_value, foreach=None):
     """Limit every value of every gradient to [-clip_value, clip_value], in place.
 

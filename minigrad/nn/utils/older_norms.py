@@ -66,6 +66,8 @@ class _WeightNormHook(_Recomputed):
 
 
 class _OlderSpectralNorm(_SpectralNorm):
+    first_steps = 0  # u and v are random until the first call
+
     def _power_method(self, matrix, n):
         with no_grad():
             for _ in range(n):  # the other vector first

@@ -4,6 +4,7 @@ from ...errors import dim_error
 from ...graph import no_grad
 from .. import functional as F
 from ..module import Module
+from .orthogonal import orthogonal as orthogonal
 from .parametrize import register_parametrization
 
 
@@ -55,6 +56,8 @@ def weight_norm(module, name="weight", dim=0):
 class _SpectralNorm(Module):
     """Divides a weight by u . W v, where u and v approach its first singular vectors by the power method."""
 
+    first_steps = 15
+
     def __init__(self, weight, n_power_iterations=1, dim=0, eps=1e-12):
         super().__init__()
         if not -weight.ndim <= dim < weight.ndim:
@@ -69,7 +72,7 @@ class _SpectralNorm(Module):
                 matrix = self._matrix(weight)
                 for name, size in zip(("_u", "_v"), matrix.shape):
                     self.register_buffer(name, F.normalize(matrix.new_empty(size).normal_(), dim=0, eps=eps))
-                self._power_method(matrix, 15)
+                self._power_method(matrix, self.first_steps)
 
     def _matrix(self, weight):
         return weight.movedim(self.dim, 0).flatten(1)

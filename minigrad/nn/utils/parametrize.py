@@ -44,9 +44,10 @@ class ParametrizationList(ModuleList):
         self.unsafe = unsafe
         with no_grad():
             new = original
-            for module in reversed(modules):
-                if hasattr(module, "right_inverse"):
-                    new = module.right_inverse(new)
+            with contextlib.suppress(NotImplementedError):  # a parametrization that cannot be assigned to starts from here
+                for module in reversed(modules):
+                    if hasattr(module, "right_inverse"):
+                        new = module.right_inverse(new)
         self.is_tensor = isinstance(new, Tensor)
         if not self.is_tensor and not isinstance(new, (tuple, list)):
             raise ValueError(

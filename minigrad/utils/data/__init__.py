@@ -18,3 +18,14 @@ from ...data import default_collate as default_collate
 from ...data import default_convert as default_convert
 from ...data import get_worker_info as get_worker_info
 from ...data import random_split as random_split
+
+
+def __getattr__(name):
+    """``DistributedSampler``, and the modules of PyTorch's own files."""
+    import importlib
+
+    if name == "DistributedSampler":
+        return importlib.import_module(".distributed", __name__).DistributedSampler
+    if name in ("dataloader", "dataset", "distributed", "sampler"):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'minigrad.utils.data' has no attribute {name!r}")

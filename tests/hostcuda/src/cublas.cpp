@@ -1,8 +1,10 @@
-// Stand-in for libcublas: matrix products, matrix times vector, dot. float32, float64, float16, bfloat16.
+// Stand-in for libcublas: matrix products, matrix times vector, dot. float32, float64, float16, bfloat16;
+// and products of complex64 and of complex128.
 // The functions CuPy links and this file lacks become stubs that return CUBLAS_STATUS_NOT_SUPPORTED (mathlibs.py).
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <complex>
 #include <cstddef>
 #include <vector>
 
@@ -16,7 +18,7 @@ typedef int Status;
 constexpr Status SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15;
 
 // cudaDataType
-constexpr int F32 = 0, F64 = 1, F16 = 2, BF16 = 14;
+constexpr int F32 = 0, F64 = 1, F16 = 2, C64 = 4, C128 = 5, BF16 = 14;
 
 struct Handle {
     int math_mode, pointer_mode;
@@ -129,6 +131,40 @@ Status gemm_strided(int trans_a, int trans_b, int m, int n, int k, double alpha,
     return SUCCESS;
 }
 
+// The same for complex numbers, all operands of one type; a transposition of 2 conjugates.
+template <class C> C element(const C* from, int ld, int transposed, int i, int j) {
+    C value = transposed ? from[j + (size_t)i * ld] : from[i + (size_t)j * ld];
+    return transposed == 2 ? std::conj(value) : value;
+}
+
+template <class C>
+Status complex_gemm(int trans_a, int trans_b, int m, int n, int k, const void* alpha, const void* a, int lda, const void* b,
+                    int ldb, const void* beta, void* c, int ldc) {
+    if (m < 0 || n < 0 || k < 0) return INVALID_VALUE;
+    if (lda < (trans_a ? k : m) || ldb < (trans_b ? n : k) || ldc < m) return INVALID_VALUE;
+    const C scale = *(const C*)alpha, keep = *(const C*)beta;
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < m; i++) {
+            C sum = 0;
+            for (int p = 0; p < k; p++) sum += element((const C*)a, lda, trans_a, i, p) * element((const C*)b, ldb, trans_b, p, j);
+            C& to = ((C*)c)[i + (size_t)j * ldc];
+            to = keep == C(0) ? scale * sum : scale * sum + keep * to;
+        }
+    }
+    return SUCCESS;
+}
+
+template <class C>
+Status complex_strided(int trans_a, int trans_b, int m, int n, int k, const void* alpha, void* a, int lda, long long stride_a,
+                       void* b, int ldb, long long stride_b, const void* beta, void* c, int ldc, long long stride_c, int batch) {
+    for (int i = 0; i < batch; i++) {
+        Status status = complex_gemm<C>(trans_a, trans_b, m, n, k, alpha, (C*)a + i * stride_a, lda, (C*)b + i * stride_b, ldb,
+                                        beta, (C*)c + i * stride_c, ldc);
+        if (status != SUCCESS) return status;
+    }
+    return SUCCESS;
+}
+
 template <class T>
 Status gemv(int transposed, int m, int n, const T* alpha, const T* a, int ld, const T* x, int step_x, const T* beta, T* y,
             int step_y) {
@@ -139,7 +175,7 @@ Status gemv(int transposed, int m, int n, const T* alpha, const T* a, int ld, co
             sum += (transposed ? a[j + (size_t)i * ld] : a[i + (size_t)j * ld]) * x[(size_t)j * step_x];
         }
         T& to = y[(size_t)i * step_y];
-        to = *beta == 0 ? *alpha * sum : *alpha * sum + *beta * to;
+        to = *beta == T(0) ? *alpha * sum : *alpha * sum + *beta * to;
     }
     return SUCCESS;
 }
@@ -209,6 +245,11 @@ Status cublasSgemmEx(Handle*, int trans_a, int trans_b, int m, int n, int k, con
 
 Status cublasGemmEx(Handle*, int trans_a, int trans_b, int m, int n, int k, const void* alpha, void* a, int type_a,
                     int lda, void* b, int type_b, int ldb, const void* beta, void* c, int type_c, int ldc, int, int) {
+    if (type_c == C64 || type_c == C128) {
+        if (type_a != type_c || type_b != type_c) return NOT_SUPPORTED;
+        auto run = type_c == C64 ? complex_gemm<std::complex<float>> : complex_gemm<std::complex<double>>;
+        return count(run(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc));
+    }
     return count(gemm(trans_a, trans_b, m, n, k, scalar(alpha, type_c), {a, type_a, lda}, {b, type_b, ldb},
                       scalar(beta, type_c), {c, type_c, ldc}));
 }
@@ -217,6 +258,11 @@ Status cublasGemmStridedBatchedEx(Handle*, int trans_a, int trans_b, int m, int 
                                   int type_a, int lda, long long stride_a, void* b, int type_b, int ldb,
                                   long long stride_b, const void* beta, void* c, int type_c, int ldc, long long stride_c,
                                   int batch, int, int) {
+    if (type_c == C64 || type_c == C128) {
+        if (type_a != type_c || type_b != type_c) return NOT_SUPPORTED;
+        auto run = type_c == C64 ? complex_strided<std::complex<float>> : complex_strided<std::complex<double>>;
+        return count(run(trans_a, trans_b, m, n, k, alpha, a, lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, batch));
+    }
     return count(gemm_strided(trans_a, trans_b, m, n, k, scalar(alpha, type_c), {a, type_a, lda}, stride_a,
                               {b, type_b, ldb}, stride_b, scalar(beta, type_c), {c, type_c, ldc}, stride_c, batch));
 }
@@ -252,5 +298,26 @@ Status cublasGemmStridedBatchedEx(Handle*, int trans_a, int trans_b, int m, int 
 
 HC_ONE_TYPE(S, float, F32)
 HC_ONE_TYPE(D, double, F64)
+
+// ---- and of complex numbers: the C and the Z family -----------------------------------------------------------
+#define HC_COMPLEX(LETTER, T)                                                                                          \
+    Status cublas##LETTER##gemm_v2(Handle*, int trans_a, int trans_b, int m, int n, int k, const T* alpha, T* a,       \
+                                   int lda, T* b, int ldb, const T* beta, T* c, int ldc) {                             \
+        return count(complex_gemm<T>(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc));                 \
+    }                                                                                                                  \
+    Status cublas##LETTER##gemmBatched(Handle*, int trans_a, int trans_b, int m, int n, int k, const T* alpha, T** a,  \
+                                       int lda, T** b, int ldb, const T* beta, T** c, int ldc, int batch) {            \
+        for (int i = 0; i < batch; i++) {                                                                              \
+            Status status = complex_gemm<T>(trans_a, trans_b, m, n, k, alpha, a[i], lda, b[i], ldb, beta, c[i], ldc);  \
+            if (status != SUCCESS) return status;                                                                      \
+        }                                                                                                              \
+        return count(SUCCESS);                                                                                         \
+    }                                                                                                                  \
+    Status cublas##LETTER##dotu_v2(Handle*, int n, const T* x, int step_x, const T* y, int step_y, T* result) {        \
+        return dot(n, x, step_x, y, step_y, result);                                                                   \
+    }
+
+HC_COMPLEX(C, std::complex<float>)
+HC_COMPLEX(Z, std::complex<double>)
 
 }  // extern "C"

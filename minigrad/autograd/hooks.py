@@ -1,0 +1,69 @@
+"""What the sweep does at few nodes: hooks of users around a node, tensors that were packed away, a node that was freed."""
+
+from .. import backends, errors
+from ..tensor import Tensor, wrap
+
+# What PyTorch keeps nothing for, so that a second backward pass may run through it.
+_STATELESS = frozenset(
+    """add subtract negative sum mean reshape permute_dims matrix_transpose broadcast_to expand concat stack slice getitem copy
+    contiguous flip roll cumsum pad alias diagonal tril triu""".split()
+)
+
+
+def revived(n):
+    """Whether a node that was freed can run again: what its rules need follows from its parents' shapes."""
+    if n.extra is not None and "ctx" in n.extra:
+        n.saved = (n.extra["ctx"],)  # a user's Function knows itself whether its tensors were freed
+        return True
+    if n.op.name not in _STATELESS:
+        return False
+    kept = []
+    for name, needed in zip(n.op.layout, n.op.keep(tuple([p is not None for p in n.parents]))):
+        what, i = n.op.where[name]
+        several = n.parents[i:] if what == "shapes" else (n.parents[i],)
+        if needed and (what not in ("shape", "shapes") or any(p is None for p in several)):
+            return False
+        shapes = tuple([tuple(p.shape) for p in several]) if needed else None
+        kept.append(shapes if what == "shapes" or not needed else shapes[0])
+    n.saved = tuple(kept)
+    return True
+
+
+def after(n, found, g, create_graph):
+    """The hooks that see, and may replace, what a node sends on."""
+    found = list(found)
+    seen = tuple([d if d is None or create_graph else wrap(backends.of(d).asarray(d)) for d in found])
+    parts = tuple(g) if isinstance(g, list) else (g,)
+    outputs = tuple([d if d is None or create_graph else wrap(backends.of(d).asarray(d)) for d in parts])
+    for hook in list(n.extra["posthooks"].values()):
+        result = hook(seen, outputs)
+        if result is not None:
+            seen = (result,) if isinstance(result, Tensor) else tuple(result)
+            if len(seen) != len(found):
+                raise errors.GradError(
+                    f"hook has returned an incorrect number of values (got {len(seen)}, but expected {len(found)})"
+                )
+            found = [d if d is None or create_graph else d.array for d in seen]
+    return found
+
+
+def before(n, g, create_graph):
+    """The hooks that see, and may replace, what arrives at a node."""
+    parts = tuple(g) if isinstance(g, list) else (g,)
+    for hook in list(n.extra["prehooks"].values()):
+        seen = tuple([d if d is None or create_graph else wrap(backends.of(d).asarray(d)) for d in parts])
+        result = hook(seen)
+        if result is not None:
+            result = (result,) if isinstance(result, Tensor) else tuple(result)
+            parts = tuple([d if d is None or create_graph else d.array for d in result])
+    return list(parts) if isinstance(g, list) else parts[0]
+
+
+def unpacked(n, g, create_graph):
+    """The rules with what the hooks of ``saved_tensors_hooks`` give back in place of what they took."""
+    n.saved = n.extra["packed"].restore(n.saved)
+    try:
+        return n.op.gradients(n, g, create_graph)
+    finally:
+        if n.saved is not None:
+            n.saved = n.extra["packed"].empty(n.saved)

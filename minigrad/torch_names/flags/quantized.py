@@ -1,0 +1,3 @@
+"""``torch.backends.quantized``: minigrad quantizes in ``minigrad.compress``."""
+
+engine, supported_engines = "none", ["none"]

@@ -1,0 +1,107 @@
+"""Sparse tensors: built, converted, multiplied, differentiated; and a graph network's training compared with PyTorch."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import minigrad
+
+INDICES = [[0, 1, 1, 0], [2, 0, 2, 2]]
+DENSE = [[0.0, 0.0, 4.0], [4.0, 0.0, 5.0]]
+
+
+def _sparse(m=minigrad):
+    return m.sparse_coo_tensor(m.tensor(INDICES), m.tensor([3.0, 4.0, 5.0, 1.0]), (2, 3))
+
+
+def test_forms():
+    a = _sparse()
+    assert a.is_sparse and isinstance(a, minigrad.Tensor) and a.layout is minigrad.sparse_coo
+    assert a.to_dense().tolist() == DENSE and a.t().to_dense().tolist() == np.transpose(DENSE).tolist()
+    b = a.coalesce()
+    assert (a._nnz(), b._nnz(), a.is_coalesced(), b.is_coalesced()) == (4, 3, False, True)
+    assert b.indices().tolist() == [[0, 1, 1], [2, 0, 2]] and b.values().tolist() == [4.0, 4.0, 5.0]
+    with pytest.raises(RuntimeError, match="uncoalesced"):
+        a.values()
+    assert minigrad.tensor(DENSE).to_sparse().to_dense().tolist() == DENSE
+    assert minigrad.sparse_coo_tensor(INDICES, [1, 1, 1, 1]).shape == (2, 3)
+    assert minigrad.ones(2, 3).sparse_mask(b).values().tolist() == [1.0, 1.0, 1.0]
+    for same in (copy.deepcopy(a), pickle.loads(pickle.dumps(a)), a.clone(), a.to("cpu"), a.float()):
+        assert same.to_dense().tolist() == DENSE
+    assert a.double().dtype is minigrad.float64 and a[1].to_dense().tolist() == DENSE[1]
+
+
+def test_products_and_sums():
+    a, d = _sparse(), minigrad.arange(6.0).reshape(3, 2)
+    expected = (np.array(DENSE) @ d.numpy()).tolist()
+    for product in (a @ d, a.mm(d), minigrad.mm(a, d), minigrad.matmul(a, d), minigrad.spmm(a, d), minigrad.sparse.mm(a, d)):
+        assert product.tolist() == expected
+    assert (d.t() @ a.t()).tolist() == np.transpose(expected).tolist()
+    assert (a @ d[:, 0]).tolist() == [row[0] for row in expected]
+    assert minigrad.sparse.sum(a).item() == 13.0 and minigrad.sparse.sum(a, 0).to_dense().tolist() == [4.0, 0.0, 9.0]
+    assert (a * 2 + a / 2 - a).to_dense().tolist() == (np.array(DENSE) * 1.5).tolist()
+    assert (minigrad.ones(2, 3) + a).tolist() == (np.array(DENSE) + 1).tolist()
+
+
+def test_gradients_of_values_and_dense_operand():
+    values, w = minigrad.ones(4, requires_grad=True), minigrad.ones(3, 2, requires_grad=True)
+    out = minigrad.sparse_coo_tensor(INDICES, values, (2, 3)) @ w
+    (out * out).sum().backward()
+    dense = np.array([[0.0, 0.0, 2.0], [1.0, 0.0, 1.0]])
+    assert w.grad.tolist() == (dense.T @ (2 * dense @ np.ones((3, 2)))).tolist()
+    assert values.grad.tolist() == [8.0, 8.0, 8.0, 8.0]
+    values = minigrad.ones(4, requires_grad=True)
+    (minigrad.sparse_coo_tensor(INDICES, values, (2, 3)).to_dense() * minigrad.arange(6.0).reshape(2, 3)).sum().backward()
+    assert values.grad.tolist() == [2.0, 3.0, 5.0, 2.0]
+
+
+def test_everything_else_raises_plainly():
+    a = _sparse()
+    for call in (a.exp, a.numpy, lambda: a[:, 0], lambda: a + 1.0, lambda: a.reshape(3, 2), lambda: minigrad.relu(a)):
+        with pytest.raises(NotImplementedError, match="sparse"):
+            call()
+    with pytest.raises(RuntimeError, match="same nnz"):
+        minigrad.sparse_coo_tensor(INDICES, [1.0], (2, 3))
+    with pytest.raises(RuntimeError, match="size is inconsistent with indices"):
+        minigrad.sparse_coo_tensor(INDICES, [1.0] * 4, (2, 2))
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        a @ minigrad.ones(2, 2)
+
+
+def _graph_network(m):
+    """Two graph convolutions (Kipf and Welling, 2017) on a ring of nodes, trained for some steps."""
+    n = 6
+    ring = np.array([[i, (i + s) % n] for i in range(n) for s in (-1, 0, 1)]).T
+    adjacency = m.sparse.FloatTensor(m.LongTensor(ring), m.full((ring.shape[1],), 1 / 3), m.Size([n, n]))
+    r = np.random.default_rng(0)
+    x = m.tensor(r.standard_normal((n, 4)), dtype=m.float32)
+    weights = [m.tensor(r.standard_normal(s), dtype=m.float32, requires_grad=True) for s in ((4, 5), (5, 2))]
+    target, losses = m.tensor([0, 1, 0, 1, 0, 1]), []
+    optimizer = m.optim.SGD(weights, lr=0.5)
+    for _ in range(4):
+        h = m.spmm(adjacency, m.mm(x, weights[0])).relu()
+        loss = m.nn.functional.cross_entropy(m.spmm(adjacency, h @ weights[1]), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:Sparse invariant", "ignore:torch.sparse.SparseTensor")
+def test_graph_network_trains_as_in_pytorch():
+    import torch
+
+    np.testing.assert_allclose(_graph_network(minigrad), _graph_network(torch), rtol=1e-5)
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:Sparse invariant", "ignore:torch.sparse.SparseTensor")
+def test_printing():
+    import torch
+
+    for call in (lambda m: _sparse(m), lambda m: _sparse(m).coalesce().double(), lambda m: _sparse(m).requires_grad_()):
+        assert repr(call(minigrad)) == repr(call(torch)).replace("torch", "minigrad")
