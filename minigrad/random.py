@@ -174,6 +174,7 @@ def _whole(seed):
 
 
 default_generator = Generator(engine="philox")
+default_generator.seed()  # as in PyTorch, a program that sets no seed draws other numbers in every run
 
 
 def set_default_engine(engine):

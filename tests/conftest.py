@@ -55,6 +55,13 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="needs a GPU: run with --xp gpu"))
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    import minigrad
+
+    minigrad.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def device(request):
     """The device that the chosen array library stands for."""
