@@ -19,8 +19,11 @@ class device:
         if isinstance(type, int):
             type, index = "cuda", type
         name, _, number = str(type).partition(":")
-        if name not in ("cpu", "cuda", "meta", "mps", "xpu") or (number and not number.isdigit()):
-            raise DeviceError(f"device: {type!r} names no device; use 'cpu', 'cuda' or 'cuda:0'")
+        if name not in ("cpu", "cuda", "meta", "mps", "xpu"):
+            start = "Expected one of cpu, cuda device type at start of device string"
+            raise DeviceError(f"{start}: {name}; {type!r} names no device")
+        if number and not number.isdigit():
+            raise DeviceError(f"Invalid device string: {type!r}; it names no device: use 'cpu', 'cuda' or 'cuda:0'")
         if name not in ("cpu", "cuda"):
             raise DeviceError(f"device: minigrad runs on 'cpu' and 'cuda', not on {name!r}")
         self.type = name

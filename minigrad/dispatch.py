@@ -8,11 +8,12 @@ nothing for them.
 """
 
 import contextvars
+import math
 
 import numpy as np
 
 from . import backends, graph, kernels
-from .dtype import common_dtype, of_numpy
+from .dtype import common_dtype, of_numpy, wrapped
 from .errors import NotDense, ShapeError, UnsupportedError, dim_error, explain, no_bool, not_a_tensor
 from .graph import Node, recording, serial, tracer
 from .tensor import Tensor, new, wrap
@@ -27,6 +28,7 @@ special_modes = [0]  # how many threads trace, look for anomalies or autocast: n
 _SCALARS = (bool, int, float, complex)
 number_kinds = {c: c for c in _SCALARS}  # class of a plain operand -> how it promotes; the tracer adds its run-time numbers
 _RARE = "eEhHFD"  # by NumPy's letters: half precision (and what shares its size), complex
+_COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
 _EXACT_KINDS = frozenset({"view", "cast", "update", "random"})  # kinds that never compute in another precision
 
 
@@ -158,12 +160,22 @@ def _run_wide(op, xp, arrays, params, trace):
     """float16 and bfloat16 are for storage: the text runs in float32, and each result is rounded once."""
     half = next(a.dtype for a in arrays if getattr(a, "dtype", None) in xp.HALVES)
     wide = [xp.astype(a, dtype=np.float32) if getattr(a, "dtype", None) in xp.HALVES else a for a in arrays]
+    if op.name in ("add", "subtract"):  # a number that is added is first rounded, one that multiplies is not: as in PyTorch
+        wide = [_rounded(a, half) if a.__class__ is float else a for a in wide]
+    elif op.name in _COMPARISONS:
+        wide = [float(np.asarray(a, np.float32).astype(half)) if a.__class__ in (int, float) else a for a in wide]
     out, _ = _run(op, xp, wide, params, trace)
 
     def narrow(o):
         return xp.astype(o, dtype=half) if o.dtype == np.float32 else o
 
     return tuple([narrow(o) for o in out]) if op.outputs > 1 else narrow(out)
+
+
+def _rounded(number, half):
+    """A number as the half precision has it, or the number where it lies outside."""
+    near = float(np.asarray(number, np.float32).astype(half))
+    return near if math.isfinite(near) else number
 
 
 def _sparse_form(op, args, params):
@@ -263,7 +275,7 @@ def _refuse_bool(op, args):
         return
     are = [a.array.dtype == np.bool_ if isinstance(a, Tensor) else a.__class__ is bool for a in args]
     if (op.no_bool == "any" and any(are)) or all(are):
-        raise no_bool(op.public_name or op.name)
+        raise no_bool(op.public_name or op.name, all(are))
 
 
 def _plain(value):
@@ -292,6 +304,8 @@ def _promoted(op, args):
         from .dtype import get_default_dtype
 
         dtype = get_default_dtype().dtype
+    if dtype.kind in "iu" and int in scalars and op.name not in _COMPARISONS:
+        args = tuple(wrapped(a, dtype) if a.__class__ is int and i in which else a for i, a in enumerate(args))
     if all(t.array.dtype == dtype for t in tensors):
         return args
     return tuple(

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 
 from . import house
-from .errors import DtypeError
+from .errors import DtypeError, ShapeError
 
 
 class DType:
@@ -174,3 +174,37 @@ def promote_types(a, b):
     if category(a) == 2 and a.itemsize == b.itemsize:  # float16 and bfloat16
         return float32.dtype
     return np.promote_types(a, b)
+
+
+def element(dtype, value):
+    """A Python number as one that an array of the NumPy dtype ``dtype`` can hold: fractions are cut off for integers, and
+    negative numbers wrap around in unsigned ones. ShapeError (a RuntimeError) where it is too large.
+    """
+    kind = dtype.kind
+    if kind == "b":
+        return bool(value)
+    if kind in "iu":
+        high = 2 ** (8 * dtype.itemsize - (kind == "i"))
+        low = -high if kind == "i" else 1 - high  # PyTorch lets -1 become 255
+        try:
+            whole = int(value)
+        except (ValueError, OverflowError):
+            whole = high
+        if not low <= whole < high:
+            raise ShapeError(f"value cannot be converted to type {of_numpy[dtype]} without overflow: {value}")
+        return whole if kind == "i" else whole % high
+    value = value.item() if isinstance(value, np.generic) else value
+    if kind != "c" and isinstance(value, complex):
+        if value.imag:
+            raise ShapeError(f"value cannot be converted to type {of_numpy[dtype]} without overflow: {value}")
+        value = value.real
+    return value
+
+
+def wrapped(number, dtype):
+    """A Python integer beside integers of ``dtype``: its lowest bits, as in C."""
+    if not -(2**63) <= number < 2**64:
+        raise OverflowError("int too big to convert")
+    bits = 8 * dtype.itemsize
+    low = number & ((1 << bits) - 1)
+    return low - (1 << bits) if dtype.kind == "i" and low >> (bits - 1) else low

@@ -37,6 +37,10 @@ class DeviceError(MinigradError, RuntimeError):
     """Tensors on different devices, or a device that is not there."""
 
 
+class NoCudaError(DeviceError, AssertionError):
+    """A GPU is asked for and cannot be used. PyTorch without CUDA raises AssertionError, with CUDA and no GPU RuntimeError."""
+
+
 class GradError(MinigradError, RuntimeError):
     """A gradient that cannot be computed as asked."""
 
@@ -55,6 +59,17 @@ class TraceError(MinigradError, RuntimeError):
 
 class FileError(MinigradError, RuntimeError):
     """A file that is damaged, foreign or unsafe."""
+
+
+_SCALAR_TYPES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "uint8": "Byte", "int8": "Char",
+    "int16": "Short", "int32": "Int", "int64": "Long", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
+
+def scalar_type(dtype):
+    """How PyTorch's messages name an element type: ``Float``, ``Long``."""
+    return _SCALAR_TYPES.get(dtype.name, dtype.name)
 
 
 def describe(value):
@@ -169,13 +184,18 @@ def only_tensors(op, value, position):
     return TypeError(f"{op}(): argument {position} must be Tensor, not {kind} ({describe(value)}); wrap it with tensor(...)")
 
 
-def no_bool(op):
+_INVERT = "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead"
+
+
+def no_bool(op, both=False):
     if op in ("sub", "subtract"):
         return UnsupportedError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. "
-            "If you are trying to invert a mask, use the `~` or "
-            "`logical_not()` operator instead; to count, convert it with .int() or .float()"
+            f"Subtraction, the `-` operator, with {'two bool tensors' if both else 'a bool tensor'} is not supported. "
+            + ("Use the `^` or `logical_xor()` operator instead" if both else _INVERT)
+            + "; to count, convert with .int() or .float()"
         )
+    if op in ("neg", "negative"):
+        return UnsupportedError(f"Negation, the `-` operator, on a bool tensor is not supported. {_INVERT}")
     return UnsupportedError(
         f"\"{op}\" not implemented for 'Bool': convert with .int() or .float(), or use logical_and, logical_or"
     )
@@ -205,8 +225,8 @@ def not_real(dtype):
 
 def gradient_shape(got, expected):
     return ShapeError(
-        f"Mismatch in shape: the given gradient has shape {tuple(got)} and the output has shape {tuple(expected)}; "
-        f"they must be equal"
+        f"Mismatch in shape: grad_output[0] has a shape of torch.Size({list(got)}) and output[0] has a shape of "
+        f"torch.Size({list(expected)}); they must be equal"
     )
 
 
@@ -219,10 +239,10 @@ def written(op, which):
     )
 
 
-def leaf_written():
+def leaf_written(view):
     return InplaceError(
-        "a leaf Variable that requires grad, or a view of a leaf Variable that requires grad, "
-        "is being used in an in-place operation: its gradient would have no meaning. "
+        f"{'a view of ' * view}a leaf Variable that requires grad is being used in an in-place operation. "
+        "Its gradient would have no meaning. "
         "Wrap the write in `with minigrad.no_grad():` (as an optimizer step does), or write to a copy: y = x.clone()"
     )
 
@@ -237,15 +257,15 @@ def freed(op):
 
 def not_float(dtype):
     return GradError(
-        f"only Tensors of floating point dtype can require gradients, but this one is {dtype}; "
+        f"only Tensors of floating point and complex dtype can require gradients, but this one is {dtype}; "
         f"write 1.0 in place of 1, or convert with .float()"
     )
 
 
 def unused_input(index):
     return GradError(
-        f"One of the differentiated Tensors (input {index}) appears to not have been used in the graph. "
-        f"Pass allow_unused=True to get None for it"
+        f"The differentiated Tensor at index {index} appears to not have been used in the graph. "
+        f"Set allow_unused=True to get None for it"
     )
 
 

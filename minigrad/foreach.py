@@ -11,13 +11,13 @@ first list and return it.
 (tensor(2.), tensor(3.))
 """
 
-from . import linalg, ops
+from . import linalg
 from .tensor import Tensor
 
 _UNARY = """abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg reciprocal round rsqrt
 sigmoid sign sin sinh sqrt tan tanh trunc""".split()
 _BINARY = "add clamp_max clamp_min div maximum minimum mul pow sub".split()
-_OTHER_IS_A_NUMBER = {"maximum": "clamp_min", "minimum": "clamp_max"}  # what a number for the other means
+_METHODS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # these take numbers too, and have twins in place
 _TERNARY = "addcdiv addcmul".split()
 _PLAIN = "clone max mm norm powsum".split()  # without a twin in place
 _ONLY_IN_PLACE = "copy_ zero_".split()
@@ -41,7 +41,7 @@ def _make(name):
 
     def foreach(self, *args, **kwargs):
         if stem == "pow" and not isinstance(self, list | tuple):
-            return tuple(ops.pow(self, exponent) for exponent in args[0])
+            return tuple(self**exponent for exponent in args[0])
         _check_list(name, self)
         made = [_one(stem, name)(*row, **extra) for row, extra in spread(stem, self, *args, **kwargs)]
         return self if in_place else tuple(made)
@@ -54,13 +54,8 @@ def _one(stem, name):
     if stem in ("norm", "powsum"):
         return {"norm": linalg.vector_norm, "powsum": _power_sum}[stem]
 
-    def run(x, *args, **kwargs):
-        word = name
-        if stem in _OTHER_IS_A_NUMBER and not isinstance(args[0], Tensor):
-            word = name.replace(stem, _OTHER_IS_A_NUMBER[stem])
-        return getattr(x, word)(*args, **kwargs)
-
-    return run
+    method = name.replace(stem, _METHODS.get(stem, stem))
+    return lambda x, *args, **kwargs: getattr(x, method)(*args, **kwargs)
 
 
 def _power_sum(x, ord=2, dtype=None):
@@ -96,9 +91,7 @@ def _binary(stem, tensors, other=None, *, scalar=None, scalars=None, exponent=No
     if isinstance(other, list | tuple):
         return [((x, y), kwargs) for x, y in zip(tensors, _as_long(tensors, other), strict=True)]
     if isinstance(other, Tensor) and other.ndim:
-        raise RuntimeError(
-            f"scalar tensor expected to be 0 dim but it has {other.ndim} dimensions and {other.numel()} elements."
-        )
+        raise RuntimeError(f"scalar tensor expected to be 0 dim but it has {other.ndim} dimensions and {other.numel()} elements.")
     return [((x, other), kwargs) for x in tensors]
 
 

@@ -66,6 +66,8 @@ class Node:
     @property
     def next_functions(self):
         """The nodes that this node's gradient flows to, as PyTorch lists them: (node or None, output number)."""
+        if self.extra and "as_function" in self.extra:
+            return self.extra["as_function"][1]
         parents = [self.parents[i] for i in self.extra["tensors"]] if self.extra and "tensors" in self.extra else self.parents
         return tuple([(p if p is None else shown(p), p.params if p is not None and p.op is PICK else 0) for p in parents])
 
@@ -113,6 +115,8 @@ def _node_name(node):
     if node.op is PICK:
         node = node.parents[0]
     op, params = node.op, node.params or {}
+    if node.extra and "as_function" in node.extra:
+        return node.extra["as_function"][0]
     if op.kind == "function":
         return f"{op.backward_name}Backward"
     name, form = op.backward_name, 0
@@ -121,15 +125,27 @@ def _node_name(node):
             len(p.shape) if p is not None else getattr(a, "ndim", 2) for p, a in zip(node.parents, (node.saved or (0,) * 3)[1:])
         ]
         name = {(1, 1): "Dot", (2, 1): "Mv", (3, 3): "Bmm"}.get(tuple(ranks), name)
-    elif op.name in ("sum", "mean") and params.get("axis") is not None:
+    elif op.name in ("sum", "mean", "prod") and params.get("axis") is not None:
         form = 1
-    elif op.name in ("max", "min") and params.get("axis") is None:
+    elif (op.name in ("max", "min") and params.get("axis") is None) or op.name == "clip":
         form = 1
-    elif op.name == "slice" and any(k.__class__ is int for k in params.get("key", ())):
-        name = "Select"
+    elif op.name == "power":  # x ** 2, x ** y, 2 ** y
+        form = 2 if node.parents[0] is None else 0 if node.parents[1] is None else 1
+    elif op.name == "slice":  # several steps in PyTorch, of which the last is shown
+        last = next((k for k in reversed(params.get("key", ())) if k is None or k.__class__ is int or k != slice(None)), 0)
+        name = "Unsqueeze" if last is None else "Select" if last.__class__ is int else name
     elif op.name == "slice_put":
         return "torch::autograd::CopySlices"
     return f"{name}Backward{form}"
+
+
+def show_as(t, name, *inputs):
+    """``t``, whose node says that it is PyTorch's one function ``name`` of the ``inputs``, of however many it is made here."""
+    if t.node is not None:
+        nodes = [i.node for i in inputs if i is not None]
+        edges = tuple([(n if n is None else shown(n), n.params if n is not None and n.op is PICK else 0) for n in nodes])
+        t.node._extra()["as_function"] = (name, edges)
+    return t
 
 
 def _saved(node, name):

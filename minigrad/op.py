@@ -20,8 +20,8 @@ from .calls import in_place, public_function, word
 from .casting import listed
 from .graph import Node, pick, serial
 from .output import with_output
-from .return_types import return_type as return_type
 from .renaming import OWN, forgiving, parameters
+from .return_types import return_type as return_type
 from .tensor import Tensor, wrap
 
 registry: dict[str, "Op"] = {}  # vocabulary word -> Op
@@ -37,7 +37,11 @@ GRAD_FN = {
     "contiguous": "Clone", "square": "Pow", "inv": "LinalgInvEx", "det": "LinalgDet", "layer_norm": "NativeLayerNorm",
     "batch_norm": "NativeBatchNorm", "conv2d": "Convolution", "cross_entropy": "NllLoss", "middle_value": "Median",
     "logit_loss": "BinaryCrossEntropyWithLogits", "log_loss": "BinaryCrossEntropy", "max_with_index": "Max",
-    "min_with_index": "Min",
+    "min_with_index": "Min", "pad": "ConstantPadNd", "max_pool2d": "MaxPool2DWithIndices", "avg_pool2d": "AvgPool2D",
+    "im2col": "Im2Col", "log1p": "Log1P", "logsigmoid": "LogSigmoid", "svd": "LinalgSvd", "slogdet": "LinalgSlogdet",
+    "solve": "LinalgSolveEx", "leaky": "PreluKernel", "selu": "Elu", "put_along_axis": "Scatter", "sliding": "Unfold",
+    "scatter_along_axis": "ScatterAdd", "strided": "AsStrided", "euclidean_distances": "Cdist", "clip": "Clamp",
+    "matrix_exp": "LinalgMatrixExp", "lstm": "MkldnnRnnLayer",
 }  # fmt: skip
 SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
 MODULES = {
@@ -430,9 +434,13 @@ def members(space):
     """name -> public function of everything published in a space. Ordinary functions take ``out=`` here as operations do."""
     prefix = SPACES[space]
     found = {n: f for f in faces.values() if space in f.spaces for n in f.names if faces[prefix + n] is f}
-    if space == "functional":  # where PyTorch's functions have none
-        return {n: f.call for n, f in found.items()}
+    if space == "functional":  # most of PyTorch's are written in Python, and have none
+        return {n: with_output(f.call) if n in _COMPILED else f.call for n, f in found.items()}
     return {n: f.call if f.op is not None else _with_output_and_names(f.call, n) for n, f in found.items()}
+
+
+# Functions of torch.nn.functional that are compiled ones under a second name, and take out= and NumPy's names of arguments.
+_COMPILED = frozenset("avg_pool2d avg_pool3d cosine_similarity gelu hardshrink pairwise_distance softplus softshrink".split())
 
 
 def _with_output_and_names(call, name):

@@ -211,7 +211,7 @@ def reduction(op):
     get = op.table.get
     quick, save = _quick_dtypes(op), op.save
     differentiable, shape_only = op.differentiable, op.layout == ("x_shape",)
-    everything = {"axis": None, "keepdims": False}
+    everything, truth = {"axis": None, "keepdims": False}, op.name in ("any", "all")
 
     def call(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None, out=None):
         if out is not None:
@@ -221,6 +221,8 @@ def reduction(op):
         params = everything
         if dim is not None or keepdim or axis is not None or keepdims is not None:
             params = _reduction_params(input, dim, keepdim, axis, keepdims)
+            if truth and (dim == () or dim == []):  # PyTorch's any and all take "no dimension" at its word
+                params = {"axis": (), "keepdims": False}
             dim, keepdim = params["axis"], params["keepdims"]
         try:
             a = input.array

@@ -8,12 +8,15 @@ NUMPY = {"axis": "dim", "keepdims": "keepdim", "x2": "other", "self": "input"}
 FIRST = ("input", "x", "a", "x1", "self")  # any of these may stand for the first argument
 # Where a function has names of its own.
 OWN = {
-    "bucketize": {"self": "input"},
     "cholesky_solve": {"input2": "L"},
     "copy_": {"other": "src"},
+    "alpha_dropout": {"train": "training"},
+    "dropout": {"train": "training"},
     "dsplit": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
+    "feature_alpha_dropout": {"train": "training"},
+    "feature_dropout": {"train": "training"},
     "hsplit": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
-    "norm": {"axis": "dim"},
+    "lstsq": {"b": "B"},
     "orgqr": {"input2": "tau"},
     "ormqr": {"input2": "tau", "input3": "other"},
     "resize_as_": {"the_template": "other"},
@@ -25,6 +28,7 @@ OWN = {
     "isin": {"element": "elements", "test_element": "test_elements"},
     "split_with_sizes_copy": {"split_sizes": "split_size_or_sections"},
     "unsafe_split": {"split_size": "split_size_or_sections"},
+    "tensorsolve": {"other": "B"},
     "vsplit": {"sections": "indices_or_sections", "indices": "indices_or_sections"},
 }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from operator import itemgetter
 
-
 classes: dict[tuple, type] = {}  # (name, fields) -> the class of a function's named results
 
 

@@ -15,6 +15,7 @@ from .ops.indexing import spread_out
 from .ops.joining import cat
 from .ops.masking import nonzero
 from .ops.shape import positive_dim
+from .printing import array_text
 from .settings import sparse_coo
 from .tensor import Size, Tensor, new
 
@@ -206,8 +207,10 @@ class SparseTensor(Tensor):
 
     def __repr__(self, *, tensor_contents=None):
         def block(name, t):
-            text, unusual, _ = repr(t.detach()).partition(", dtype=")
-            return f"{name}={text}{')' * bool(unusual)}".replace("\n", "\n" + " " * (len(name) + 8))
+            start = f"{name}=tensor("
+            if not t.numel():
+                return f"{start}[], size={tuple(t.shape)})"
+            return start + array_text(_host(t.detach()), len("tensor(") + len(start)) + ")"
 
         usual = self.dtype in (get_default_dtype(), int64)
         sizes = f"size={tuple(self._size)}, nnz={self._nnz()}{'' if usual else f', dtype={self.dtype}'}, layout={sparse_coo}"

@@ -62,6 +62,7 @@ class Tensor:
 
     _grad = None
     _base = None  # (parent, view op, params) of a view
+    _many = None  # the function that returned several views, of which this is one
     _views = None  # weak references to the live views of this tensor
     _inference = False
 

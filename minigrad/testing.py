@@ -14,13 +14,13 @@ from .tensor import Tensor, wrap
 __all__ = ["assert_close", "gradcheck", "gradgradcheck"]
 
 
-def gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0, raise_exception=True, nondet_tol=0.0,
+def gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0, raise_exception=True, nondet_tol=0.0,
               check_undefined_grad=True, check_grad_dtypes=False, check_batched_grad=False, check_batched_forward_grad=False,
               check_forward_ad=False, check_backward_ad=True, fast_mode=False, masked=None):  # fmt: skip
-    """Compare the gradients of ``function(*inputs)`` with central differences along random directions.
+    """Compare the gradients of ``func(*inputs)`` with central differences along random directions.
 
     Args:
-        function: takes the inputs and returns a Tensor or a tuple of Tensors.
+        func: takes the inputs and returns a Tensor or a tuple of Tensors.
         inputs: a Tensor or a tuple; those that require a gradient are checked, and should be float64.
         eps: step of the difference.
         atol, rtol: allowed absolute and relative difference.
@@ -42,7 +42,7 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2,
     if not wanted:
         raise ValueError("gradcheck expects all tensor inputs to be checked to have requires_grad=True; none has")
     rng = np.random.default_rng(seed)
-    outputs = _float_outputs(function(*inputs))
+    outputs = _float_outputs(func(*inputs))
     # An infinite output (a masked score) has no difference quotient: it gets weight 0.
     weights = [rng.standard_normal(o.shape) * np.isfinite(_host(o)) for o in outputs]
     used = [(o, w) for o, w in zip(outputs, weights) if o.requires_grad]
@@ -55,8 +55,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2,
     for _ in range(directions):
         steps = [_direction(rng, t) for t in wanted]
         analytic = sum(float((_host(g).conj() * v).real.sum()) for g, v in zip(grads, steps))
-        plus = _projected(function, inputs, wanted, steps, eps, weights)
-        minus = _projected(function, inputs, wanted, steps, -eps, weights)
+        plus = _projected(func, inputs, wanted, steps, eps, weights)
+        minus = _projected(func, inputs, wanted, steps, -eps, weights)
         numeric = (plus - minus) / (2 * eps)
         if not abs(analytic - numeric) <= atol + rtol * abs(numeric):
             return _fail(
@@ -67,7 +67,7 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2,
                 f"inputs {', '.join(map(describe, inputs))}",
             )
     if check_forward_ad:
-        return _forward_check(function, inputs, wanted, rng, eps, atol, rtol, raise_exception)
+        return _forward_check(func, inputs, wanted, rng, eps, atol, rtol, raise_exception)
     return True
 
 
@@ -88,7 +88,7 @@ def _forward_check(function, inputs, wanted, rng, eps, atol, rtol, raise_excepti
     return True
 
 
-def gradgradcheck(function, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0,
+def gradgradcheck(func, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol=1e-3, *, directions=2, seed=0,
                   raise_exception=True, gen_non_contig_grad_outputs=False, nondet_tol=0.0, check_undefined_grad=True,
                   check_grad_dtypes=False, check_batched_grad=False, check_fwd_over_rev=False, check_rev_over_rev=True,
                   fast_mode=False, masked=False):  # fmt: skip
@@ -103,7 +103,7 @@ def gradgradcheck(function, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     rng = np.random.default_rng(seed + 1)
-    outputs = [o for o in _float_outputs(function(*inputs)) if o.requires_grad]
+    outputs = [o for o in _float_outputs(func(*inputs)) if o.requires_grad]
     if grad_outputs is not None:
         given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else grad_outputs
         upstream = [g.detach().requires_grad_() for g in given]
@@ -114,7 +114,7 @@ def gradgradcheck(function, inputs, grad_outputs=None, eps=1e-6, atol=1e-5, rtol
     def first_order(*arguments):
         x, gs = arguments[:count], arguments[count:]
         wanted = [t for t in x if isinstance(t, Tensor) and t.requires_grad]
-        results = [o for o in _float_outputs(function(*x)) if o.requires_grad]
+        results = [o for o in _float_outputs(func(*x)) if o.requires_grad]
         grads = autograd.grad(results, wanted, gs, create_graph=True, allow_unused=True, materialize_grads=True)
         return tuple(g for g in grads if g.requires_grad)
 
@@ -168,8 +168,12 @@ def _projected(function, inputs, wanted, steps, scale, weights):
         return sum(float(np.where(w == 0, 0.0, _host(o) * w).sum()) for o, w in zip(outputs, weights))
 
 
-def assert_close(actual, expected, *, rtol=None, atol=None, equal_nan=False, msg=None):
+def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None, equal_nan=False, check_device=True,
+                 check_dtype=True, check_layout=True, check_stride=False, msg=None):  # fmt: skip
     """Raise AssertionError unless two tensors agree in shape, dtype and, within tolerance, values.
+
+    ``check_device``, ``check_dtype`` and ``check_stride`` say what else must agree. ``msg``: what to say instead, or a function
+    of the message.
 
     The tolerances default by dtype as in PyTorch: float64 1e-7, float32 1.3e-6 and 1e-5, float16 1e-3, bfloat16 1.6e-2.
 
@@ -177,17 +181,25 @@ def assert_close(actual, expected, *, rtol=None, atol=None, equal_nan=False, msg
     >>> minigrad.testing.assert_close(minigrad.tensor([1.0]), minigrad.tensor([1.0 + 1e-7]))
     """
     if isinstance(actual, list | tuple):
+        checks = {"check_device": check_device, "check_dtype": check_dtype, "check_stride": check_stride}
         for a, e in zip(actual, expected, strict=True):
-            assert_close(a, e, rtol=rtol, atol=atol, equal_nan=equal_nan, msg=msg)
+            assert_close(a, e, rtol=rtol, atol=atol, equal_nan=equal_nan, msg=msg, **checks)
         return
     if not isinstance(actual, Tensor):
         np.testing.assert_allclose(actual, expected, rtol=rtol or 1e-7, atol=atol or 1e-7, equal_nan=equal_nan)
         return
-    if actual.shape != expected.shape or actual.dtype is not expected.dtype:
-        raise AssertionError(msg or f"the tensors differ in kind: {describe(actual)} and {describe(expected)}")
+    differs = actual.shape != expected.shape or (check_dtype and actual.dtype is not expected.dtype)
+    differs = differs or (check_device and actual.device != expected.device)
+    if differs or (check_stride and actual.stride() != expected.stride()):
+        text = f"the tensors differ in kind: {describe(actual)} and {describe(expected)}"
+        raise AssertionError(msg(text) if callable(msg) else msg or text)
     defaults = {"float64": (1e-7, 1e-7), "float32": (1.3e-6, 1e-5), "float16": (1e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5)}
     r, a = defaults.get(actual.dtype.name, (0.0, 0.0))
     wide = [_host(t.detach()).astype(np.complex128 if t.is_complex() else np.float64) for t in (actual, expected)]
     np.testing.assert_allclose(
-        *wide, rtol=r if rtol is None else rtol, atol=a if atol is None else atol, equal_nan=equal_nan, err_msg=msg or ""
+        *wide,
+        rtol=r if rtol is None else rtol,
+        atol=a if atol is None else atol,
+        equal_nan=equal_nan,
+        err_msg="" if msg is None or callable(msg) else msg,
     )

@@ -9,7 +9,7 @@ derived again. A write that would make a recorded gradient wrong is found by ser
 from . import backends
 from .dispatch import apply, cast
 from .dtype import category
-from .errors import DtypeError, InplaceError, ShapeError, broadcast_message, describe, leaf_written
+from .errors import DtypeError, InplaceError, ShapeError, broadcast_message, describe, leaf_written, scalar_type
 from .graph import LEAF, Node, owner_of, recording, serial, tracer, writes
 from .op import registry
 from .tensor import Tensor
@@ -39,7 +39,9 @@ def write(t, value, since=None):
     if recording():
         root = root_of(t)
         if root.node is not None and root.node.op is LEAF:
-            raise leaf_written()
+            raise leaf_written(root is not t)
+        if root.node is not None and root is not t:
+            _refuse_one_of_many(t)
         if root.node is not None and t.node is None:
             raise InplaceError(
                 "a view was created in no_grad mode and is being modified in place with grad mode enabled, while its base has a "
@@ -58,6 +60,19 @@ def write(t, value, since=None):
     if recording() and (value.node is not None or t.node is not None):
         move(t, value.node, copied=since is None)
     return t
+
+
+def _refuse_one_of_many(t):
+    """As in PyTorch, the views that one function returned together (``unbind``, ``split``) are not written in place."""
+    view = t
+    while view._base is not None:
+        if view._many is not None:
+            raise InplaceError(
+                f"Output of {view._many} is a view and is being modified inplace. This view is the output of a function that "
+                f"returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
+                f"replace the inplace operation by an out-of-place one, or index the tensor: x[i] may be written"
+            )
+        view = view._base[0]
 
 
 def rescue(node, since, array):
@@ -93,7 +108,7 @@ def _fitted(t, value):
     if value.array.dtype != array.dtype:
         if category(value.array.dtype) > category(array.dtype):
             raise DtypeError(
-                f"result type {value.dtype} can't be cast to the desired output type {t.dtype}: "
+                f"result type {scalar_type(value.dtype)} can't be cast to the desired output type {scalar_type(t.dtype)}: "
                 f"write x = x.float() first, or use an operation out of place"
             )
         value = cast(value, array.dtype)

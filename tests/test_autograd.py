@@ -52,6 +52,28 @@ def test_diamond():
     assert x.grad.tolist() == [48.0]  # d(2x * 4x)/dx = 16x
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x.double(),  # the inputs of a physics-informed network are converted once, before the loop
+        lambda x: minigrad.cat([x, minigrad.ones(3)]),
+        lambda x: x.unfold(0, 2, 1),
+        lambda x: x.as_strided((2, 2), (1, 1)),
+        lambda x: x.diag_embed(),
+        lambda x: minigrad.block_diag(x),
+        lambda x: x.sign(),
+    ],
+    ids="cast cat unfold as_strided diag_embed block_diag sign".split(),
+)
+def test_what_keeps_no_array_lasts_through_two_backward_passes(made):
+    x = minigrad.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    y = made(x)
+    y.sum().backward()
+    once = x.grad.clone()
+    y.sum().backward()
+    assert x.grad.tolist() == (2 * once).tolist()
+
+
 def test_backward_twice_needs_retain_graph():
     x = leaf(2.0)
     y = x * x

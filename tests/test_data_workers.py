@@ -15,17 +15,26 @@ from data_cases import Range, Stream, flat, generator, lists, needs_fork
 
 import minigrad
 from minigrad import data
-from minigrad.data import DataLoader, TensorDataset, default_collate
+from minigrad.data import BatchSampler, DataLoader, RandomSampler, TensorDataset, default_collate
 from minigrad.tensor import wrap
 
 
 @needs_fork
-@pytest.mark.parametrize("options", [{}, {"prefetch_factor": 1}, {"prefetch_factor": 5}, {"persistent_workers": True}])
+@pytest.mark.parametrize("options", [{}, {"prefetch_factor": 1}, {"prefetch_factor": 5}])
 def test_workers_keep_the_order(options):
     loader = DataLoader(Range(23), batch_size=3, shuffle=True, generator=generator(), num_workers=2, **options)
     plain = DataLoader(Range(23), batch_size=3, shuffle=True, generator=generator())
     for _ in range(3):
         assert lists(loader) == lists(plain)
+
+
+@needs_fork
+def test_workers_that_stay_draw_their_seeds_once():
+    loader = DataLoader(Range(23), batch_size=3, shuffle=True, generator=generator(), num_workers=2, persistent_workers=True)
+    assert lists(loader) == lists(DataLoader(Range(23), batch_size=3, shuffle=True, generator=generator()))
+    alone = generator()
+    alone.set_state(loader.generator.get_state())
+    assert lists(loader) == list(BatchSampler(RandomSampler(range(23), generator=alone), 3, False))
 
 
 @needs_fork
@@ -256,6 +265,17 @@ def test_workers_end_with_the_loop():
     processes = left._workers.processes
     del left
     assert not any(p.is_alive() for p in processes)
+
+
+@needs_fork
+def test_workers_of_two_loaders_end_at_once():
+    loaders = [DataLoader(Range(4), num_workers=1, persistent_workers=True) for _ in range(2)]
+    iterators = [iter(loader) for loader in loaders]
+    first = iterators[0]._workers
+    begin = time.monotonic()
+    first.stop()  # while the second's, who were started later, go on
+    assert time.monotonic() - begin < 2.5 and not any(p.is_alive() for p in first.processes)
+    assert [b.item() for b in iterators[1]] == [0, 1, 2, 3]
 
 
 @needs_fork

@@ -47,7 +47,25 @@ def run(call, inputs, flag):
 
 @pytest.mark.parametrize("names", CASES)
 def test_kernel_equals_text(names, monkeypatch):
-    call, inputs = CASES[names]
+    compare(names, *CASES[names], monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "call, parameters",
+    [
+        (lambda x: F.batch_norm(x, None, None, training=True), 0),
+        (lambda x, w: F.batch_norm(x, None, None, w, training=True), 1),
+        (lambda x: F.instance_norm(x), 0),
+        (lambda x, w, b: F.instance_norm(x, None, None, w, b), 2),
+        (lambda x, w, b: F.group_norm(x, 2, w, b), 2),
+    ],
+)
+def test_every_norm_of_pictures_takes_the_kernel_of_batch_norm(call, parameters, monkeypatch):
+    compare("batch_norm", call, [normal(8, 8, 9, 9) + 1, *[normal(8) for _ in range(parameters)]], monkeypatch)
+
+
+def compare(names, call, inputs, monkeypatch):
+    """The call runs the kernels ``names``, and gives values and gradients of the texts."""
     taken = set()
     for name in names.split():
         kernel = table("numpy")[name]

@@ -838,3 +838,40 @@ def test_parameters_as_a_vector(device):
             nn.utils.parameters_to_vector([minigrad.zeros(1), minigrad.zeros(1, device=device)])
     with pytest.raises(ValueError, match="the vector has 2 elements, the parameters have 9"):
         nn.utils.vector_to_parameters(minigrad.zeros(2), net.parameters())
+
+
+def test_modules_cloned_by_hand_leave_the_first_as_it_was():
+    """As learn2learn clones a module for MAML: copied dicts, parameters replaced by tensors with a history."""
+
+    def cloned(module):
+        clone = module.__new__(type(module))
+        clone.__dict__ = module.__dict__.copy()
+        clone._parameters = clone._parameters.copy()
+        clone._modules = clone._modules.copy()
+        for name, p in module._parameters.items():
+            clone._parameters[name] = p.clone()
+        for name, child in module._modules.items():
+            clone._modules[name] = cloned(child)
+        return clone
+
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    x = minigrad.ones(4, 2)
+    learner = cloned(net)
+    assert [n for n, _ in net.named_parameters()] == [n for n, _ in learner.named_parameters()]
+    assert all(p.is_leaf for p in net.parameters()) and not any(p.is_leaf for p in learner.parameters())
+    assert learner[0].weight is learner[0]._parameters["weight"] and net[0].weight is net[0]._parameters["weight"]
+    grads = minigrad.autograd.grad(learner(x).sum(), list(learner.parameters()), create_graph=True)
+    assert all(g is not None for g in grads)
+    learner(x).sum().backward()
+    assert net[0].weight.grad is not None
+
+
+@pytest.mark.parametrize("name", "uniform normal xavier_uniform xavier_normal kaiming_uniform kaiming_normal orthogonal".split())
+def test_first_names_of_initialisers_warn(name):
+    one, two = minigrad.empty(3, 4), minigrad.empty(3, 4)
+    minigrad.manual_seed(3)
+    with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`."):
+        assert getattr(nn.init, name)(one) is one
+    minigrad.manual_seed(3)
+    getattr(nn.init, f"{name}_")(two)
+    assert one.tolist() == two.tolist()

@@ -47,3 +47,13 @@ def test_where_a_gradient_is_needed_it_is_no_number():
         x.clamp(0, bound)
     with pytest.raises(TypeError):
         F.leaky_relu(x, bound)
+
+
+def test_old_forms_of_scaled_sums():
+    """Layer-wise trust ratios are 0-d tensors: ``p.data.add_(-lr * ratio, step)`` in optimizers of before 2020."""
+    ones = minigrad.ones(3)
+    assert minigrad.ones(3).add_(-two * half, x[1]).tolist() == [0.0, -1.0, -2.0]
+    assert minigrad.sub(ones, half, x[1]).tolist() == [0.5, 0.0, -0.5]
+    assert minigrad.ones(3).addcdiv_(-two, ones, ones).tolist() == [-1.0, -1.0, -1.0]
+    with pytest.raises(TypeError, match="positional arguments"):
+        ones.add(x[1], ones)

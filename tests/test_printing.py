@@ -70,6 +70,28 @@ def test_the_operation_behind_a_tensor():
         assert re.fullmatch(rf"<{name}Backward\d>", repr(made.grad_fn)), (text, made.grad_fn)
 
 
+def test_losses_are_named_as_one_function():
+    x, w = minigrad.rand(2, 3), minigrad.rand(2, 3, requires_grad=True)
+    losses = {"mse_loss(w, x)": "MseLoss", "huber_loss(w, x)": "HuberLoss", "smooth_l1_loss(w, x)": "SmoothL1Loss",
+              "binary_cross_entropy(w, x)": "BinaryCrossEntropy", "cross_entropy(w, t)": "NllLoss", "nll_loss(w, t)": "NllLoss",
+              "binary_cross_entropy_with_logits(w, x)": "BinaryCrossEntropyWithLogits"}  # fmt: skip
+    for text, name in losses.items():
+        made = eval("F." + text, {"F": minigrad.nn.functional, "x": x, "w": w, "t": minigrad.tensor([0, 1])})
+        assert repr(made.grad_fn) == f"<{name}Backward0>", text
+        assert made.grad_fn.next_functions[0][0].variable is w
+        made.backward()  # what it is made of is still there
+    assert w.grad is not None
+
+
+def test_the_last_step_of_an_index_and_the_form_of_a_power():
+    x = minigrad.rand(3, 3, requires_grad=True)
+    found = [y.grad_fn.name() for y in (x[0], x[:, 0], x[0, 1:], x[..., None], x**2, x**x, 2**x)]
+    assert found == [
+        "SelectBackward0", "SelectBackward0", "SliceBackward0", "UnsqueezeBackward0",
+        "PowBackward0", "PowBackward1", "PowBackward2",
+    ]  # fmt: skip
+
+
 def test_long_suffixes_start_a_new_line():
     x = minigrad.tensor([1.0] * 16 + [0.25], dtype=minigrad.float64)
     assert repr(x).endswith("0.2500],\n       dtype=minigrad.float64)")

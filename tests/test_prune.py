@@ -60,7 +60,12 @@ def test_methods_add_up():
     assert first < zeros_of(made.weight) and len(zeros_of(made.weight)) == 7
     prune.custom_from_mask(made, "weight", minigrad.ones(4, 5))
     (hook,) = made._forward_pre_hooks.values()
-    assert len(hook.function) == 3 and isinstance(hook.function, prune.PruningContainer)
+    assert len(hook) == 3 and isinstance(hook, prune.PruningContainer)
+    made = nn.Linear(2, 2, bias=False)
+    made.weight.data = minigrad.tensor([[9.0, 0.1], [3.0, 3.0]])
+    prune.custom_from_mask(made, "weight", minigrad.tensor([[0.0, 1.0], [1.0, 1.0]]))
+    prune.ln_structured(made, "weight", 1, n=2, dim=0)  # scores are what the first mask has left: row 0 is the smaller
+    assert made.weight_mask.tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
 def test_remove_makes_it_permanent():

@@ -3,6 +3,9 @@
 import pytest
 from test_views import same_as_torch
 
+import minigrad
+from minigrad.nn import functional as F
+
 SHAPES = {
     "reshape": lambda lib, x: (x.reshape(2, -1), x.T.reshape(-1), lib.reshape(x, (4, 3)), x.reshape_as(x.T)),
     "flatten": lambda lib, x: (x.flatten(), x.view(3, 2, 2).flatten(1), x.view(1, 3, 2, 2).flatten(1, 2), x[0, 0].flatten()),
@@ -91,3 +94,38 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_shape_parity(name):
     same_as_torch(SHAPES[name])
+
+
+ROWS = {  # what PyTorch lays out row by row whatever the steps of its input, so that programs call .view() on it
+    "softmax": lambda x: x.softmax(-1),
+    "log_softmax": lambda x: x.log_softmax(1),
+    "layer_norm": lambda x: F.layer_norm(x, x.shape[-1:]),
+    "rms_norm": lambda x: F.rms_norm(x, x.shape[-1:]),
+    "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
+    "cat": lambda x: minigrad.cat([x, x], 1),
+    "stack": lambda x: minigrad.stack([x, x]),
+    "roll": lambda x: x.roll(1, 1),
+    "tril": lambda x: x.tril(),
+    "triu": lambda x: x.triu(),
+    "cumsum": lambda x: x.cumsum(1),
+    "cumprod": lambda x: x.cumprod(1),
+    "masked_fill": lambda x: x.masked_fill(x > 0, 0.0),
+    "index_select": lambda x: x.index_select(1, minigrad.tensor([0, 2])),
+    "indices": lambda x: x[:, minigrad.tensor([0, 2])],
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("axes", [(1, 2), (0, 1), (0, 2)])
+def test_results_lie_row_by_row(name, axes):
+    x = minigrad.randn(4, 5, 6).transpose(*axes)
+    assert not x.is_contiguous()
+    found = ROWS[name](x)
+    assert found.is_contiguous() and found.view(-1).shape == (found.numel(),)
+    assert minigrad.allclose(found, ROWS[name](x.contiguous()))
+
+
+def test_invert_is_for_whole_numbers():
+    with pytest.raises(TypeError, match="only implemented on integer and Boolean-type"):
+        ~minigrad.ones(2)
+    assert (~minigrad.tensor([0, 5])).tolist() == [-1, -6] and (~minigrad.tensor([True])).tolist() == [False]

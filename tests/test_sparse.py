@@ -1,5 +1,6 @@
 """Sparse tensors: built, converted, multiplied, differentiated; and a graph network's training compared with PyTorch."""
 
+import contextlib
 import copy
 import pickle
 
@@ -105,3 +106,33 @@ def test_printing():
 
     for call in (lambda m: _sparse(m), lambda m: _sparse(m).coalesce().double(), lambda m: _sparse(m).requires_grad_()):
         assert repr(call(minigrad)) == repr(call(torch)).replace("torch", "minigrad")
+
+
+class Product(minigrad.autograd.Function):
+    """A sparse matrix by a dense one, with gradients where the sparse one has elements only: as graph attention uses it."""
+
+    @staticmethod
+    def forward(ctx, indices, values, shape, b):
+        a = minigrad.sparse_coo_tensor(indices, values, shape)
+        ctx.save_for_backward(a, b)
+        return minigrad.matmul(a, b)
+
+    @staticmethod
+    def backward(ctx, g):
+        a, b = ctx.saved_tensors
+        edges = a._indices()[0] * a.shape[1] + a._indices()[1]
+        return None, g.matmul(b.t()).view(-1)[edges], None, a.t().matmul(g)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_function_keeps_sparse_tensors(packed):
+    places = minigrad.tensor([[0, 1, 1], [2, 0, 2]])
+    values = minigrad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    b = minigrad.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], requires_grad=True)
+    hooks = minigrad.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t) if packed else contextlib.nullcontext()
+    with hooks:
+        y = Product.apply(places, values, (2, 3), b)
+    assert y.tolist() == [[5.0, 6.0], [17.0, 22.0]]
+    y.sum().backward()
+    assert values.grad.tolist() == [11.0, 3.0, 11.0]
+    assert b.grad.tolist() == [[2.0, 2.0], [0.0, 0.0], [4.0, 4.0]]

@@ -1,6 +1,9 @@
 """Files of ``torch.save``, read and written without PyTorch, and never executed."""
 
 import argparse
+import collections
+import enum
+import gc
 import io
 import os
 import pathlib
@@ -168,6 +171,126 @@ def test_a_tensor_outside_its_storage(tmp_path, offset, shape, stride):
         rebuild(np.zeros(4), offset, shape, stride)
 
 
+def text(value):
+    value = value.encode()
+    return b"X" + len(value).to_bytes(4, "little") + value
+
+
+def called(name, *arguments):
+    module, _, last = name.rpartition(".")
+    return f"c{module}\n{last}\n".encode() + b"(" + b"".join(arguments) + b"tR"
+
+
+class Told:
+    """What a file plants into objects, to be called."""
+
+    calls = []
+
+
+def told(*arguments):
+    Told.calls.append(arguments)
+    return ()
+
+
+class WithDel:
+    def __del__(self):
+        told("dropped")
+
+
+class WithHash:
+    def __hash__(self):
+        return hash(told("hashed"))
+
+
+class Plain:
+    def __repr__(self):
+        return str(told("shown"))
+
+    def __iter__(self):
+        return iter(told("iterated"))
+
+
+TOLD = b"ctest_torch_files\ntold\n"
+PLANTED = b"ctest_torch_files\nPlain\n)\x81}(" + b"".join(
+    text(name) + TOLD for name in ("append", "extend", "add", "update", "__setitem__", "keys", "setdefault", "items")
+) + b"ub"  # fmt: skip
+NEW_NET, NEW_SGD = b"ctest_torch_files\nNet\n)\x81", b"cminigrad.optim.sgd\nSGD\n)\x81"
+PLANTS = {
+    "an append": PLANTED + text("x") + b"a.",
+    "appends": PLANTED + b"(" + text("x") + b"e.",
+    "an item": PLANTED + text("x") + text("y") + b"s.",
+    "items": PLANTED + b"(" + text("x") + text("y") + b"u.",
+    "elements of a set": PLANTED + b"(" + text("x") + b"\x90.",
+    "attributes that are no dict": b"ctest_torch_files\nPlain\n)\x81" + PLANTED + b"b.",
+    "attributes of a Namespace": b"cargparse\nNamespace\n)\x81" + PLANTED + b"b.",
+    "an object with __del__": b"ctest_torch_files\nWithDel\n)\x81.",
+    "an object with __hash__": b"}ctest_torch_files\nWithHash\n)\x81K\x01s.",
+    "a class of Python's": b"cthreading\nThread\n)\x81.",
+    "parts of a module": NEW_NET + b"}" + text("_modules") + PLANTED + b"sb.",
+    "groups of an optimizer": NEW_SGD + b"}(" + text("defaults") + b"}" + text("a") + text("b") + b"s"
+    + text("param_groups") + b"]" + PLANTED + b"aub.",
+    "text of an object": called("builtins.str", PLANTED) + b".",
+    "text of objects": called("builtins.str", b"]" + PLANTED + b"a") + b".",
+    "a set of an object's elements": called("builtins.set", PLANTED) + b".",
+    "a dict of an object's elements": called("builtins.dict", b"]" + PLANTED + b"a") + b".",
+    "a call of an object": PLANTED + b")R.",
+    "a storage named by an object": PLANTED + b"Q.",
+    "a codec": called("_codecs.encode", text("x"), text("rot13")) + b".",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_nothing_that_a_file_plants_is_called(name):
+    Told.calls.clear()
+    with pytest.raises(FileError, match="load: "):
+        minigrad.load(archive(text=b"\x80\x04" + PLANTS[name]), weights_only=False)
+    gc.collect()
+    assert not Told.calls
+
+
+def value(obj):
+    """A pickle of a value, as a part of another."""
+    return pickle.dumps(obj, 2)[2:-1]
+
+
+@pytest.mark.parametrize(
+    "storage, offset, shape, stride",
+    [
+        (np.zeros((2, 100), np.uint8), 2, (100,), (1,)),  # an offset in rows
+        (np.zeros(200, np.uint8), 2, (np.int8(100),), (np.int8(100),)),  # a sum that overflows
+        (np.zeros(200, np.uint8), 0, (2.0,), (1,)),
+        ([1, 2], 0, (1,), (1,)),
+    ],
+)
+def test_a_storage_that_the_file_made_up(storage, offset, shape, stride):
+    parts = (value(part) for part in (storage, offset, shape, stride, False, {}))
+    with pytest.raises(FileError):
+        minigrad.load(archive(text=b"\x80\x02" + called("torch._utils._rebuild_tensor_v2", *parts) + b"."))
+
+
+def test_arrays_and_containers_come_back_as_they_were(tmp_path):
+    array, groups = np.arange(3.0), collections.defaultdict(list, a=[1])
+    turned, swapped = np.asfortranarray(np.arange(6).reshape(2, 3)), np.arange(3, dtype=">i4")
+    saved = {
+        "first": array, "again": array, "turned": turned, "swapped": swapped, "swapped again": swapped + swapped,
+        "groups": groups, "path": pathlib.Path("a/b"), "complex": minigrad.tensor([1 + 2j], dtype=minigrad.complex128),
+        "queue": collections.deque([1, 2], 5), "counter": collections.Counter("aab"),
+    }  # fmt: skip
+    minigrad.save(saved, tmp_path / "x.pt")
+    found = minigrad.load(tmp_path / "x.pt")
+    assert found["again"].tolist() == [0.0, 1.0, 2.0] and found["again"] is found["first"]
+    assert np.array_equal(found["turned"], turned) and np.array_equal(found["swapped again"], [0, 2, 4])
+    assert found["groups"]["new"] == [] and found["groups"]["a"] == [1]
+    assert found["path"] == pathlib.Path("a/b") and found["complex"].tolist() == [1 + 2j]
+    assert found["queue"].maxlen == 5 and found["counter"] == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("array", [np.array([1, "a"], object), np.zeros(2, "i4,f4"), np.zeros(2, "M8[s]")])
+def test_arrays_of_other_things_are_refused(array):
+    with pytest.raises(FileError):
+        minigrad.load(archive(array))
+
+
 def test_damaged_files(tmp_path):
     content = (DATA / "torch_file.pth").read_bytes()
     legacy = (DATA / "torch_file_legacy.pth").read_bytes()
@@ -216,3 +339,33 @@ def test_files_of_a_training_run_both_ways(tmp_path, new):
     optimizer.load_state_dict(back["optimizer"])
     for key, value in saved["model"].items():
         assert torch.equal(back["model"][key], value)
+
+
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+
+class Level(enum.Enum):
+    HIGH = 2
+
+
+def test_what_the_program_calls_safe_is_made(tmp_path):
+    """torch.serialization.safe_globals: whole models and enumerations by weights_only=True, inside the block alone."""
+    net = Whole()
+    minigrad.save(net, tmp_path / "net.pt")
+    minigrad.save({"level": Level.HIGH}, tmp_path / "level.pt")
+    with minigrad.state.safe_globals([Whole, nn.Linear, Level]):
+        again = minigrad.load(tmp_path / "net.pt")
+        assert minigrad.load(tmp_path / "level.pt") == {"level": Level.HIGH}
+        with pytest.raises(FileError, match="which load never runs"):
+            minigrad.load(HOSTILE[next(iter(HOSTILE))]())
+    assert minigrad.equal(again.layer.weight, net.layer.weight)
+    for file in ("net.pt", "level.pt"):
+        with pytest.raises(FileError, match="add_safe_globals"):
+            minigrad.load(tmp_path / file)
+    minigrad.state.add_safe_globals([(Level, "elsewhere.Level")])
+    assert minigrad.state.get_safe_globals() == [Level]
+    minigrad.state.clear_safe_globals()
+    assert minigrad.state.get_safe_globals() == []

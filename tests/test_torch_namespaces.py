@@ -235,8 +235,36 @@ def test_numpys_functions_take_tensors():
     assert (np.float32(2) * w).requires_grad  # a number beside a tensor is recorded
     with pytest.raises(RuntimeError, match="requires grad"):
         np.exp(w)
-    with pytest.raises(TypeError, match="must be Tensor or a number"):
-        array + x
+    assert (x + array).tolist() == [3.0, 7.0] and isinstance(x + array, minigrad.Tensor)  # NumPy answers, without history
+    assert (x + array.astype(np.float64)).dtype is minigrad.float64 and (array / x).tolist() == [2.0, 0.75]
+    x *= array
+    assert x.tolist() == [2.0, 12.0]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        w + array
+    for wrong in (lambda: array + x, lambda: x + [1.0], lambda: x - None, lambda: x < array):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_operators_ask_the_other_class():
+    class Unit:
+        def __radd__(self, other):
+            return "added"
+
+        def __rpow__(self, other):
+            return "raised"
+
+        def __gt__(self, other):
+            return "greater"
+
+    x = minigrad.ones(2)
+    assert x + Unit() == "added" and x ** Unit() == "raised" and (x < Unit()) == "greater"
+    x += Unit()
+    assert x == "added"
+    y = minigrad.ones(2)
+    assert (y == [1.0]) is False and (y != "a") is True and y is not None
+    with pytest.raises(TypeError, match=r"unsupported operand type\(s\) for \*: 'Tensor' and 'NoneType'"):
+        y * None
 
 
 def test_older_methods():

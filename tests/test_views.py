@@ -373,10 +373,9 @@ def test_expand_without_stretching_can_be_written():
 
 @pytest.mark.parametrize(
     "pieces",
-    [lambda y: y.split(1), lambda y: y.chunk(3), lambda y: y.unbind(), lambda y: y.tensor_split(3), lambda y: y.split([1, 1, 1])],
+    [lambda y: y.unsafe_split(1), lambda y: y.unsafe_chunk(3), lambda y: y.tensor_split(3), lambda y: (y[0], y[1], y[2])],
 )
 def test_pieces_are_written_with_their_gradient(pieces):
-    """PyTorch refuses these writes; here they are as good as a slice's."""
     x = mg.tensor(np.random.default_rng(0).standard_normal(SHAPE), requires_grad=True)
 
     def program(x):
@@ -387,6 +386,21 @@ def test_pieces_are_written_with_their_gradient(pieces):
         return y * y
 
     assert gradcheck(program, (x,))
+
+
+@pytest.mark.parametrize(
+    "pieces", [lambda y: y.split(1), lambda y: y.chunk(3), lambda y: y.unbind(), lambda y: y.split([1, 1, 1])]
+)
+def test_views_that_came_together_are_not_written(pieces):
+    y = mg.ones(3, 4, requires_grad=True) * 1
+    with pytest.raises(InplaceError, match="output of a function that returns multiple views"):
+        pieces(y)[0].mul_(2)
+    with pytest.raises(InplaceError, match="multiple views"):
+        pieces(y)[0][:1].mul_(2)
+    with mg.no_grad():
+        pieces(y)[0].mul_(2)
+    assert y.flatten()[0] == 2.0
+    pieces(y.detach())[0].mul_(2)  # without a history there is nothing to spoil
 
 
 # --------------------------------------------------------------------------------------------------------- what must not happen

@@ -67,8 +67,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         partial.reset(token)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
-         is_grads_batched=False, materialize_grads=False, only_inputs=True):  # fmt: skip
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
+         is_grads_batched=False, materialize_grads=False):  # fmt: skip
     """The gradients d outputs / d inputs as a tuple, with no ``.grad`` touched.
 
     With ``create_graph`` the result can be differentiated again. GradError where an input was not used, unless
@@ -125,7 +125,7 @@ def _batched_grad(outputs, inputs, grad_outputs, retain, create_graph, allow_unu
     def one(*row):
         row = iter(row)
         filled = [None if g is None else next(row) for g in given]
-        return grad(outputs, inputs, filled, retain, create_graph, allow_unused, materialize_grads=materialize)
+        return grad(outputs, inputs, filled, retain, create_graph, allow_unused=allow_unused, materialize_grads=materialize)
 
     return over_samples(one, *rows)
 
@@ -316,6 +316,8 @@ def _check_anomaly(n, i, d):
 
 
 def _free(n):
+    if n.op.name in hooks.LASTING:
+        return
     n.saved = None
     if n.extra is not None:
         n.extra.pop("residual", None)

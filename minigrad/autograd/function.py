@@ -55,7 +55,7 @@ class FunctionCtx:
         restored = []
         for position, entry in enumerate(self._saved):
             if entry is None or isinstance(entry, Tensor):
-                restored.append(entry)  # still inside the forward
+                restored.append(entry)  # still inside the forward, or a sparse one, which nothing writes into
                 continue
             array, node, output, when = entry
             if self._packed is not None and array is None:
@@ -80,17 +80,18 @@ class FunctionCtx:
     def reroute(self, door):
         """Let the history of every saved tensor begin at ``door(node)``."""
         if self._saved:
-            self._saved = tuple([e if e is None else (e[0], door(e[1]), *e[2:]) for e in self._saved])
+            self._saved = tuple([(e[0], door(e[1]), *e[2:]) if type(e) is tuple else e for e in self._saved])
 
     def _freeze(self, outputs):
         """Replace the saved Tensors by arrays and nodes: a Tensor's history may move on, the saved one must not."""
         positions = {id(o): i for i, o in enumerate(outputs)}
         now = serial()
-        self._saved = tuple(None if t is None else (t.array, t.node, positions.get(id(t)), now) for t in self._saved)
+        self._saved = tuple(t if t is None or t.is_sparse else (t.array, t.node, positions.get(id(t)), now) for t in self._saved)
         pack = dispatch.packing.get()
         if pack is not None and self._saved:
-            self._packed = pack.arrays([None if e is None else e[0] for e in self._saved])
-            self._saved = tuple([e if e is None else (None, *e[1:]) for e in self._saved])
+            kept = [e if type(e) is tuple else None for e in self._saved]
+            self._packed = pack.arrays([e and e[0] for e in kept])
+            self._saved = tuple([(None, *e[1:]) if type(e) is tuple else e for e in self._saved])
 
 
 Context = FunctionCtx

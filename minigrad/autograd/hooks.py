@@ -6,8 +6,10 @@ from ..tensor import Tensor, wrap
 # What PyTorch keeps nothing for, so that a second backward pass may run through it.
 _STATELESS = frozenset(
     """add subtract negative sum mean reshape permute_dims matrix_transpose broadcast_to expand concat stack slice getitem copy
-    contiguous flip roll cumsum pad alias diagonal tril triu""".split()
+    contiguous flip roll cumsum pad alias diagonal tril triu sliding strided diagonal_put resample round floor ceil trunc sign
+    """.split()
 )
+LASTING = frozenset(["astype", "concat"])  # of these, what is kept is small, and the parents' shapes do not say it: never freed
 
 
 def revived(n):

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from ..errors import DeviceError
+from ..errors import NoCudaError
 from .numpy import NumpyBackend
 
 # PyTorch keeps its flags under this name (torch.backends.cudnn.benchmark). They lie apart from the array libraries, in
@@ -55,11 +55,11 @@ _cupy = []
 
 
 def cupy_backend():
-    """The CuPy backend, made on first use; DeviceError where CuPy or a GPU is missing."""
+    """The CuPy backend, made on first use; NoCudaError where CuPy or a GPU is missing."""
     if not _cupy:
         why = cuda_missing()
         if why:
-            raise DeviceError(f"device 'cuda' is not available: {why}")
+            raise NoCudaError(f"device 'cuda' is not available (Torch not compiled with CUDA enabled): {why}")
         from .cupy import CupyBackend
 
         _cupy.append(CupyBackend())

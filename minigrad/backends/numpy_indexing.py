@@ -30,7 +30,7 @@ class IndexingWords(Words):
             return np.ndarray(shape, x.dtype, x, 0, strides)
         return np.lib.stride_tricks.as_strided(x, shape, strides)
 
-    def check_bounds(self, index, *, low, high, name):
+    def check_bounds(self, index, *, low, high, name, where=""):
         if not index.size:
             return
         if low == 0:  # seen as unsigned numbers, negative ones are large: one look at the values instead of two
@@ -40,7 +40,8 @@ class IndexingWords(Words):
         if not inside:
             worst = index.min() if index.min() < low else index.max()
             raise BoundsError(
-                f"{name}: index {worst} is out of bounds: index out of range (expected to be in range of [{low}, {high - 1}])"
+                f"{name}: index {worst} is out of bounds{where}: index out of range "
+                f"(expected to be in range of [{low}, {high - 1}])"
             )
 
     def getitem(self, x, *indices, key):

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from .. import kernels
+from ..dtype import element
 from .lapack import LinearWords
 from .layouts import LayoutWords
 from .special import SpecialWords
@@ -167,11 +168,12 @@ class Words(LayoutWords, LinearWords, SpecialWords):
         return self.ones_like(like)
 
     def full_like(self, like, *, value):
-        return self.np.full_like(like, value)
+        return self.np.full_like(like, value if like.dtype.kind not in "iu" else element(like.dtype, value))
 
     def full(self, like, *, shape, value=0, dtype=None):
         """A new array of ``shape`` on the device of ``like``."""
-        return self.np.full(shape, value, like.dtype if dtype is None else dtype)
+        dtype = like.dtype if dtype is None else np.dtype(dtype)
+        return self.np.full(shape, value if dtype.kind not in "iu" else element(dtype, value), dtype)
 
     def arange(self, like, *, n, dtype=np.int64):
         """0, 1 ... n - 1 on the device of ``like``."""
@@ -383,7 +385,7 @@ class Words(LayoutWords, LinearWords, SpecialWords):
         grid[axis] = indices
         return tuple(grid)
 
-    def check_bounds(self, index, *, low, high, name):
+    def check_bounds(self, index, *, low, high, name, where=""):
         """IndexError where an index lies outside [low, high). On a GPU nothing is looked at: the host would have to wait."""
 
     def nonzero(self, x):

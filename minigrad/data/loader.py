@@ -98,7 +98,7 @@ class DataLoader(Generic[T]):
         if resume is not None:
             generator.set_state(resume["epoch_start"])
         progress = {"epoch_start": generator.get_state(), "batches": 0}
-        seed = random_seed(self.generator)
+        seed = None if self._workers else random_seed(self.generator)  # workers that stay have theirs
         indices = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
         stream = isinstance(self.dataset, IterableDataset)
         if resume is not None:

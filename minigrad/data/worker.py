@@ -173,6 +173,10 @@ def _unpacked(pipe):
 
 
 # --------------------------------------------------------------------------------------------------- in the main process
+# Our ends of the pipes of all workers. A forked worker closes its copies, or the others would not see us close ours.
+_open = set()
+
+
 class Workers:
     """The running workers of one loader: ``put`` a task for one of them, ``get`` a reply."""
 
@@ -185,6 +189,7 @@ class Workers:
         for number in range(loader.num_workers):
             mine, theirs = context.Pipe()
             self.pipes.append(mine)
+            _open.add(mine)
             settings = {
                 "dataset": loader.dataset,
                 "batched": loader.batch_sampler is not None,
@@ -196,7 +201,7 @@ class Workers:
                 "num_workers": loader.num_workers,
                 "engine": default_generator.engine,
             }
-            process = context.Process(target=run, args=(theirs, list(self.pipes) if forks else [], settings), daemon=True)
+            process = context.Process(target=run, args=(theirs, list(_open) if forks else [], settings), daemon=True)
             with warnings.catch_warnings():  # from 3.12 on forking beside the idle threads of a BLAS warns
                 warnings.filterwarnings("ignore", message=".*use of fork", category=DeprecationWarning)
                 process.start()
@@ -242,6 +247,7 @@ def _stop(owner, pipes, processes):
         return
     for pipe in pipes:
         pipe.close()
+        _open.discard(pipe)
     deadline = time.monotonic() + STOP_SECONDS
     for process in processes:
         process.join(max(0.0, deadline - time.monotonic()))

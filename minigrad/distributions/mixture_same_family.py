@@ -85,13 +85,13 @@ class MixtureSameFamily(Distribution):
         difference = self._component_distribution.mean - self._pad(self.mean)
         return inner + (weights * difference.pow(2.0)).sum(axis)
 
-    def cdf(self, value):
-        return (self._component_distribution.cdf(self._pad(value)) * self._mixture_distribution.probs).sum(-1)
+    def cdf(self, x):
+        return (self._component_distribution.cdf(self._pad(x)) * self._mixture_distribution.probs).sum(-1)
 
-    def log_prob(self, value):
+    def log_prob(self, x):
         if self._validate_args:
-            self._validate_sample(value)
-        inside = self._component_distribution.log_prob(self._pad(value))
+            self._validate_sample(x)
+        inside = self._component_distribution.log_prob(self._pad(x))
         return minigrad.logsumexp(inside + minigrad.log_softmax(self._mixture_distribution.logits, dim=-1), dim=-1)
 
     def sample(self, sample_shape=()):

@@ -95,9 +95,9 @@ class Sequential(_List):
             return type(self)(OrderedDict(list(self._modules.items())[index]))
         return self._modules[self._key(index)]
 
-    def extend(self, modules):
+    def extend(self, sequential):
         """Add every module of an iterable. Returns self."""
-        for module in modules:
+        for module in sequential:
             self.append(module)
         return self
 

@@ -1,6 +1,6 @@
 """Hooks of all modules at once, for tools that watch a whole program."""
 
-from .hooks import Hook, add_hook, everywhere
+from .hooks import add_hook, everywhere, with_options
 
 _registrations = {"parameter": {}, "buffer": {}, "module": {}}
 
@@ -31,7 +31,7 @@ def register_module_module_registration_hook(hook):
 
 def register_module_forward_pre_hook(hook):
     """Call ``hook(module, args)`` before every module's forward; what it returns, if anything, replaces the arguments."""
-    return add_hook(everywhere, ("forward_pre", Hook(hook)))
+    return add_hook(everywhere, ("forward_pre", with_options(hook)))
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
@@ -46,7 +46,7 @@ def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
     >>> names
     ['Linear', 'ReLU', 'Sequential']
     """
-    return add_hook(everywhere, ("forward", Hook(hook, with_kwargs, always_call)))
+    return add_hook(everywhere, ("forward", with_options(hook, with_kwargs, always_call)))
 
 
 def register_module_full_backward_pre_hook(hook):

@@ -10,11 +10,23 @@ from ..tensor import Handle, Tensor, wrap
 
 
 class Hook(NamedTuple):
-    """A forward hook with its options."""
+    """A forward hook with options. One without them stands in the modules' dicts as it is, where programs look for theirs."""
 
     function: object
     with_kwargs: bool = False
     always_call: bool = False
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+
+def with_options(function, with_kwargs=False, always_call=False):
+    """What a dict of hooks holds for ``function``."""
+    return Hook(function, with_kwargs, always_call) if with_kwargs or always_call else function
+
+
+def _wants_kwargs(hook):
+    return isinstance(hook, Hook) and hook.with_kwargs
 
 
 everywhere = {}  # the hooks of all modules: key -> (kind, hook)
@@ -63,7 +75,7 @@ def call_with_hooks(module, args, kwargs):
 
 
 def _call(hook, module, args, kwargs, *result):
-    return hook.function(module, args, kwargs, *result) if hook.with_kwargs else hook.function(module, args, *result)
+    return hook(module, args, kwargs, *result) if _wants_kwargs(hook) else hook(module, args, *result)
 
 
 def _run_pre_hooks(module, args, kwargs):
@@ -71,7 +83,7 @@ def _run_pre_hooks(module, args, kwargs):
         changed = _call(hook, module, args, kwargs)
         if changed is None:
             continue
-        if not hook.with_kwargs:
+        if not _wants_kwargs(hook):
             args = changed if isinstance(changed, tuple) else (changed,)
         elif isinstance(changed, tuple) and len(changed) == 2:
             args, kwargs = changed
@@ -83,7 +95,7 @@ def _run_pre_hooks(module, args, kwargs):
 def _run_always_called(module, args, kwargs, result, called):
     """After an error: the hooks that asked to be called in any case and have not been."""
     for key, hook in _hooks("forward", module._forward_hooks):
-        if hook.always_call and key not in called:
+        if isinstance(hook, Hook) and hook.always_call and key not in called:
             try:
                 _call(hook, module, args, kwargs, result)
             except Exception as error:

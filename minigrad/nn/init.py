@@ -256,3 +256,41 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     for column in range(columns):
         tensor[randperm(rows, generator=generator, device=tensor.device)[: math.ceil(sparsity * rows)], column] = 0.0
     return tensor
+
+
+def _older(fill):
+    """The name without ``_``, as PyTorch had it before 0.4: it warns and does the same."""
+
+    @functools.wraps(fill)
+    def older(*args, **kwargs):
+        message = f"`nn.init.{older.__name__}` is now deprecated in favor of `nn.init.{fill.__name__}`."
+        warnings.warn(message, FutureWarning, stacklevel=2)
+        return fill(*args, **kwargs)
+
+    older.__name__ = older.__qualname__ = fill.__name__.removesuffix("_")
+    older.__doc__ = f"PyTorch's first name of :func:`{fill.__name__}`."
+    return older
+
+
+uniform, normal, constant, eye, dirac, sparse = map(_older, (uniform_, normal_, constant_, eye_, dirac_, sparse_))
+xavier_uniform, xavier_normal, orthogonal = map(_older, (xavier_uniform_, xavier_normal_, orthogonal_))
+kaiming_uniform, kaiming_normal = map(_older, (kaiming_uniform_, kaiming_normal_))
+
+
+def _older(fill):
+    """PyTorch's older name of a function, without the underscore and with its warning."""
+    name = fill.__name__.rstrip("_")
+
+    @functools.wraps(fill)
+    def call(*args, **kwargs):
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        return fill(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+uniform, normal, constant, eye, dirac = map(_older, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = _older(xavier_uniform_), _older(xavier_normal_)
+kaiming_uniform, kaiming_normal = _older(kaiming_uniform_), _older(kaiming_normal_)
+orthogonal, sparse = _older(orthogonal_), _older(sparse_)

@@ -42,7 +42,7 @@ class LinearCrossEntropyLoss(WeightedLoss):
     >>> import minigrad
     >>> loss = minigrad.nn.LinearCrossEntropyLoss(5, 10, out_features=(4, 3))
     >>> loss(minigrad.zeros(2, 5), minigrad.zeros(2, 4, 3, dtype=minigrad.int64))
-    tensor(2.3026, grad_fn=<MeanBackward0>)
+    tensor(2.3026, grad_fn=<NllLoss2DBackward0>)
     """
 
     def __init__(self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None, reduction="mean",

@@ -1,6 +1,6 @@
 """Module: the base class of every layer and model."""
 
-from .. import empty_like
+from .. import empty_like, house
 from ..device import device as Device
 from ..dtype import as_dtype
 from ..graph import no_grad
@@ -14,7 +14,7 @@ from .everywhere import register_module_full_backward_pre_hook as register_modul
 from .everywhere import register_module_module_registration_hook as register_module_module_registration_hook
 from .everywhere import register_module_parameter_registration_hook as register_module_parameter_registration_hook
 from .everywhere import registered
-from .hooks import Hook, add_hook, call_with_hooks, everywhere
+from .hooks import add_hook, call_with_hooks, everywhere, with_options
 from .parameter import Buffer, Parameter, typename
 from .registry import Registry
 from .state import State
@@ -100,7 +100,7 @@ class Module(Walks, State):
         elif name in own.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' (minigrad.nn.Parameter or None expected): "
+                    f"cannot assign '{typename(value)}' as parameter '{name}' ({house.name}.nn.Parameter or None expected): "
                     f"write minigrad.nn.Parameter(value), or assign to {name}.data to change the values alone"
                 )
             own["_parameters"][name] = None
@@ -176,7 +176,7 @@ class Module(Walks, State):
         self._check_name(name, "_parameters", "parameter")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{typename(param)}' object to parameter '{name}' (minigrad.nn.Parameter or None required)"
+                f"cannot assign '{typename(param)}' object to parameter '{name}' ({house.name}.nn.Parameter or None required)"
             )
         if param is not None and not param.is_leaf:
             raise ValueError(
@@ -331,7 +331,7 @@ class Module(Walks, State):
 
         With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and may return ``(args, kwargs)``.
         """
-        return add_hook(self._forward_pre_hooks, Hook(hook, with_kwargs), prepend)
+        return add_hook(self._forward_pre_hooks, with_options(hook, with_kwargs), prepend)
 
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
         """Call ``hook(module, args, output)`` after forward; what it returns, if anything, replaces the output.
@@ -345,7 +345,7 @@ class Module(Walks, State):
         (4, 3)
         >>> handle.remove()
         """
-        return add_hook(self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
+        return add_hook(self._forward_hooks, with_options(hook, with_kwargs, always_call), prepend)
 
     def register_backward_hook(self, hook):
         """The older :meth:`register_full_backward_hook`: it too is called with the gradients of the module's own inputs."""

@@ -5,7 +5,7 @@ import numpy as np
 from .. import backends, house
 from ..device import device as Device
 from ..dtype import array_dtype, get_default_dtype
-from ..errors import describe
+from ..errors import describe, scalar_type
 from ..tensor import Tensor, new, wrap
 
 
@@ -168,16 +168,10 @@ def is_lazy(tensor):
     return isinstance(tensor, _Uninitialized)
 
 
-_TYPE_NAMES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "uint8": "Byte", "int8": "Char",
-    "int16": "Short", "int32": "Int", "int64": "Long", "bool": "Bool", "complex64": "ComplexFloat",
-}  # fmt: skip
-
-
 def typename(value):
     """The kind of ``value`` for a message: ``minigrad.FloatTensor`` for a Tensor, else the name of its class."""
     if isinstance(value, Tensor):
         where = "cuda." if value.device.type == "cuda" else ""
-        return f"{house.name}.{where}{_TYPE_NAMES[value.dtype.name]}Tensor"
+        return f"{house.name}.{where}{scalar_type(value.dtype)}Tensor"
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dtype import category
 from ..errors import only_tensors
-from ..op import E, S, function, op
+from ..op import E, S, faces, function, op
 from ..quick import operator, reflected
 from ..tensor import Tensor
 from .samples import binary, binary_errors, normal, positive, quiet, unary
@@ -126,6 +126,7 @@ def power(xp, a, b):
 @op(
     kind="elementwise",
     names="neg negative",
+    no_bool="all",
     vjp=(lambda xp, g: -g,),
     formula=r"y = -x",
     derivative=r"\bar x = -\bar y",
@@ -181,6 +182,25 @@ def _scaled(name, input, other, alpha):
     return multiply(other, alpha) if isinstance(other, Tensor) else other * alpha
 
 
+def _is_half(v):
+    return isinstance(v, Tensor) and v.array.dtype.itemsize == 2 and category(v.array.dtype) == 2
+
+
+def _with_alpha(name, run, input, other, alpha):
+    """``run(input, alpha * other)``. With half precision it is computed in float32 and rounded once; alpha is of the result's
+    dtype."""
+    if alpha.__class__ is int and alpha == 1:
+        return run(input, other)
+    dtype = faces["result_type"].call(input, other)
+    if not (_is_half(input) or _is_half(other)):
+        if isinstance(other, Tensor) and other.array.dtype != np.bool_:
+            other = other.to(dtype)  # so that int8 beside float32 does not overflow
+        return run(input, _scaled(name, input, other, alpha))
+    alpha = float(np.asarray(alpha.item() if isinstance(alpha, Tensor) else alpha).astype(dtype.dtype))
+    wide = [v.float() if _is_half(v) else v for v in (input, other)]
+    return run(wide[0], _scaled(name, *wide, alpha)).to(dtype)
+
+
 def _in_order(name, other, old, alpha):
     """``(other, alpha)``, also from the old form ``f(input, alpha, other)``."""
     if not old:
@@ -218,7 +238,7 @@ def _add(input, other, *old, alpha=1):
     """
     if old:
         other, alpha = _in_order("add", other, old, alpha)
-    return add(input, other if alpha.__class__ is int and alpha == 1 else _scaled("add", input, other, alpha))
+    return _with_alpha("add", add, input, other, alpha)
 
 
 @function(
@@ -227,7 +247,7 @@ def _add(input, other, *old, alpha=1):
     errors=lambda r: [
         *binary_errors(r),
         *_alpha_errors(r),
-        *[E(RuntimeError, "with a bool tensor is not supported", a, b) for a, b in _BOOLS],
+        *[E(RuntimeError, "with (two bool tensors|a bool tensor) is not supported", a, b) for a, b in _BOOLS],
     ],
     formula=r"y = a - \alpha b",
     derivative=r"\bar a = \bar y, \quad \bar b = -\alpha \bar y",
@@ -245,14 +265,14 @@ def _sub(input, other, *old, alpha=1):
     """
     if old:
         other, alpha = _in_order("sub", other, old, alpha)
-    return subtract(input, other if alpha.__class__ is int and alpha == 1 else _scaled("sub", input, other, alpha))
+    return _with_alpha("sub", subtract, input, other, alpha)
 
 
 @function(
     "rsub",
     spaces="torch",
     samples=lambda r: [S(normal(r, 3, 4), normal(r, 4), alpha=2.5), S(normal(r, 3), 2.0), S(normal(r, 3), 2.0, alpha=0.5)],
-    errors=lambda r: [*binary_errors(r), E(RuntimeError, "with a bool tensor is not supported", *_BOOLS[0])],
+    errors=lambda r: [*binary_errors(r), E(RuntimeError, "with (two bool tensors|a bool tensor) is not supported", *_BOOLS[0])],
     formula=r"y = b - \alpha a",
     derivative=r"\bar a = -\alpha \bar y, \quad \bar b = \bar y",
     reference=lambda a, b, alpha=1: b - alpha * a,
@@ -266,7 +286,7 @@ def _rsub(input, other, *, alpha=1):
     """
     if not isinstance(input, Tensor):
         raise only_tensors("rsub", input, 1)
-    return subtract(other, input if alpha.__class__ is int and alpha == 1 else _scaled("rsub", other, input, alpha))
+    return _with_alpha("rsub", subtract, other, input, alpha)
 
 
 def _zero_bases():

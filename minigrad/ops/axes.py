@@ -148,9 +148,7 @@ def _matrix_t(self):
 
 
 def _all_reversed(self):
-    if self.array.ndim == 2:
-        return _matrix_view(self, {})
-    return _permute_view(self, {"axes": tuple(range(self.array.ndim))[::-1]})
+    return _permute_view(self, {"axes": (1, 0) if self.array.ndim == 2 else tuple(range(self.array.ndim))[::-1]})
 
 
 def _matrix_h(self):
@@ -200,7 +198,7 @@ def become(self, change):
     """``self`` turns into ``change(self)``, a view: what it was lives on as the hidden base of it and of its views."""
     root = root_of(self)
     if recording() and root.node is not None and root.node.op is LEAF:
-        raise leaf_written()
+        raise leaf_written(root is not self)
     old = wrap(self.array, self.node)
     old._base, old._views = self._base, self._views
     for reference in old._views or ():

@@ -9,7 +9,6 @@ from ..dispatch import apply
 from ..errors import ShapeError
 from ..op import E, S, function, op, registry
 from ..views import write
-from .normalization import layer_norm
 from .samples import normal, positive
 
 
@@ -155,7 +154,7 @@ def _batch_norm(input, running_mean, running_var, weight=None, bias=None, traini
             [ 1.0000]])
     """
     shape = input.array.shape
-    if shape == (0,) and training:
+    if shape == (0,):
         return input.clone()  # PyTorch normalizes nothing without asking for its channels
     _check_channels("batch_norm", input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if training and eps <= 0:
@@ -242,7 +241,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"{list(shape)} "
             f"and num_groups={num_groups}"
         )
-    y, _, _ = layer_norm(input.reshape(shape[0], num_groups, math.prod(shape[1:]) // num_groups), eps=eps)
+    # each group of each sample is a channel of a batch of one
+    y, _, _ = batch_norm(input.reshape(1, shape[0] * num_groups, math.prod(shape[1:]) // num_groups), eps=eps)
     return _affine(y.reshape(shape), weight, bias)
 
 
@@ -294,12 +294,13 @@ def instance_norm(
     count = math.prod(shape[2:])
     if count == 1:
         raise ValueError(f"instance_norm: Expected more than 1 spatial element when training, got input size {list(shape)}")
-    y, mean, rstd = layer_norm(input.reshape(*shape[:2], -1), eps=eps)
+    # each channel of each sample is a channel of a batch of one, with the parameters again for each sample
+    of_rows = [p if p is None else p.to(input.dtype).repeat(shape[0]) for p in (weight, bias)]
+    y, mean, var = batch_norm(input.reshape(1, shape[0] * shape[1], count), *of_rows, eps=eps)
     if running_mean is not None:
-        var = (1.0 / (rstd * rstd) - eps) * (count / max(count - 1, 1))
         _running(running_mean, mean.reshape(shape[:2]).mean(0), momentum)
-        _running(running_var, var.reshape(shape[:2]).mean(0), momentum)
-    return _affine(y.reshape(shape), weight, bias)
+        _running(running_var, var.reshape(shape[:2]).mean(0) * (count / max(count - 1, 1)), momentum)
+    return y.reshape(shape)
 
 
 def _local_reference(x, size, alpha=1e-4, beta=0.75, k=1.0):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from ml_dtypes import finfo
 
-from ..dtype import of_numpy
+from ..dtype import element, of_numpy
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .samples import binary, normal, pair_errors
@@ -106,6 +106,11 @@ def clamp(input, min=None, max=None):
         min, max = (b.item() if isinstance(b, Tensor) and not b.ndim and b.node is None else b for b in (min, max))
     if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):
         raise TypeError("clamp() received an invalid combination of arguments: min and max are two numbers or two tensors")
+    if input.array.dtype.kind in "iu" and float not in (
+        type(min),
+        type(max),
+    ):  # a bound that its dtype cannot hold is an error, but for negative ones beside uint8
+        min, max = (element(input.array.dtype, b) if b.__class__ is int else b for b in (min, max))
     return clamp_(input, min, max)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..dispatch import apply
 from ..dtype import of_numpy
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError, scalar_type
+from ..graph import show_as
 from ..op import E, S, function, op, registry
 from .loss import mode, reduced
 from .samples import normal
@@ -96,8 +97,8 @@ def _check_target(name, input, target):
 
 def _not_long(name, target, more=""):
     return DtypeError(
-        f"{name}: expected target dtype to be Long or Byte, but got {target.dtype}: expected scalar type Long but found "
-        f"{target.dtype}; class indices are int64, so write target.long(){more}"
+        f"{name}: expected target dtype to be Long or Byte, but got {scalar_type(target.dtype)}: expected scalar type Long but "
+        f"found {scalar_type(target.dtype)}; class indices are int64, so write target.long(){more}"
     )
 
 
@@ -153,31 +154,37 @@ def _weighted_mean(loss, factors):
     return loss.sum() / total.where(~empty, 1.0) + apply(registry["where"], (empty, total.detach() + math.nan, 0.0), {})
 
 
+_SHOWN = {1: "NllLossBackward0", 2: "NllLossBackward0"}
+
+
 def _class_loss(name, losses_of, input, target, weight, ignore_index, reduction, smoothing=0.0):
     """The loss of class indices; ``losses_of(rows, classes)`` gives one number a row, before weights."""
     classes = _check_target(name, input, target)
     _check_weight(name, weight, classes)
     target = target if target.array.dtype == LONG else target.long()
     rows, chosen = _rows(input), target if target.array.ndim == 1 else target.reshape(-1)
-    factors = None  # what each row counts for
+    factors = kept = None  # what each row counts for
     if not _all_plain(target, classes, ignore_index):
         kept = chosen != ignore_index
         chosen = apply(registry["where"], (kept, chosen, 0), {})
         factors = kept.to(input.dtype)
-    spread = factors
     if weight is not None:
         factors = weight[chosen] if factors is None else weight[chosen] * factors
     loss = losses_of(rows, chosen)
-    loss = loss if factors is None else loss * factors
+    loss = loss if weight is None else loss * weight[chosen]
     if smoothing:
         log_p = _log_softmax(rows, 1)
         even = -(log_p if weight is None else log_p * weight).sum(1)
-        loss = loss * (1.0 - smoothing) + (even if spread is None else even * spread) * (smoothing / classes)
+        loss = loss * (1.0 - smoothing) + even * (smoothing / classes)
+    if kept is not None:
+        loss = loss.masked_fill(~kept, 0.0)  # not a product: what is ignored may be NaN or infinite
     if reduction == "none":
-        return loss if loss.array.shape == target.array.shape else loss.reshape(target.shape)
-    if reduction == "mean" and factors is not None:
-        return _weighted_mean(loss, factors)
-    return reduced(loss, reduction)
+        loss = loss if loss.array.shape == target.array.shape else loss.reshape(target.shape)
+    elif reduction == "mean" and factors is not None:
+        loss = _weighted_mean(loss, factors)
+    else:
+        loss = reduced(loss, reduction)
+    return show_as(loss, "AddBackward0" if smoothing else _SHOWN.get(input.array.ndim, "NllLoss2DBackward0"), input)
 
 
 # ------------------------------------------------------------------------------------------------------------- public losses
@@ -246,11 +253,11 @@ def _class_errors(r):
     return [
         E(
             RuntimeError,
-            "Long or Byte, but got minigrad.float64.*target.long\\(\\)",
+            "Long or Byte, but got Double.*target.long\\(\\)",
             x,
             np.array([0.0, 1.0, 2.0, 0.0]),
         ),
-        E(RuntimeError, "expected scalar type Long but found minigrad.int32", x, np.array([0, 1, 2, 0], np.int32)),
+        E(RuntimeError, "expected scalar type Long but found Int", x, np.array([0, 1, 2, 0], np.int32)),
         E(RuntimeError, "multi-target not supported.*target.argmax\\(1\\)", x, np.array([[1, 0, 0]] * 4)),
         E(RuntimeError, "multi-target not supported", x, np.array([[1]] * 4)),
         E(ValueError, "Expected input batch_size \\(4\\) to match target batch_size \\(3\\)", x, np.array([0, 1, 2])),

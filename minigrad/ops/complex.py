@@ -20,11 +20,12 @@ from .indexing import part
 from .linalg import dot
 from .samples import normal, positive
 
-LINEAR = """add subtract negative sum mean concat stack copy contiguous reshape permute_dims matrix_transpose broadcast_to expand
-alias slice slice_put getitem ungetitem index_put take_along_axis scatter_along_axis put_along_axis diagonal diagonal_put flip
-roll pad tril triu cumsum sliding unsliding sliding_put strided restride strided_put where astype to_device full full_like
-zeros_like ones_like arange equal not_equal isnan isinf isfinite any all logical_not logical_and logical_or logical_xor complex
-view_as_real view_as_complex real imag conj modulus phase phasor on_circles complex_power""".split()
+LINEAR = """add subtract negative sum mean concat stack copy contiguous reordered reshape permute_dims
+matrix_transpose broadcast_to expand alias slice slice_put getitem ungetitem index_put take_along_axis
+scatter_along_axis put_along_axis diagonal diagonal_put flip roll pad tril triu cumsum sliding unsliding sliding_put
+strided restride strided_put where astype to_device full full_like zeros_like ones_like arange equal not_equal isnan
+isinf isfinite any all logical_not logical_and logical_or logical_xor complex view_as_real view_as_complex real imag
+conj modulus phase phasor on_circles complex_power""".split()
 HOLOMORPHIC = """multiply divide reciprocal square exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos tan sinh cosh tanh
 asin acos atan asinh acosh atanh sigmoid matmul linear prod cumprod inv solve""".split()
 complex_forms.update(dict.fromkeys(LINEAR, "as it is"), **dict.fromkeys(HOLOMORPHIC, "holomorphic"))

@@ -6,10 +6,10 @@ from .. import backends, graph
 from .. import dtype as dtypes
 from ..device import device as Device
 from ..dispatch import apply, cast, tracer
-from ..dtype import array_dtype, as_dtype, category, common_dtype, of_numpy
+from ..dtype import array_dtype, as_dtype, category, common_dtype, element, of_numpy
 from ..errors import ShapeError, describe
 from ..op import E, S, function, op, registry
-from ..tensor import Tensor, memory_order
+from ..tensor import Tensor, memory_order, wrap
 from ..views import write
 from .creation import type_name, type_of
 from .samples import normal
@@ -98,9 +98,12 @@ def _contiguous(self, memory_format=None):
 
 
 # ---------------------------------------------------------------------------------------------------------------- x.to(...)
+_DTYPE_NAMES = frozenset(d.name for d in dtypes.ALL) | {"int", "float", "bool", "f4", "f8", "i4", "i8"}
+
+
 def _is_device(a):
     if isinstance(a, str):
-        return a.partition(":")[0] in ("cpu", "cuda", "mps", "meta", "xpu")
+        return a not in _DTYPE_NAMES  # a device, or a mistake that the device will explain
     return isinstance(a, Device) or (isinstance(a, int) and not isinstance(a, bool))
 
 
@@ -409,25 +412,7 @@ def fill(input, value):
 
 def number_like(t, value):
     """A number as a Python number that the dtype of ``t`` can hold: integers are cut off, as PyTorch does."""
-    kind = t.array.dtype.kind
-    if kind == "b":
-        return bool(value)
-    if kind in "iu":
-        high = 2 ** (8 * t.array.itemsize - (kind == "i"))
-        low = -high if kind == "i" else 1 - high  # PyTorch lets -1 become 255
-        try:
-            whole = int(value)
-        except (ValueError, OverflowError):
-            whole = high
-        if not low <= whole < high:
-            raise ShapeError(f"value cannot be converted to type {t.dtype} without overflow: {value}")
-        return whole if kind == "i" else whole % high
-    value = value.item() if isinstance(value, np.generic) else value
-    if kind != "c" and isinstance(value, complex):
-        if value.imag:
-            raise ShapeError(f"value cannot be converted to type {t.dtype} without overflow: {value}")
-        value = value.real
-    return value
+    return element(t.array.dtype, value)
 
 
 @function("zero_", samples=lambda r: [S(np.arange(3))], reference=np.zeros_like)
@@ -455,7 +440,9 @@ def _copy_(self, src, non_blocking=False):
     tensor([[1., 2.],
             [1., 2.]])
     """
-    if not isinstance(src, Tensor):
+    if isinstance(src, bool | int | float | complex | np.generic):
+        src = wrap(np.asarray(src))
+    elif not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' must be Tensor, not {describe(src)}")
     return write(self, src.to(self.device, self.dtype))
 

@@ -185,6 +185,6 @@ def one_hot(input, num_classes=-1):
     try:
         backends.of(input.array).check_bounds(input.array, low=0, high=int(num_classes), name="one_hot")
     except BoundsError as error:
-        raise BoundsError(f"Class values must be non-negative and smaller than num_classes ({num_classes}): {error}") from None
+        raise BoundsError(f"Class values must be non-negative. Class values must be smaller than num_classes. {error}") from None
     classes = apply(registry["arange"], (input,), {"n": int(num_classes)})
     return (input.unsqueeze(-1) == classes).long()

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..op import E, S, faces, function
-from ..tensor import Tensor
 from . import axes, complex, shape, splitting, strided
 from .indexing import FULL, _static_slice, part
 from .samples import normal
@@ -30,7 +29,7 @@ _VIEWS = {
     "unbind": (splitting.unbind, "unbind"),
     "unfold": (splitting._unfold, "Tensor.unfold"),
     "unsqueeze": (shape.unsqueeze, "unsqueeze"),
-    "view": (Tensor.view, None),
+    "view": (lambda input, size=None, dtype=None: input.view(size if dtype is None else dtype), None),
     "view_as_complex": (complex._view_as_complex, None),
     "view_as_real": (complex._view_as_real, "view_as_real"),
 }
@@ -60,8 +59,8 @@ def _copying(name):
     view, tested = _VIEWS[name]
     known = faces.get(tested)
 
-    def call(input, *args, **kwargs):
-        return _copied(view(input, *args, **kwargs))
+    def call(*args, **kwargs):
+        return _copied(view(*args, **kwargs))
 
     call.__name__, call.__wrapped__ = f"{name}_copy", view
     call.__doc__ = f"""A copy of what ``{name}`` gives a view of; it takes the same arguments.
@@ -192,15 +191,21 @@ def _put_diagonal(x, src, offset, dim1, dim2):
 
 
 # ------------------------------------------------------------------------------------------ PyTorch's splits without view checks
+def _writable(views):
+    for v in views:
+        v._many = None
+    return views
+
+
 def _unsafe(name, call):
     known = faces[name]
     counts = {"chunk": (2, 3), "split": (2, 5)}[name]
 
     def unsafe(*args, **kwargs):
-        return call(*args, **kwargs)
+        return _writable(call(*args, **kwargs))
 
     unsafe.__name__, unsafe.__wrapped__ = f"unsafe_{name}", call
-    unsafe.__doc__ = f"""Like :func:`minigrad.{name}`, whose pieces may be written in place here anyway.
+    unsafe.__doc__ = f"""Like :func:`minigrad.{name}`; its pieces may be written in place although they came together.
 
     >>> import minigrad
     >>> len(minigrad.unsafe_{name}(minigrad.arange(4), 2))
@@ -219,7 +224,8 @@ def _numpy_pieces(x, sizes, dim=0):
 
 def _sizes_only(name):
     def call(tensor, split_sizes, dim=0):
-        return splitting.split(tensor, tuple(split_sizes), dim)
+        views = splitting.split(tensor, tuple(split_sizes), dim)
+        return _writable(views) if name.startswith("unsafe") else views
 
     call.__doc__ = f"""A tuple of views: pieces of the sizes in a list along ``dim``.
 

@@ -5,7 +5,7 @@ import numpy as np
 from .. import backends, house
 from ..device import default as default_place
 from ..device import device as Device
-from ..dtype import ALL, DType, array_dtype, as_dtype, complex_of, get_default_dtype
+from ..dtype import ALL, DType, array_dtype, as_dtype, complex_of, element, get_default_dtype
 from ..errors import DtypeError, GradError, describe
 from ..op import E, S, function, op
 from ..output import put
@@ -52,6 +52,8 @@ def place(device):
 
 def make(word, *args, dtype, device, requires_grad, out=None):
     """A tensor made by the array library itself (``zeros``, ``full``, ``eye`` ...), where it is to lie."""
+    if word == "full":
+        args = (args[0], element(np.dtype(dtype), args[1]))
     if device is None and default_place["device"] is None:
         array = getattr(np, word)(*args, dtype=dtype)
     else:
@@ -64,7 +66,7 @@ def finish(array, requires_grad=False, out=None):
     """An array as a new tensor; with ``out`` it is written there."""
     t = wrap(array)
     if out is not None:
-        return put(out, t, "a creation function")
+        return put(out, t if out.array.dtype == array.dtype else wrap(array.astype(out.array.dtype)), "a creation function")
     return t.requires_grad_() if requires_grad else t
 
 
@@ -114,6 +116,18 @@ def _without_tensors(data):
     return [_without_tensors(v) for v in data] if isinstance(data, list | tuple) else data
 
 
+def _uneven(data, dim=0, sizes=()):
+    """Where the lengths of nested lists begin to differ."""
+    if dim < len(sizes) and hasattr(data, "__len__") and len(data) != sizes[dim]:
+        return f"expected sequence of length {sizes[dim]} at dim {dim} (got {len(data)})"
+    if not sizes:
+        inner = data
+        while isinstance(inner, list | tuple) and inner:
+            sizes, inner = (*sizes, len(inner)), inner[0]
+    parts = [_uneven(v, dim + 1, sizes) for v in data] if isinstance(data, list | tuple) else []
+    return next(filter(None, parts), "" if dim else "expected a sequence of numbers at every place")
+
+
 def array_of(data, name="tensor", dtype=None):
     """A new NumPy array of what ``tensor(data)`` takes, with the dtype that PyTorch infers; all digits before a cast."""
     if isinstance(data, Tensor):
@@ -134,11 +148,13 @@ def array_of(data, name="tensor", dtype=None):
     try:
         array = np.array(data)
     except ValueError as error:
-        raise ValueError(f"{name}: expected nested lists of equal lengths: {error}") from None
+        raise ValueError(f"{name}: {_uneven(data)}; nested lists need equal lengths: {error}") from None
     if dtype is None and array.dtype == _FLOAT64 and _FLOAT64 not in found and (found or isinstance(data, float | list | tuple)):
         array = array.astype(get_default_dtype().dtype)  # Python floats; NumPy's own float64 stays
     if dtype is not None and array.dtype == np.int64 and (target := np.dtype(dtype)).kind in "iu" and array.size:
         low, high = np.iinfo(target).min, np.iinfo(target).max
+        if target.kind == "u" and -high <= array.min() < 0:
+            array = np.where(array < 0, array + high + 1, array)  # as in PyTorch, -1 becomes 255
         if array.min() < low or array.max() > high:
             raise RuntimeError(
                 f"{name}: value cannot be converted to type {target} without overflow: it holds {low} to {high}, "

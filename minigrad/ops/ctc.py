@@ -234,6 +234,7 @@ def _samples(r):
         E(ValueError, "is not a valid value for reduction", normal(r, 3, 1, 2), np.array([[1]]), (3,), (1,), reduction="all"),
     ],
     reference=_ctc_reference,
+    half=False,
 )
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """The loss of sequences of log-probabilities against shorter sequences of labels, over all ways to align the two.

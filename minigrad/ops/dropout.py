@@ -230,6 +230,38 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
     return write(input, out) if inplace else out
 
 
+def _at_once(call):
+    """PyTorch's functions under ``torch`` write into the input under a name of their own."""
+
+    def written(input, p, train):
+        return call(input, p, train, inplace=True)
+
+    written.__doc__ = f"""In-place version of :func:`{call.__name__}`: the result is written into ``input``, which is returned.
+
+    >>> import minigrad
+    >>> minigrad.{call.__name__}_(minigrad.ones(2, 2), 0.5, False)
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
+    samples = lambda r: [S(normal(r, 3, 4), 0.0, True), S(normal(r, 3, 4), 0.5, False)]
+    function(call.__name__ + "_", spaces="torch", samples=samples, reference=lambda x, p, train: x, parity=NO_PARITY)(written)
+
+
+@function("feature_dropout", spaces="torch", parity=NO_PARITY, samples=_forms((2, 3, 2), (3, 4)), errors=_errors,
+          formula=r"y_{nc} = x_{nc} m_{nc} / (1 - p)", derivative=r"\bar x_{nc} = \bar y_{nc} m_{nc} / (1 - p)")  # fmt: skip
+def feature_dropout(input, p=0.5, training=True, inplace=False):
+    """Dropout of whole channels: one draw for each (sample, channel) of an input with at least two dimensions.
+
+    >>> import minigrad
+    >>> minigrad.feature_dropout(minigrad.ones(2, 2), 0.0, True)
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
+    if input.array.ndim < 2 and training and p:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    return _by_channel("feature_dropout", input, p, training, inplace, range(2, 65), None)
+
+
 @function(
     "feature_alpha_dropout",
     spaces="torch functional",
@@ -254,3 +286,7 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     shape = input.array.shape
     out = _alpha_dropout(input, p, (*shape[:2], *(1,) * (len(shape) - 2)))
     return write(input, out) if inplace else out
+
+
+for _call in (_dropout, alpha_dropout, feature_dropout, feature_alpha_dropout):
+    _at_once(_call)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import backends
-from ..dtype import category, get_default_dtype, of_numpy
+from ..dtype import category, common_dtype, get_default_dtype, of_numpy
 from ..errors import DtypeError, describe, only_tensors
 from ..op import E, S, function, op
 from ..tensor import Tensor, wrap
@@ -399,6 +399,14 @@ def _value_and_factors(name, args, value):
     return value, *args
 
 
+def _in_single(run, *tensors):
+    """``run(*tensors)`` in the dtype that they promote to; half precision is computed in float32 and rounded once."""
+    dtype = of_numpy[common_dtype([t.array.dtype for t in tensors if t.ndim], [t.array.dtype for t in tensors if not t.ndim], ())]
+    if dtype.itemsize != 2 or not dtype.is_floating_point:
+        return run(*[t.to(dtype) for t in tensors])
+    return run(*[t.float() for t in tensors]).to(dtype)
+
+
 _three = lambda r: [
     S(normal(r, 3, 4), normal(r, 4), positive(r, 3, 1)),
     S(normal(r, 3, 4), normal(r, 3, 4), positive(r, 3, 4), value=-0.5),
@@ -428,7 +436,7 @@ def addcmul(input, *tensors, value=1, tensor1=None, tensor2=None):
     value, a, b = _value_and_factors("addcmul", tensors + named, value)
     if category(input.array.dtype) < 2 and category(a.array.dtype) < 2 and category(b.array.dtype) < 2:
         value = int(value)  # as in PyTorch, it takes the dtype of the result
-    return input + a * b * value if value != 1 else input + a * b
+    return _in_single(lambda x, a, b: x + a * b * value if value != 1 else x + a * b, input, a, b)
 
 
 @function(
@@ -456,7 +464,7 @@ def addcdiv(input, *tensors, value=1, tensor1=None, tensor2=None):
         raise RuntimeError(
             "addcdiv: Integer division with addcdiv is no longer supported; convert tensor1 or tensor2 with .float()"
         )
-    return input + (a * value if value != 1 else a) / b
+    return _in_single(lambda x, a, b: x + (a * value if value != 1 else a) / b, input, a, b)
 
 
 Tensor.where = _where_method

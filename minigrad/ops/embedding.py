@@ -3,9 +3,10 @@
 import numpy as np
 
 from .. import backends, graph
-from ..errors import BoundsError, DtypeError, ShapeError, describe
+from ..errors import BoundsError, DtypeError, ShapeError
 from ..op import E, S, function, op
 from ..tensor import Tensor
+from .creation import type_name
 from .samples import normal
 
 INDEX = np.dtype("int64")
@@ -109,6 +110,30 @@ def _renormalize(weight, index, max_norm, norm_type):
         weight[used] = (rows * (max_norm / (lengths + 1e-7))).where(lengths > max_norm, rows)
 
 
+@function("embedding_renorm_", spaces="torch", parity="it writes into its input",
+          samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2]), 1.0, 2.0, grad=False),
+                             S(normal(r, 4, 3), np.array(1), 0.5, 1.0, grad=False)],
+          reference=lambda x, k, m, p: _numpy_renorm(x, k, m, p))  # fmt: skip
+def embedding_renorm_(input, indices, max_norm, norm_type):
+    """Scale the rows ``indices`` that are longer than ``max_norm`` down to it, in place.
+
+    >>> import minigrad
+    >>> minigrad.embedding_renorm_(minigrad.tensor([[3.0, 4.0], [3.0, 4.0]]), minigrad.tensor([0]), 1.0, 2.0)
+    tensor([[0.6000, 0.8000],
+            [3.0000, 4.0000]])
+    """
+    _renormalize(input, indices, max_norm, norm_type)
+    return input
+
+
+def _numpy_renorm(x, index, max_norm, norm_type):
+    out = x.copy()
+    for i in np.unique(index):
+        length = (np.abs(x[i]) ** norm_type).sum() ** (1 / norm_type)
+        out[i] = x[i] * min(1.0, max_norm / (length + 1e-7)) if length > max_norm else x[i]
+    return out
+
+
 @function("embedding", spaces="functional", samples=lambda r: [
               S(np.array([[0, 2], [2, 1]]), normal(r, 4, 3)), S(np.array([1, 1, 0]), normal(r, 3, 2), padding_idx=-1),
               S(np.array(2), normal(r, 3, 2)),
@@ -149,9 +174,10 @@ def _embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sc
     if weight.array.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, (rows, width), got shape {tuple(weight.array.shape)}")
     if not isinstance(input, Tensor) or input.array.dtype.kind != "i" or input.array.itemsize < 4:
+        kind = type_name(input) if isinstance(input, Tensor) else type(input).__name__
         raise DtypeError(
             "embedding: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but "
-            f"got {describe(input)}; convert with .long()"
+            f"got {kind} instead (while checking arguments for embedding); convert with .long()"
         )
     rows = weight.array.shape[0]
     if padding_idx is not None:

@@ -4,9 +4,10 @@ import numpy as np
 
 from .. import backends
 from ..dispatch import apply
-from ..errors import DtypeError, ShapeError, describe
+from ..errors import DtypeError, ShapeError
 from ..op import E, S, function, registry
 from ..tensor import Tensor, wrap
+from .creation import type_name
 from .embedding import _embed, _renormalize
 from .samples import normal
 
@@ -37,9 +38,10 @@ def _reference(index, weight, offsets=None, max_norm=None, norm_type=2.0, scale_
 def _checked(input, weight, offsets, mode, per_sample_weights, scale_grad_by_freq, sparse):
     """Every mistake in the arguments, told apart."""
     if not isinstance(input, Tensor) or input.array.dtype.kind != "i" or input.array.itemsize < 4:
+        kind = type_name(input) if isinstance(input, Tensor) else type(input).__name__
         raise DtypeError(
             "embedding_bag: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but "
-            f"got {describe(input)}; convert with .long()"
+            f"got {kind} instead (while checking arguments for embedding_bag); convert with .long()"
         )
     if weight.array.ndim != 2:
         raise ShapeError(f"embedding_bag: 'weight' must be 2-D, (rows, width), got shape {tuple(weight.array.shape)}")

@@ -434,7 +434,7 @@ def _xlogy(input, other):
     tensor([0., 0.])
     """
     if not isinstance(other, Tensor) and isinstance(other, int | float):
-        other = number_like(input, other)
+        other = number_like(input, float(other))
     elif not isinstance(input, Tensor) and isinstance(input, int | float):
-        input = number_like(other, input)
+        input = number_like(other, float(input))
     return xlogy(input, other)

@@ -8,8 +8,8 @@ from .. import backends
 from ..dispatch import apply
 from ..dtype import array_dtype, as_dtype, get_default_dtype
 from ..errors import ShapeError
-from ..op import E, S, function, registry
 from ..mt19937 import visiting_order
+from ..op import E, S, function, registry
 from ..tensor import Tensor, memory_order
 from .creation import finish, make, place, tensor
 from .drawing import memory_of
@@ -96,9 +96,12 @@ def empty(
     minigrad.Size([2, 3])
     """
     d = array_dtype(dtype or get_default_dtype())
-    return make(
-        "empty", sizes("empty", shape if size is None else (size,)), dtype=d, device=device, requires_grad=requires_grad, out=out
-    )
+    shape = sizes("empty", shape if size is None else (size,))
+    order = memory_order(memory_format, len(shape)) or range(len(shape))
+    t = make("empty", tuple([shape[a] for a in order]), dtype=d, device=device, requires_grad=False, out=out)
+    if memory_format is not None:
+        t.array = t.array.transpose([order.index(a) for a in range(len(shape))])
+    return t.requires_grad_() if requires_grad else t
 
 
 @function("full", spaces="torch",
@@ -167,6 +170,15 @@ def arange(start=0, end=None, step=1, *, out=None, dtype=None, device=None, requ
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)
     if dtype is not None and array_dtype(dtype).kind in "iu":
+        d = array_dtype(dtype)
+        if (
+            d.itemsize < 8
+            and float in (type(start), type(end), type(step))
+            and step
+            and (n := math.ceil((end - start) / step)) > 0
+        ):
+            steps = int(start) + int(step) * np.arange(n)  # as in PyTorch, the count is that of the floats
+            return _upload(steps.astype(d), device, requires_grad, out)
         start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise ShapeError("arange: step must be nonzero")
@@ -188,18 +200,34 @@ def _upload(array, device, requires_grad, out):
     return finish(backend.upload(array, index), requires_grad, out)
 
 
-def _evenly(name, start, end, steps, d):
-    """PyTorch's linspace in float64: the second half is counted from ``end``, so that it is met exactly."""
+_WIDER = {np.float32: np.float64, np.float64: np.longdouble, np.complex64: np.complex128, np.complex128: np.clongdouble}
+
+
+def evenly(name, start, end, steps, d):
+    """PyTorch's linspace, to the bit: the second half is counted from ``end``, so that it is met exactly.
+
+    The step is rounded to the dtype ``d``. For float32 and float64 a multiple of it is added with one rounding, as a fused
+    multiply-add does, which the next wider type gives; in half precision both product and sum are rounded.
+    """
     if not hasattr(steps, "__index__"):
         raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}")
     if steps < 0:
         raise ShapeError(f"{name}: number of steps must be non-negative, got {steps}")
     start, end, steps = _number(start), _number(end), steps.__index__()
-    if d.kind in "iu":
-        start, end = int(start), int(end)
-    i = np.arange(steps, dtype=np.float64)
-    step = (end - start) / (steps - 1) if steps > 1 else 0.0
-    return np.where(i < (steps + 1) // 2 if steps == 1 else i < steps // 2, start + i * step, end - step * (steps - 1 - i))
+    narrow = d.type
+    if d.kind in "iub":
+        start, end, narrow = int(start), int(end), np.float64
+    wide = _WIDER.get(narrow, np.float32)
+    start, end = narrow(start), narrow(end)
+    step = narrow((end - start) / narrow(steps - 1)) if steps > 1 else narrow(0)
+
+    def multiple(i):
+        product = i.astype(wide) * wide(step)
+        return product if wide is not np.float32 else product.astype(narrow).astype(wide)
+
+    i = np.arange(steps)
+    from_start, from_end = wide(start) + multiple(i), wide(end) - multiple(steps - 1 - i)
+    return np.where(i < max(steps // 2, steps == 1), from_start, from_end).astype(narrow)
 
 
 @function("linspace", spaces="torch",
@@ -215,7 +243,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, device=None, requires_g
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     d = array_dtype(dtype or get_default_dtype())
-    return _upload(_evenly("linspace", start, end, steps, d).astype(d), device, requires_grad, out)
+    return _upload(evenly("linspace", start, end, steps, d).astype(d), device, requires_grad, out)
 
 
 @function("logspace", spaces="torch", samples=lambda r: [S(0, 2, 3, grad=False), S(-1, 1, 4, 2.0, dtype=np.dtype("float64"))],
@@ -231,7 +259,7 @@ def logspace(
     tensor([  1.,  10., 100.])
     """
     d = array_dtype(dtype or get_default_dtype())
-    return _upload(np.power(float(base), _evenly("logspace", start, end, steps, d)).astype(d), device, requires_grad, out)
+    return _upload(np.power(float(base), evenly("logspace", start, end, steps, d)).astype(d), device, requires_grad, out)
 
 
 # -------------------------------------------------------------------------------------------------------------- like another
@@ -304,7 +332,7 @@ def full_like(
     >>> minigrad.full_like(minigrad.zeros(2), 5)
     tensor([5., 5.])
     """
-    return _like("full", input, (_number(fill_value),), dtype, device, requires_grad)
+    return _like("full", input, (_number(fill_value),), dtype, device, requires_grad, memory_format)
 
 
 def _new(word, self, size, fill, dtype, device, requires_grad):

@@ -119,7 +119,7 @@ def _prepared(name, input, dim, index, source=None):
             f"{list(input.array.shape)}"
         )
     shape = input.array.shape or (1,)
-    index = as_index(checked_index(name, index, shape[d]))
+    index = as_index(checked_index(name, index, shape[d], dim=d))
     sizes = index.array.shape or (1,)
     if index.array.size and any(n > m for i, (n, m) in enumerate(zip(sizes, shape)) if i != d):
         raise ShapeError(

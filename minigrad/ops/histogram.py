@@ -117,7 +117,7 @@ def _histogram_samples(r):
     reference=_np_histogram,
     half=False,
 )
-def histogram(input, bins, *, range=None, weight=None, density=False):
+def histogram(input, bins=100, *, range=None, weight=None, density=False):
     """How many elements fall into each bin. A bin holds its left edge, the last one its right edge too.
 
     Args:

@@ -1,8 +1,11 @@
 """Joining tensors: along an existing dimension, along a new one, in blocks; and copies side by side."""
 
+import functools
+
 import numpy as np
 
-from ..dispatch import apply
+from ..dispatch import apply, cast
+from ..dtype import common_dtype, promote_types
 from ..errors import ShapeError, describe
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
@@ -68,6 +71,12 @@ def _tensors(name, tensors):
     return tensors
 
 
+def _differing(first, shape, dim):
+    """The first size that differs."""
+    expected, got = next((m, n) for i, (m, n) in enumerate(zip(first, shape)) if m != n and i != dim)
+    return f"Expected size {expected} but got size {got}"
+
+
 @function("cat concat concatenate", spaces="torch",
           samples=lambda r: [S([normal(r, 3, 4), normal(r, 2, 4)]), S([normal(r, 3, 1), normal(r, 3, 2)], dim=-1),
                              S([normal(r, 0), normal(r, 2, 3)]),
@@ -101,6 +110,8 @@ def cat(tensors, dim=0, *, axis=None):
     tensors = _tensors("cat", tensors)
     shapes = [t.array.shape for t in tensors]
     if (0,) in shapes:  # PyTorch passes over empty 1-D tensors, whatever the others are
+        dtype = functools.reduce(promote_types, [t.array.dtype for t in tensors])  # their dtypes count
+        tensors = [cast(t, dtype) if t.array.dtype != dtype else t for t in tensors]
         tensors = [t for t in tensors if t.array.shape != (0,)] or tensors[:1]
         shapes = [t.array.shape for t in tensors]
     first = shapes[0]
@@ -114,7 +125,8 @@ def cat(tensors, dim=0, *, axis=None):
             )
         if s[:d] + s[d + 1 :] != first[:d] + first[d + 1 :]:
             raise ShapeError(
-                f"cat: Sizes of tensors must match except in dimension {d}. Got shape {s} at position {i} beside {first}"
+                f"cat: Sizes of tensors must match except in dimension {d}. {_differing(first, s, d)} for tensor number "
+                f"{i} in the list: shape {s} beside {first}"
             )
     return apply(registry["concat"], tuple(tensors), {"axis": d})
 
@@ -275,7 +287,8 @@ def block_diag(*tensors):
             raise ShapeError(
                 f"block_diag: Input tensors must have at most 2 dimensions. Input {i} has {t.array.ndim} (shape {t.array.shape})"
             )
-    parts = [_at_least(t, 2) for t in tensors]
+    dtypes = [[t.array.dtype for t in tensors if bool(t.ndim) is axes] for axes in (True, False)]
+    parts = [_at_least(t.to(common_dtype(*dtypes, ())), 2) for t in tensors]
     rows, start, width = [], 0, sum(p.array.shape[1] for p in parts)
     for p in parts:
         n, m = p.array.shape
@@ -294,11 +307,11 @@ def _tiled(t, repeats):
 @function("repeat", spaces="Tensor",
           samples=lambda r: [S(normal(r, 2, 3), 2, 1), S(normal(r, 3), (2, 2)), S(normal(r), 3),
                              S(normal(r, 2), 0)],
-          errors=lambda r: [E(RuntimeError, "can not be smaller than the number of dimensions", normal(r, 2, 3), 2),
+          errors=lambda r: [E(RuntimeError, "can not be smaller than number of dimensions", normal(r, 2, 3), 2),
                             E(RuntimeError, "negative", normal(r, 2), -1)],
           formula=r"y_{i + k n} = x_i", derivative=r"\bar x_i = \sum_k \bar y_{i + k n}",
           reference=lambda x, *repeats: np.tile(x, repeats[0] if isinstance(repeats[0], tuple) else repeats))  # fmt: skip
-def repeat(self, *repeats):
+def repeat(self, *times, repeats=None):
     """Copies of the tensor side by side, ``repeats`` of them along each dimension; further dimensions come in front.
 
     Raises:
@@ -309,10 +322,10 @@ def repeat(self, *repeats):
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    repeats = whole(repeats)
+    repeats = whole(times if repeats is None else (repeats,))
     if len(repeats) < self.array.ndim:
         raise ShapeError(
-            f"repeat: Number of dimensions of repeat dims can not be smaller than the number of dimensions of tensor: "
+            f"repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: "
             f"{repeats} for shape {self.array.shape}"
         )
     if any(n < 0 for n in repeats):

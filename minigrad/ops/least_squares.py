@@ -238,6 +238,7 @@ def _lstsq_reference(a, b, rcond=None, driver=None):
         S(normal(r, 4, 2), normal(r, 4, 3), driver="gels"),
         S(normal(r, 4, 2), normal(r, 4, 1), driver="gelsd", grad=False),
         S(normal(r, 2, 3), normal(r, 2, 1), driver="gelsd", grad=False),
+        S(normal(r, 4, 2), normal(r, 4)),
     ],
     errors=lambda r: [
         *(E(e.error, e.match, *e.args, normal(r, 2, 1)) for e in square_errors(r)[1:]),
@@ -252,13 +253,13 @@ def lstsq(A, B, rcond=None, *, driver=None):
 
     Args:
         A: (..., m, n).
-        B: (..., m, k).
+        B: (..., m, k), or (..., m): one right-hand side each.
         rcond: singular values up to this times the largest count as 0.
         driver: "gelsy" (default), "gels", "gelsd" or "gelss". The solution is the same; it decides what else is returned.
 
     Returns:
-        ``(solution, residuals, rank, singular_values)``: (..., n, k); the squared distances (..., k) for m > n, empty with
-        "gelsy"; the rank of A, empty with "gels"; the singular values, empty with "gels" and "gelsy".
+        ``(solution, residuals, rank, singular_values)``: (..., n, k) or (..., n); the squared distances (..., k) for m > n, empty
+        with "gelsy"; the rank of A, empty with "gels"; the singular values, empty with "gels" and "gelsy".
 
     >>> import minigrad
     >>> A = minigrad.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
@@ -266,6 +267,13 @@ def lstsq(A, B, rcond=None, *, driver=None):
     tensor([[1.],
             [2.]])
     """
+    vector = B.array.ndim == A.array.ndim - 1 > 0
+    if vector:
+        if A.array.shape[-2] != B.array.shape[-1]:
+            raise ShapeError(
+                f"linalg.lstsq: input.size(-2) should match other.size(-1), got {tuple(A.shape)} and {tuple(B.shape)}"
+            )
+        B = B.unsqueeze(-1)
     check_matrix("linalg.lstsq", A, B)
     if A.array.shape[-2] != B.array.shape[-2]:
         raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {tuple(A.shape)} and {tuple(B.shape)}")
@@ -277,4 +285,5 @@ def lstsq(A, B, rcond=None, *, driver=None):
     residuals = (matmul(A, X) - B).square().sum(-2) if rows > columns and driver not in (None, "gelsy") else X.flatten()[:0]
     rank = empty.long() if driver == "gels" else matrix_rank(A, rtol=rcond)
     singular = svdvals(A) if driver in ("gelsd", "gelss") else empty
+    X = X.squeeze(-1) if vector else X
     return return_type("linalg_lstsq", ("solution", "residuals", "rank", "singular_values"))(X, residuals, rank, singular)

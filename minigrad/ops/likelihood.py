@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from ..errors import DtypeError, no_bool, scalar_type
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .loss import _errors, _pairs, _reference, mode, reduced
@@ -85,18 +86,23 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     reduction = mode(reduction, size_average, reduce)
     if target.array.shape != input.array.shape:
         raise ValueError(
-            f"binary_cross_entropy: Using a target size ({list(target.shape)}) that is different to the input size "
-            f"({list(input.shape)}) "
+            f"binary_cross_entropy: Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}) "
             f"is deprecated. Please ensure they have the same size: target.view_as(input), or input.squeeze(1)"
         )
     a = input.array
+    if target.array.dtype != a.dtype:
+        raise DtypeError(
+            f"binary_cross_entropy: Found dtype {scalar_type(target.dtype)} but expected {scalar_type(input.dtype)}; write "
+            f"target.to(input.dtype)"
+        )
     if a.__class__ is np.ndarray and a.size and not (a.min() >= 0 and a.max() <= 1):
         raise RuntimeError(
             f"binary_cross_entropy: all elements of input should be between 0 and 1, but they go from {a.min()} to {a.max()}; "
             f"for scores use binary_cross_entropy_with_logits, or apply sigmoid first"
         )
     loss = log_loss(input, target)
-    return reduced(loss if weight is None else loss * weight, reduction)
+    return reduced(loss if weight is None else loss * weight, reduction, ("BinaryCrossEntropy", input, target))
 
 
 @op(
@@ -134,7 +140,13 @@ def _logit_reference(x, t, weight=1.0, pos_weight=1.0):
         S(normal(r, 2, 3), _probability(r, 2, 3), weight=positive(r, 2, 3), pos_weight=positive(r, 3), reduction="sum"),
     ],
     errors=lambda r: [
-        E(ValueError, r"Target size \(\[3\]\) must be the same as input size \(\[3, 1\]\)", normal(r, 3, 1), normal(r, 3)),
+        E(ValueError, r"Target size \(\w+.Size\(\[3\]\)\) must be the same as input size", normal(r, 3, 1), normal(r, 3)),
+        E(
+            RuntimeError,
+            "result type (Float|Double) can't be cast to the desired output type Long",
+            normal(r, 3),
+            np.array([0, 1, 1]),
+        ),
         E(ValueError, "is not a valid value for reduction", normal(r, 3), normal(r, 3), reduction="average"),
     ],
     reference=_reference(_logit_reference),
@@ -162,15 +174,23 @@ def binary_cross_entropy_with_logits(
     reduction = mode(reduction, size_average, reduce)
     if target.array.shape != input.array.shape:
         raise ValueError(
-            f"binary_cross_entropy_with_logits: Target size ({list(target.shape)}) must be the same as input size "
-            f"({list(input.shape)}); "
+            f"binary_cross_entropy_with_logits: Target size ({target.shape}) must be the same as input size "
+            f"({input.shape}); "
             f"write target.view_as(input), or input.squeeze(1)"
+        )
+    if target.array.dtype == np.bool_:
+        raise no_bool("sub", both=True)
+    if target.array.dtype.kind in "iu":
+        raise DtypeError(
+            f"binary_cross_entropy_with_logits: result type {scalar_type(input.dtype)} can't be cast to the desired output type "
+            f"{scalar_type(target.dtype)}; write target.float()"
         )
     if pos_weight is None:
         loss = logit_loss(input, target)
     else:
         loss = (1.0 - target) * input - (1.0 + (pos_weight - 1.0) * target) * logsigmoid(input)
-    return reduced(loss if weight is None else loss * weight, reduction)
+    shown = ("BinaryCrossEntropyWithLogits", input, target)
+    return reduced(loss if weight is None else loss * weight, reduction, shown)
 
 
 def _kl_reference(x, t, reduction="mean", log_target=False):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError, scalar_type
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .samples import normal
@@ -92,8 +92,8 @@ def _linear_error(x, weight):
     """Why ``x @ weight.T`` failed."""
     if x.dtype != weight.dtype:
         return DtypeError(
-            f"mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}: convert the input with "
-            f".to(weight.dtype), for instance with .float()"
+            f"mat1 and mat2 must have the same dtype, but got {scalar_type(x.dtype)} and {scalar_type(weight.dtype)}: convert "
+            f"the input with .to(weight.dtype), for instance with .float()"
         )
     shape = "x".join(map(str, x.shape))
     return ShapeError(

@@ -187,6 +187,8 @@ for _name, _call in (("and", bitwise_and), ("or", bitwise_or), ("xor", bitwise_x
     setattr(Tensor, f"__{_name}__", operator(_call))
     setattr(Tensor, f"__r{_name}__", reflected(_call))
     setattr(Tensor, f"__i{_name}__", operator(getattr(Tensor, f"bitwise_{_name}_")))
+
+
 def _inverted(self):
     """``~x``: for whole numbers and truth values only, and Python's operator says so itself."""
     if self.is_floating_point() or self.is_complex():
@@ -198,4 +200,5 @@ def _inverted(self):
 
 Tensor.__invert__ = _inverted
 Tensor.__lshift__, Tensor.__rshift__ = operator(bitwise_left_shift), operator(bitwise_right_shift)
+Tensor.__ilshift__, Tensor.__irshift__ = operator(Tensor.bitwise_left_shift_), operator(Tensor.bitwise_right_shift_)
 Tensor.__rlshift__, Tensor.__rrshift__ = reflected(bitwise_left_shift), reflected(bitwise_right_shift)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from ..errors import ShapeError, describe
+from ..graph import show_as
 from ..op import E, S, function, op
 from ..tensor import Tensor
 from .samples import normal, positive
@@ -27,11 +28,10 @@ def mode(reduction, size_average=None, reduce=None):
     return reduction
 
 
-def reduced(loss, reduction):
-    """A loss for each element, or their mean or sum."""
-    if reduction == "mean":
-        return loss.mean()
-    return loss.sum() if reduction == "sum" else loss
+def reduced(loss, reduction, shown=None):
+    """A loss for each element, or their mean or sum; ``shown``: PyTorch's name of the whole in ``grad_fn``, and the inputs."""
+    loss = loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+    return loss if shown is None or loss.node is None else show_as(loss, shown[0] + "Backward0", *shown[1:])
 
 
 def _reference(f):
@@ -72,7 +72,7 @@ def _same_shape(name, input, target):
         raise TypeError(f"{name}(): argument 'target' must be Tensor, not {describe(target)}; wrap it in minigrad.tensor(...)")
     if input.array.shape != target.array.shape:
         warnings.warn(
-            f"{name}: Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}). "
+            f"{name}: Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
             f"This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
@@ -130,7 +130,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     _same_shape("mse_loss", input, target)
     loss = squared_error(input, target)
     if weight is None:
-        return reduced(loss, reduction)
+        return reduced(loss, reduction, ("MseLoss", input, target))
     if weight.array.shape != input.array.shape:
         raise ShapeError(f"mse_loss: Weights and input must have the same size, got {list(weight.shape)} and {list(input.shape)}")
     loss = loss * weight
@@ -196,7 +196,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     reduction = mode(reduction, size_average, reduce)
     _same_shape("smooth_l1_loss", input, target)
     d = (input - target).abs()
-    return reduced((d * d * (0.5 / beta)).where(d < beta, d - 0.5 * beta), reduction)
+    return reduced((d * d * (0.5 / beta)).where(d < beta, d - 0.5 * beta), reduction, ("SmoothL1Loss", input, target))
 
 
 @function(
@@ -230,7 +230,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     d = (input - target).abs()
     loss = (d * d * 0.5).where(d <= delta, (d - 0.5 * delta) * delta)
     if weight is None:
-        return reduced(loss, reduction)
+        return reduced(loss, reduction, ("HuberLoss", input, target))
     loss = loss * weight
     return reduced(loss, reduction)  # the mean is over the elements, not over their weights
 
@@ -305,4 +305,6 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     >>> F.soft_margin_loss(minigrad.tensor([0.0]), minigrad.tensor([1.0]))
     tensor(0.6931)
     """
-    return reduced(softplus(-(input * target), threshold=math.inf), mode(reduction, size_average, reduce))
+    return reduced(
+        softplus(-(input * target), threshold=math.inf), mode(reduction, size_average, reduce), ("SoftMarginLoss", input)
+    )

@@ -205,14 +205,14 @@ Tensor.new = _new
           samples=lambda r: [S(normal(r, 2, 3), 1, 3), S(normal(r, 2, 3), (2, 1)), S(normal(r, 2, 3), 3)],
           errors=lambda r: [E(RuntimeError, "is not expandable to size", normal(r, 2, 3), 2)],
           reference=lambda x, *size: _numpy_sum_to(x, size[0] if isinstance(size[0], tuple) else size))  # fmt: skip
-def _sum_to_size(self, *size):
+def _sum_to_size(self, *sizes, size=None):
     """The sum over the dimensions along which a tensor of ``size`` would be stretched to this one.
 
     >>> import minigrad
     >>> minigrad.ones(2, 3).sum_to_size(1, 3)
     tensor([[2., 2., 2.]])
     """
-    target, shape = whole(size), self.array.shape
+    target, shape = whole(sizes if size is None else (size,)), self.array.shape
     if not target:
         return self.sum()
     lead = len(shape) - len(target)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dtype import int16, of_numpy
 from ..errors import DtypeError, UnsupportedError, only_tensors
-from ..op import E, S, function, op, return_type
+from ..op import E, S, faces, function, op, return_type
 from ..tensor import Tensor
 from .arithmetic import power
 from .samples import binary, binary_errors, normal, pair_errors, positive, quiet, unary
@@ -186,6 +186,8 @@ def _nextafter(input, other):
     tensor([1.1921e-07])
     """
     a, b = _checked("nextafter", "f", input, other)
+    dtype = faces["result_type"].call(a, b)
+    a, b = a.to(dtype), b.to(dtype)
     if a.array.dtype.itemsize > 2 or b.array.dtype.itemsize > 2:
         return nextafter(a, b)
     return _next_half(a, b)

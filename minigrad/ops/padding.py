@@ -112,9 +112,10 @@ def _pad(input, pad, mode="constant", value=None):
             f"input of "
             f"{len(pad) // 2 + 1} or {len(pad) // 2 + 2} dimensions, got shape {tuple(shape)}"
         )
+    out = input
     for d, (a, b) in enumerate(pairs):
-        input = _SIDES[mode](input, d, a, b) if a or b else input
-    return input
+        out = _SIDES[mode](out, d, a, b) if a or b else out
+    return input.clone() if out is input else out
 
 
 def _constant(input, pairs, value):

@@ -372,7 +372,11 @@ def _like(input, dtype, device):
 def _drawn_like(name, draw, input, generator, dtype, device, requires_grad):
     dtype, device = _like(input, dtype, device)
     shape, order = tuple(input.array.shape), visiting_order(memory_of(input))
-    return _finish(_drawn(name, draw, shape, dtype, _place(device), generator, order), requires_grad, None)
+    t = _drawn(name, draw, shape, dtype, _place(device), generator, order)
+    if order is not None and t.array.flags.c_contiguous:  # numbers of a counter fill the rows; PyTorch's, what is like the input
+        axes = (*(a for a in range(len(shape)) if a not in order), *order)
+        t = apply(registry["reordered"], (t,), {"order": axes})
+    return _finish(t, requires_grad, None)
 
 
 @function(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..errors import DimError, describe, dim_error
+from ..errors import DimError, describe, dim_error, scalar_type
 from ..op import E, S, function, op
 from .samples import dim_errors, normal, quiet, reduce
 
@@ -144,8 +144,8 @@ def mean(xp, x, *, axis=None, keepdims=False):
     """
     if x.dtype.kind in "bui":
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype; "
-            "use x.float().mean()"
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
+            f"{scalar_type(x.dtype)}; use x.float().mean()"
         )
     return mean_of(xp, x, axis, keepdims)
 

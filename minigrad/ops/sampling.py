@@ -8,6 +8,7 @@ from ..dispatch import apply
 from ..errors import describe
 from ..mt19937 import placed, visiting_order
 from ..op import E, S, function, op, registry
+from ..output import put
 from ..tensor import Tensor
 from ..views import write
 from .drawing import draw_normal, draw_uniform, is_stream, key_tensor, memory_of, streamed, words_for
@@ -239,13 +240,13 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         check_values(input, lambda a: (a > 0).sum(-1) >= num_samples, enough)
     if is_stream(generator):
         t = _stream_multinomial(input.detach(), int(num_samples), replacement, generator)
-        return t if out is None else write(out, t)
+        return t if out is None else put(out, t, "multinomial")
     count = 2 * (math.prod(shape[:-1]) * num_samples if replacement else math.prod(shape))
     key = key_tensor(generator, count, input.device)
     t = apply(
         registry["random_multinomial"], (input.detach(), key), {"num_samples": int(num_samples), "replacement": bool(replacement)}
     )
-    return t if out is None else write(out, t)
+    return t if out is None else put(out, t, "multinomial")
 
 
 def _stream_multinomial(p, num_samples, replacement, generator):

@@ -224,6 +224,9 @@ def histc(input, bins=100, min=0, max=0):
 # ------------------------------------------------------------------------------------------------------------------ searching
 def _number_beside(t, value):
     """A number as a 0-d tensor beside ``t``; a float beside integers stays a float."""
+    if isinstance(value, int) and t.array.dtype.kind in "iu":
+        info = np.iinfo(t.array.dtype)
+        return t.new_tensor(value, dtype=t.dtype if info.min <= value <= info.max else "int64")
     return t.new_tensor(value, dtype="float64" if isinstance(value, float) and not t.is_floating_point() else None)
 
 
@@ -284,7 +287,8 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if s.ndim == 1 or not v.size:
         found = xp.searchsorted(s.reshape(-1), v, side=side)
     else:
-        lines = zip(s.reshape(-1, s.shape[-1]), v.reshape(-1, v.shape[-1]))
+        count = math.prod(s.shape[:-1])
+        lines = zip(s.reshape(count, s.shape[-1]), v.reshape(count, v.shape[-1]))
         found = xp.reshape(xp.stack(*[xp.searchsorted(a, b, side=side) for a, b in lines]), shape=v.shape)
     return wrap(xp.asarray(found)).to("int32" if out_int32 else "int64")
 

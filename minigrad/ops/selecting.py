@@ -13,13 +13,14 @@ from .samples import normal
 from .shape import positive_dim
 
 
-def checked_index(name, index, size, low=0):
+def checked_index(name, index, size, low=0, dim=None):
     """An integer index tensor whose values lie in [low, size): looked at on the CPU only, a GPU would have to wait for it."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {describe(index)}")
     if index.array.dtype.char not in "liq" and index.array.size:
         raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, got {describe(index)}; convert with .long()")
-    backends.of(index.array).check_bounds(index.array, low=low, high=size, name=name)
+    where = "" if dim is None else f" for dimension {dim} with size {size}"
+    backends.of(index.array).check_bounds(index.array, low=low, high=size, name=name, where=where)
     return index
 
 

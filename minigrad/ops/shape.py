@@ -7,7 +7,7 @@ import numpy as np
 from .. import quick
 from ..dispatch import make_view
 from ..errors import ShapeError, dim_error
-from ..graph import Node, owner_of, recording, serial
+from ..graph import Node, owner_of, recording, serial, tracer
 from ..op import E, S, function, op, registry
 from ..tensor import Size, Tensor, new
 from .creation import view_dtype
@@ -136,9 +136,10 @@ def reshaped(t, shape):
     return _reshape_view(t, {"shape": shape})
 
 
-def own_memory(t):
-    """``t``, or where it is a view, a copy: what PyTorch computes anew must not share memory with its input."""
-    return t if t._base is None else t.clone()
+def own_memory(t, source=None):
+    """``t``, or a copy where it is a view, or in the memory of ``source``: what PyTorch computes anew has memory of its own."""
+    shared = t._base is not None or (source is not None and tracer.get() is None and owner_of(t.array) is owner_of(source.array))
+    return t.clone() if shared else t
 
 
 # -------------------------------------------------------------------------------------------------------- reshape and its kin
@@ -346,14 +347,14 @@ def unflatten(input, dim, sizes):
           reference=lambda x, dim=None: np.squeeze(x) if dim is None else x.reshape(
               [n for i, n in enumerate(x.shape) if n != 1 or i not in [d % x.ndim for d in np.atleast_1d(dim)]]),
               **SAME)  # fmt: skip
-def squeeze(input, dim=None):
+def squeeze(input, dim=None, *, axis=None):
     """A view without the dimensions of size 1: all of them, or those in ``dim`` (an int or a tuple).
 
     >>> import minigrad
     >>> minigrad.squeeze(minigrad.zeros(1, 3, 1)).shape
     minigrad.Size([3])
     """
-    shape = input.array.shape
+    shape, dim = input.array.shape, axis if dim is None else dim
     dims = range(len(shape)) if dim is None else positive_dims("squeeze", dim, len(shape))
     return _reshape_view(input, {"shape": tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims])})
 
@@ -363,7 +364,7 @@ def squeeze(input, dim=None):
                              S(normal(r, 3, 4), dim=-3)],
           errors=lambda r: [E(IndexError, r"range of \[-3, 2\]", normal(r, 3, 4), 3)],
           reference=lambda x, dim: np.expand_dims(x, dim), **SAME)  # fmt: skip
-def unsqueeze(input, dim):
+def unsqueeze(input, dim=None, *, axis=None):
     """A view with a new dimension of size 1 at place ``dim``.
 
     >>> import minigrad
@@ -371,6 +372,10 @@ def unsqueeze(input, dim):
     minigrad.Size([3, 1])
     """
     shape = input.array.shape
+    if dim is None:
+        if axis is None:
+            raise TypeError("unsqueeze() missing 1 required positional argument: 'dim'")
+        dim = axis
     if not -len(shape) - 1 <= dim <= len(shape):
         raise dim_error("unsqueeze", dim, len(shape) + 1)
     d = dim % (len(shape) + 1)

@@ -16,7 +16,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 # ------------------------------------------------------------------------------------------------------------------- exponential
 def _exp_of_negative(xp, x):
     """exp(x) where x < 0, and 1 elsewhere: it never overflows."""
-    return xp.exp(xp.where(xp.greater_equal(x, 0), 0.0, x))
+    return xp.exp(xp.where(xp.less(x, 0), x, 0.0))
 
 
 @activation(
@@ -67,7 +67,7 @@ def selu(xp, x):
 
 @activation(
     spaces="torch functional",
-    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * xp.exp(xp.where(xp.greater_equal(x, 0), 0.0, x) / alpha), g),),
+    vjp=(lambda xp, g, x, alpha: xp.where(xp.less_equal(x, 0), g * xp.exp(xp.where(xp.less(x, 0), x, 0.0) / alpha), g),),
     formula=r"y = x \text{ for } x > 0, \text{ else } \alpha (e^{x / \alpha} - 1)",
     derivative=r"\bar x = \bar y \text{ for } x > 0, \text{ else } \bar y\,e^{x / \alpha}",
     onnx="Celu",

@@ -84,7 +84,15 @@ def unbind(input, dim=0):
     if not input.array.ndim:
         raise DimError("unbind: dimension specified as 0 but tensor has no dimensions (a 0-dim tensor)")
     d = positive_dim("unbind", dim, input.array.ndim)
-    return tuple([part(input, (FULL,) * d + (i,)) for i in range(input.array.shape[d])])
+    return one_of_many("Unbind", tuple([part(input, (FULL,) * d + (i,)) for i in range(input.array.shape[d])]))
+
+
+def one_of_many(name, views):
+    """The views of one call, marked where they have a history: a write into one of them is refused."""
+    if views and views[0].node is not None:
+        for v in views:
+            v._many = name
+    return views
 
 
 def _pieces(input, d, bounds):
@@ -123,17 +131,16 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     if isinstance(sizes, tuple | list):
         if sum(sizes) != n or any(k < 0 for k in sizes):
             raise ShapeError(
-                f"split_with_sizes expects split_sizes to be non-negative and to sum exactly to {n} (input tensor's size "
-                f"at dimension {d}), "
-                f"but got split_sizes={list(sizes)}"
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
+                f"but got split_sizes={list(sizes)}; they must not be negative"
             )
         bounds = [0]
         for k in sizes:
             bounds.append(bounds[-1] + k)
-        return _pieces(tensor, d, bounds)
+        return one_of_many("SplitWithSizes", _pieces(tensor, d, bounds))
     if sizes < 0 or (sizes == 0 and n):
         raise ShapeError(f"split expects split_size to be greater than 0, but got split_size of {sizes} (dimension size {n})")
-    return _pieces(tensor, d, [*range(0, n, sizes), n] if n else [0, 0])
+    return one_of_many("Split", _pieces(tensor, d, [*range(0, n, sizes), n] if n else [0, 0]))
 
 
 def _numpy_chunk(x, chunks, dim=0):

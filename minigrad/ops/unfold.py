@@ -11,6 +11,7 @@ from ..dispatch import apply
 from ..errors import ShapeError
 from ..op import E, S, function, op, registry
 from .samples import normal
+from .shape import own_memory
 from .sliding import FULL, batched, fold_loops, out_sizes, sizes, unbatched, unfold_loops
 
 
@@ -114,7 +115,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             f"use a smaller kernel or more padding"
         )
     params = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    return unbatched(apply(registry["im2col"], (input,), params), was_batched)
+    return unbatched(own_memory(apply(registry["im2col"], (input,), params), input), was_batched)
 
 
 @function(

@@ -300,7 +300,7 @@ def interpolate(
         else:
             scale = m / o if f is None else 1.0 / f
         y = resample(y, axis=axis, size=o, mode=kind, scale=scale, align_corners=bool(align_corners))
-    return y
+    return input.clone() if y is input else y
 
 
 def _sizes(input, size, scale_factor, recompute):

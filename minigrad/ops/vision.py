@@ -10,6 +10,7 @@ from .. import backends
 from ..errors import DtypeError, ShapeError
 from ..op import E, S, function
 from ..tensor import wrap
+from .filled import evenly
 from .samples import normal
 from .shape import own_memory
 
@@ -184,7 +185,7 @@ def channel_shuffle(input, groups):
     n, channels, *rest = shape
     if channels % groups:
         raise ShapeError(f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups.")
-    return input.reshape(n, groups, channels // groups, *rest).transpose(1, 2).reshape(*shape)
+    return own_memory(input.reshape(n, groups, channels // groups, *rest).transpose(1, 2).reshape(*shape))
 
 
 # ------------------------------------------------------------------------------------------------ sampling at given places
@@ -192,6 +193,12 @@ def _affine_reference(theta, size, align_corners=None):
     axes = [(2 * np.arange(m) + 1) / m - 1 if not align_corners else 2 * np.arange(m) / max(m - 1, 1) - (m > 1) for m in size[2:]]
     *axes, ones = [*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(size[2:])]
     return np.moveaxis(np.tensordot(theta, np.stack([*axes, ones]), 1), 1, -1)
+
+
+def _centres(m, d, align_corners):
+    """Where ``m`` pixels lie from -1 to 1, rounded as in PyTorch: the identity map reads at the kinks of the interpolation."""
+    places = np.zeros(1, d) if m == 1 else evenly("affine_grid", -1, 1, m, d).astype(d)
+    return places if align_corners else (places * d.type(m - 1) / d.type(m)).astype(d)
 
 
 def _default_corners(align_corners):
@@ -263,10 +270,9 @@ def affine_grid(theta, size, align_corners=None):
     if theta.array.shape[0] != size[0]:
         raise ShapeError(f"affine_grid: theta has a batch of {theta.array.shape[0]}, size {size} asks for {size[0]}")
     align_corners = _default_corners(align_corners)
-    edges = [1.0 if align_corners else (m - 1) / m for m in size[2:]]
-    axes = [np.linspace(-e, e, m) if m > 1 else np.zeros(1) for e, m in zip(edges, size[2:])]
-    base = np.stack([*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(size[2:])], -1)  # (H, W, 3): x, y, 1
-    base = wrap(backends.of(theta.array).upload(base.astype(theta.array.dtype).reshape(-1, n + 1)))
+    axes = [_centres(m, theta.array.dtype, align_corners) for m in size[2:]]
+    base = np.stack([*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(size[2:], theta.array.dtype)], -1)  # (H, W, 3): x, y, 1
+    base = wrap(backends.of(theta.array).upload(base.reshape(-1, n + 1)))
     return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], n)
 
 

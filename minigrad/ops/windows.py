@@ -11,6 +11,7 @@ import numpy as np
 from ..dtype import array_dtype, as_dtype, get_default_dtype
 from ..errors import DtypeError, ShapeError
 from ..op import E, S, function
+from ..tensor import Tensor
 from .creation import placed
 
 _FLOAT64 = np.dtype("float64")
@@ -161,6 +162,7 @@ def range_(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devi
     )
     if end is None:
         raise TypeError('range() missing 1 required positional arguments: "end"')
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if step == 0:
         raise ShapeError("range: step must be nonzero")
     if (end - start) * step < 0:

@@ -334,7 +334,7 @@ def _unpack_names(group):
 
 def _check_parameter(p, differentiable):
     if not isinstance(p, Tensor):
-        raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {errors.describe(p)}")
+        raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}: {errors.describe(p)}")
     if not (differentiable or p.is_leaf or p.retains_grad):
         raise ValueError(
             f"can't optimize a non-leaf Tensor: this one was computed ({p.grad_fn}); pass the leaf that it comes from, "

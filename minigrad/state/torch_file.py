@@ -115,7 +115,7 @@ def _read_archive(file, name, whole_objects):
 
 def _checked(pid, name):
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or pid[1] not in STORAGES:
-        raise FileError(f"load: {name}: it names a storage as {pid!r:.80}, which is not how torch.save does")
+        raise FileError(f"load: {name}: it names a storage as torch.save does not")
     return str(pid[1]), str(pid[2])
 
 

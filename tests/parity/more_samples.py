@@ -46,5 +46,8 @@ MORE = {
     "Tensor.map_": lambda t: [((t(*s), t(*s), lambda a, b: a + 2 * b), {}) for s in ((), (3,), (2, 2), (0,), (1, 1))],
     "Tensor.backward": lambda t: [((t(n).sum() if n else t(),), {}) for n in range(5)],
     "Tensor.is_set_to": lambda t: [((x, y), {}) for x, y in [(t(2), t(2))] * 3 + [(t(2, 2), t(2, 2))] * 2],
-    "nn.functional.lp_pool3d": lambda t: [((t(1, 2, 4, 4, 4).abs(), p, k), {}) for p, k in ((1, 2), (2, 2), (3, 2), (2, 3), (2, 4))],
+    "nn.functional.lp_pool3d": lambda t: [
+        ((t(1, 2, 4, 4, 4).abs(), p, k), {}) for p, k in ((1, 2), (2, 2), (3, 2), (2, 3), (2, 4))
+    ],
+    "inference_mode": each(True, False, True, False, True),
 }  # fmt: skip

@@ -192,7 +192,12 @@ def squared(library, grads, inputs):
 
 
 def pairs(mine, theirs, where, what, tolerance):
-    """No gradient is a gradient of zeros."""
+    """No gradient is a gradient of zeros.
+
+    PyTorch's second derivative is NaN at some points where the formula that it differentiates again divides 0 by 0 (the norm
+    of zeros, ``pow(0, x)``, ``sinc(0)``, a logit beyond ``eps``), although the function has one or its limit exists. There is
+    no number there to compare with: those elements are left out of the second order.
+    """
     for a, b in zip(mine, theirs, strict=True):
         if a is None and b is None:
             continue
@@ -200,6 +205,9 @@ def pairs(mine, theirs, where, what, tolerance):
             b = torch.zeros(tuple(a.shape), dtype=getattr(torch, a.dtype.name))
         if a is None:
             a = minigrad.zeros(tuple(b.shape), dtype=getattr(minigrad, dtype_name(b.dtype)))
+        if what == "second order" and bool(b.isnan().any()):
+            known = ~b.detach().isnan()
+            b, a = b.detach()[known], a.detach()[ours(known)]
         same(a, b, where, what, tolerance)
 
 

@@ -105,13 +105,8 @@ def _layer_norm(x, weight=None, bias=None, *, eps):
 
 
 def _batch_norm(x, weight=None, bias=None, *, eps):
-    return (
-        weight is not None
-        and bias is not None
-        and _floats(x, weight, bias)
-        and weight.shape == bias.shape == x.shape[1:2]
-        and x.size >= ELEMENTS
-    )
+    given = [p for p in (weight, bias) if p is not None]
+    return _floats(x, *given) and all(p.shape == x.shape[1:2] for p in given) and x.size >= ELEMENTS
 
 
 def _index_add_rows(g, index, *, rows):

@@ -11,7 +11,7 @@ from .jit import jit
 
 def batch_norm(x, weight, bias, *, eps):
     """(y, mean, biased variance); nothing more is needed backward."""
-    x, weight, bias = map(np.ascontiguousarray, (x, weight, bias))
+    x, weight, bias = np.ascontiguousarray(x), _or_full(weight, x, 1), _or_full(bias, x, 0)
     y, mean, variance = np.empty_like(x), np.empty_like(weight), np.empty_like(weight)
     statistics, affine = (_table_statistics, _table_affine) if x.ndim == 2 else (_statistics, _affine)
     statistics(_planes(x), mean, variance)
@@ -27,7 +27,8 @@ def batch_norm_backward(g, saved, residual, needed, *, eps):
     dx = weight * rstd * (g - mean(g) - h * mean(g * h)) + gmean / M + gvar * 2 * (x - mean) / M,
     which is g * scale + (x - mean) * slope + offset with three numbers for each channel.
     """
-    x, weight = np.ascontiguousarray(saved["x"]), saved["weight"]
+    x = np.ascontiguousarray(saved["x"])
+    weight = _or_full(saved["weight"], x, 1)
     _, mean, variance = map(np.ascontiguousarray, saved["y"])
     gy = np.zeros_like(x) if g[0] is None else np.ascontiguousarray(g[0])
     sums, combine = (_table_sums, _table_combine) if x.ndim == 2 else (_sums, _combine)
@@ -44,6 +45,11 @@ def batch_norm_backward(g, saved, residual, needed, *, eps):
         slope = slope + 2 / count * g[2]
     combine(_planes(x), _planes(gy), mean, scale, slope, offset, _planes(dx))
     return tuple(part if wanted else None for part, wanted in zip((dx, dweight, dbias), needed, strict=True))
+
+
+def _or_full(parameter, x, value):
+    """A parameter of each channel, or what stands for one that is None."""
+    return np.full(x.shape[1], value, x.dtype) if parameter is None else np.ascontiguousarray(parameter)
 
 
 def _planes(x):

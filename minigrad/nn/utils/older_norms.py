@@ -22,7 +22,7 @@ class _Recomputed:
 
 def _apply(hook, module):
     for other in module._forward_pre_hooks.values():
-        if type(other.function) is type(hook) and other.function.name == hook.name:
+        if type(other) is type(hook) and other.name == hook.name:
             raise RuntimeError(f"Cannot register two {hook.kind} hooks on the same parameter {hook.name}")
     weight = getattr(module, hook.name)
     if is_lazy(weight):
@@ -39,11 +39,10 @@ def _apply(hook, module):
 
 def _remove(kind, module, name):
     for key, hook in module._forward_pre_hooks.items():
-        function = hook.function
-        if isinstance(function, kind) and function.name == name:
+        if isinstance(hook, kind) and hook.name == name:
             with no_grad():
-                weight = Parameter(function.compute(module))
-            for part in function.parts:
+                weight = Parameter(hook.compute(module))
+            for part in hook.parts:
                 delattr(module, name + part)
             delattr(module, name)
             setattr(module, name, weight)

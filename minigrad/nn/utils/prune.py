@@ -56,7 +56,7 @@ class BasePruningMethod(ABC):
         original = getattr(module, name + "_orig") if old is not None else getattr(module, name)
         if importance_scores is not None and importance_scores.shape != original.shape:
             raise AssertionError(f"importance_scores should have the same shape as parameter {name} of {module}")
-        scores = original if importance_scores is None else importance_scores
+        scores = getattr(module, name) if importance_scores is None else importance_scores  # what earlier masks have left
         mask = ones_like(original.detach()) if old is None else getattr(module, name + "_mask").detach().clone()
         mask = method.compute_mask(scores, default_mask=mask)
         if old is None:
@@ -150,8 +150,8 @@ class PruningContainer(BasePruningMethod):
 def _pruning_of(module, name):
     """(key, method) of the hook that prunes a parameter."""
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, BasePruningMethod) and hook.function._tensor_name == name:
-            return key, hook.function
+        if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
+            return key, hook
     return None, None
 
 
@@ -394,4 +394,4 @@ def is_pruned(module):
     >>> nn.utils.prune.is_pruned(nn.Linear(1, 1)), nn.utils.prune.is_pruned(nn.utils.prune.identity(nn.Linear(1, 1), "bias"))
     (False, True)
     """
-    return any(isinstance(hook.function, BasePruningMethod) for m in module.modules() for hook in m._forward_pre_hooks.values())
+    return any(isinstance(hook, BasePruningMethod) for m in module.modules() for hook in m._forward_pre_hooks.values())

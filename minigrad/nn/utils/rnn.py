@@ -75,6 +75,24 @@ class PackedSequence(namedtuple("PackedSequence", "data batch_sizes sorted_indic
     def long(self):
         return self.to(self.data.long().dtype)
 
+    def int(self):
+        return self.to(self.data.int().dtype)
+
+    def short(self):
+        return self.to(self.data.short().dtype)
+
+    def char(self):
+        return self.to(self.data.char().dtype)
+
+    def byte(self):
+        return self.to(self.data.byte().dtype)
+
+    def pin_memory(self):
+        return self
+
+    def is_pinned(self):
+        return self.data.is_pinned()
+
     @property
     def is_cuda(self):
         return self.data.is_cuda
