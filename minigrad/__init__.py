@@ -103,8 +103,10 @@ def __getattr__(name):
         return getattr(_importlib.import_module(".foreach", __name__), name)
     import difflib
 
-    near = difflib.get_close_matches(name, [*globals(), *_MODULES, *_FUNCTIONS], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    from .torch_names.table import INSTEAD
+
+    near = difflib.get_close_matches(name, [*globals(), *_MODULES, *_FUNCTIONS], n=1, cutoff=0.7)
+    hint = f"; {INSTEAD[f'torch.{name}']}" if f"torch.{name}" in INSTEAD else f"; did you mean {near[0]!r}?" if near else ""
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}{hint}")
 
 

@@ -45,10 +45,11 @@ class Node:
     * ``saved``: the arrays that the rules which will run have named, laid out as the op's ``layout`` says.
     * ``serial``: one global count. It orders the backward sweep, and a write in place that is younger than the node, to an
       array that the node keeps, is an error.
+    * ``as_function``: set by :func:`show_as` alone.
     * ``extra``: None, or a dict for what is rare: hooks, a kernel's residual, the Tensor of a leaf.
     """
 
-    __slots__ = ("op", "parents", "saved", "params", "serial", "shape", "extra", "__weakref__")
+    __slots__ = ("op", "parents", "saved", "params", "serial", "shape", "extra", "as_function", "__weakref__")
 
     def __init__(self, op, parents, saved, params, serial, shape):
         self.op = op
@@ -66,8 +67,9 @@ class Node:
     @property
     def next_functions(self):
         """The nodes that this node's gradient flows to, as PyTorch lists them: (node or None, output number)."""
-        if self.extra and "as_function" in self.extra:
-            return self.extra["as_function"][1]
+        function = getattr(self, "as_function", None)
+        if function is not None:
+            return tuple([(n if n is None else shown(n), n.params if n is not None and n.op is PICK else 0) for n in function[1]])
         parents = [self.parents[i] for i in self.extra["tensors"]] if self.extra and "tensors" in self.extra else self.parents
         return tuple([(p if p is None else shown(p), p.params if p is not None and p.op is PICK else 0) for p in parents])
 
@@ -96,15 +98,6 @@ class Node:
             self.extra = {}
         return self.extra
 
-    def __getattr__(self, name):
-        """What PyTorch's nodes show of what they keep (``_saved_self``), and the attributes of a user's ``ctx``."""
-        ctx = self.extra.get("ctx") if self.extra else None
-        if ctx is not None and hasattr(ctx, name):
-            return getattr(ctx, name)
-        if name.startswith("_saved_") and self.op.kind != "function":
-            return _saved(self, name)
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
-
     def __repr__(self):
         return f"<{self.name()}>" if self.op.kind != "function" else f"<{self.name()} object>"
 
@@ -115,8 +108,9 @@ def _node_name(node):
     if node.op is PICK:
         node = node.parents[0]
     op, params = node.op, node.params or {}
-    if node.extra and "as_function" in node.extra:
-        return node.extra["as_function"][0]
+    function = getattr(node, "as_function", None)
+    if function is not None:
+        return function[0]
     if op.kind == "function":
         return f"{op.backward_name}Backward"
     name, form = op.backward_name, 0
@@ -142,9 +136,7 @@ def _node_name(node):
 def show_as(t, name, *inputs):
     """``t``, whose node says that it is PyTorch's one function ``name`` of the ``inputs``, of however many it is made here."""
     if t.node is not None:
-        nodes = [i.node for i in inputs if i is not None]
-        edges = tuple([(n if n is None else shown(n), n.params if n is not None and n.op is PICK else 0) for n in nodes])
-        t.node._extra()["as_function"] = (name, edges)
+        t.node.as_function = name, [i.node for i in inputs if i is not None]
     return t
 
 
@@ -169,6 +161,21 @@ _boxed = None  # an array as a Tensor: tensor.py fills it
 _node_classes = {}
 
 
+class ShownNode(Node):
+    """A node that a user has looked at. ``Node`` has no ``__getattr__``: with one, every attribute of it is slower to read."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        """What PyTorch's nodes show of what they keep (``_saved_self``), and the attributes of a user's ``ctx``."""
+        ctx = self.extra.get("ctx") if self.extra else None
+        if ctx is not None and hasattr(ctx, name):
+            return getattr(ctx, name)
+        if name.startswith("_saved_") and self.op.kind != "function":
+            return _saved(self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
+
+
 def shown(node):
     """A node for users: of a class whose name is that of the node, as in PyTorch."""
     if node.op is PICK:
@@ -176,7 +183,7 @@ def shown(node):
     if node.__class__ is Node:
         name = node.name().rpartition("::")[2]
         if name not in _node_classes:
-            _node_classes[name] = type(name, (Node,), {"__slots__": ()})
+            _node_classes[name] = type(name, (ShownNode,), {"__slots__": ()})
         node.__class__ = _node_classes[name]
     return node
 

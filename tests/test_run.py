@@ -274,6 +274,18 @@ def test_undo_puts_back_what_was_there():
         sys.modules.update(before)
 
 
+def test_undone_out_of_order_the_last_one_puts_back():
+    engine = minigrad.default_generator.engine
+    first, second = minigrad.as_torch(), minigrad.as_torch(engine="philox")
+    first.undo()
+    import torch
+
+    assert torch.nn.Linear is minigrad.nn.Linear and minigrad.default_generator.engine == "philox"
+    assert "undone" in repr(first) and "undone" not in repr(second)
+    second.undo()
+    assert minigrad.default_generator.engine == engine and "torch.nn" not in sys.modules
+
+
 def test_what_a_program_assigns_stays_in_its_torch():
     with minigrad.as_torch():
         import torch

@@ -1,7 +1,10 @@
 """Event files, read back field by field."""
 
 import os
+import shutil
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -165,6 +168,23 @@ def test_the_queue_is_written_when_it_is_full(tmp_path):
     assert len(events(tmp_path)) == 1
     writer.add_scalar("x", 2.0)
     assert len(events(tmp_path)) == 3
+
+
+def test_a_program_that_never_closes_its_writer(tmp_path):
+    text = f"from minigrad.utils.tensorboard import SummaryWriter\nSummaryWriter({str(tmp_path)!r}).add_scalar('loss', 1.0, 5)"
+    subprocess.run([sys.executable, "-c", text], check=True)
+    assert len(events(tmp_path)) == 2
+    writer = SummaryWriter(tmp_path / "gone")
+    writer.add_scalar("loss", 1.0)
+    shutil.rmtree(tmp_path / "gone")
+    del writer  # nothing to write to, and no complaint
+
+
+def test_a_resumed_run_says_where_it_begins(tmp_path):
+    with SummaryWriter(tmp_path, purge_step=0) as writer:
+        writer.add_scalar("loss", 1.0, 7)
+    _, start, _ = events(tmp_path)
+    assert start[2] == 0 and fields(start[7]) == [(1, 1)]  # a session that starts
 
 
 def test_the_default_folder(tmp_path, monkeypatch):

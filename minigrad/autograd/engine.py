@@ -27,6 +27,7 @@ watching = [False]  # whether any hook waits for several gradients: then each sw
 reached = contextvars.ContextVar("minigrad_reached", default=None)
 partial = contextvars.ContextVar("minigrad_partial", default=False)  # whether the sweep is for chosen inputs, not for all leaves
 _writes = graph.writes
+_LASTING = hooks.LASTING
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
@@ -60,6 +61,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
                     "can't retain_grad on Tensor that has requires_grad=False: One of the differentiated Tensors does not "
                     "require grad"
                 )
+            t.retain_grad()
     token = partial.set(inputs is not None)
     try:
         sweep(tensors, gradients, None, retain_graph, create_graph, into=inputs)
@@ -104,7 +106,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for index, t in enumerate(inputs):
         g = found.get(t.node)
         if g is None and materialize_grads:
-            g = wrap(backends.of(t.array).zeros_like(t.array))
+            g = wrap(backends.of(t.array).zeros_like(t.array)).requires_grad_(create_graph)
         elif g is None and not allow_unused:
             raise errors.unused_input(index)
         if isinstance(g, Tensor):
@@ -174,12 +176,17 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
     if watching[0]:
         reached.set({*nodes, *leaves})
     targets = wanted if into is None else {t.node for t in into}
+    needed = nodes if targets is None else _leading_to(targets, nodes, themselves=into is not None)
     results = {}
     token = _set_recording(create_graph)
     try:
         for n in nodes:
             g = grads.pop(n, None)
             if g is not None:
+                if needed is not nodes and n not in needed:
+                    if n in targets:
+                        results[n] = g if n.extra is None else _extras(n, g, create_graph)
+                    continue
                 if (
                     n.extra is None
                     and not create_graph
@@ -201,22 +208,19 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
             g = grads.get(n)
             if g is None:
                 continue
-            if len(n.extra) > 1:
+            hooked = len(n.extra) > 1
+            if hooked:
                 g = _extras(n, g, create_graph)
             if targets is not None and n in targets:
                 results[n] = g
             if wanted is None and (targets is None or n in targets):
                 _into_leaf(n, g, create_graph, given)
-            if "posthooks" in n.extra:
+            if hooked and "posthooks" in n.extra:
                 hooks.after(n, (), g, create_graph)
     finally:
         _reset_recording(token)
     while at_end:
         at_end.pop(0)()
-    for t in into or ():
-        if not t.is_leaf and t.node in results:
-            g = results[t.node]
-            _add_to_grad(t, g if isinstance(g, Tensor) else wrap(g.copy()), create_graph)
     return results
 
 
@@ -316,9 +320,8 @@ def _check_anomaly(n, i, d):
 
 
 def _free(n):
-    if n.op.name in hooks.LASTING:
-        return
-    n.saved = None
+    if n.saved is not None and n.op.name not in _LASTING:
+        n.saved = None
     if n.extra is not None:
         n.extra.pop("residual", None)
         n.extra.pop("packed", None)
@@ -357,6 +360,18 @@ def _reachable(roots):
                 if p is not None:
                     stack.append(p)
     return sorted(nodes, key=_serial, reverse=True) if len(nodes) > 1 else nodes, leaves
+
+
+def _leading_to(targets, nodes, themselves):
+    """Those of ``nodes`` (youngest first) behind which a target lies: no other rule has to run, and no other memory is freed.
+
+    ``themselves``: the targets, too, as PyTorch does where it writes ``.grad``.
+    """
+    needed = targets.intersection(nodes) if themselves else set()
+    for n in reversed(list(nodes)):
+        if any(p in targets or p in needed for p in n.parents if p is not None):
+            needed.add(n)
+    return needed
 
 
 def _accumulate(grads, p, d):

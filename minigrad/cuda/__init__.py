@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from .. import backends
 from ..device import device as Device
-from ..errors import DeviceError
+from ..errors import NoCudaError
 
 
 def is_available():
@@ -28,7 +28,7 @@ def device_count():
 
 
 def current_device():
-    """The index of the GPU that new arrays go to. DeviceError without one."""
+    """The index of the GPU that new arrays go to. NoCudaError without one."""
     return _cupy().cuda.Device().id
 
 
@@ -39,7 +39,7 @@ def get_device_name(device=None):
 
 
 def synchronize(device=None):
-    """Wait until the GPU has done all that it was given. DeviceError without one."""
+    """Wait until the GPU has done all that it was given. NoCudaError without one."""
     _cupy().cuda.Device().synchronize()
 
 
@@ -61,7 +61,7 @@ manual_seed_all = manual_seed
 
 
 def set_device(device):
-    """Let new arrays go to this GPU. DeviceError without one."""
+    """Let new arrays go to this GPU. NoCudaError without one."""
     d = Device(device)
     if d.type != "cuda":
         raise ValueError(f"Expected a cuda device, but got: {d}")
@@ -93,13 +93,13 @@ class device_of(device):
 
 
 def get_device_capability(device=None):
-    """The compute capability of a GPU, such as (8, 0). DeviceError without one."""
+    """The compute capability of a GPU, such as (8, 0). NoCudaError without one."""
     number = _cupy().cuda.Device(Device(device or "cuda").index or 0).compute_capability
     return int(number[:-1]), int(number[-1])
 
 
 def get_device_properties(device=None):
-    """Name, memory and multiprocessors of a GPU. DeviceError without one."""
+    """Name, memory and multiprocessors of a GPU. NoCudaError without one."""
     p = _cupy().cuda.runtime.getDeviceProperties(Device(device or "cuda").index or 0)
     return SimpleNamespace(
         name=p["name"].decode(), major=p["major"], minor=p["minor"], total_memory=p["totalGlobalMem"],
@@ -117,7 +117,7 @@ def is_initialized():
 
 
 def init():
-    """Look for a GPU now. DeviceError without one."""
+    """Look for a GPU now. NoCudaError without one."""
     _cupy()
 
 
@@ -172,7 +172,7 @@ def initial_seed():
 def _cupy():
     reason = backends.cuda_missing()
     if reason:
-        raise DeviceError(f"no CUDA device: {reason}")
+        raise NoCudaError(f"no CUDA device (Torch not compiled with CUDA enabled): {reason}")
     import cupy
 
     return cupy

@@ -65,7 +65,7 @@ def memory_summary(device=None, abbreviated=False):
 
 
 def mem_get_info(device=None):
-    """Free and total bytes of the GPU. DeviceError without one."""
+    """Free and total bytes of the GPU. NoCudaError without one."""
     from . import _cupy
 
     return tuple(_cupy().cuda.runtime.memGetInfo())

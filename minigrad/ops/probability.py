@@ -237,7 +237,7 @@ def _xlog1py(input, other):
     tensor([0.0000, 1.3863])
     """
     if isinstance(input, Tensor) and isinstance(other, int | float):
-        other = number_like(input, other)
+        other = number_like(input, float(other))
     elif isinstance(other, Tensor) and isinstance(input, int | float):
-        input = number_like(other, input)
+        input = number_like(other, float(input))
     return xlog1py(input, other)

@@ -117,7 +117,7 @@ _DICTS = (dict, collections.OrderedDict, collections.Counter, collections.defaul
 # What minigrad's own __setstate__ goes through.
 _PARTS = ("_parameters", "_buffers", "_modules", "defaults", "state")
 
-_WHOLE = "; a file of whole objects that you trust loads with weights_only=False, or with what it may make in add_safe_globals()"
+_WHOLE = " (Weights only load failed); a file of whole objects that you trust loads with weights_only=False, or with what it may make in add_safe_globals()"
 
 
 def _name(kind):
@@ -152,6 +152,10 @@ def _ordered(dtype, version, order, subdtype, names, *rest):
     return dtype.newbyteorder(order) if order in "<>" else dtype
 
 
+class UnsafeFile(FileError, pickle.UnpicklingError):
+    """A file that asks for more than values. PyTorch raises UnpicklingError."""
+
+
 class Storage(str):
     """The name of a storage class, which persistent ids contain."""
 
@@ -178,7 +182,7 @@ class Reader(pickle._Unpickler):
         elif not self.whole_objects:
             found = None
         if found is None:
-            raise FileError(
+            raise UnsafeFile(
                 f"load: {self.name}: it asks for {module}.{name}, which load never runs nor makes"
                 + ("" if self.whole_objects else _WHOLE)
                 + ". Save the state_dict() where it comes from"
@@ -214,7 +218,7 @@ class Reader(pickle._Unpickler):
         f = self.stack[-1]
         if not _is_one_of(self.safe, f):
             if f is None or not _is_one_of(MAKERS.values(), f):
-                raise FileError(f"load: {self.name}: it asks that {_name(f)} be called, which load does not do")
+                raise UnsafeFile(f"load: {self.name}: it asks that {_name(f)} be called, which load does not do")
             self._check_arguments(f, arguments)
         self.stack[-1] = f(*arguments)
 
@@ -223,7 +227,7 @@ class Reader(pickle._Unpickler):
         plain = f in _HOLD_ANYTHING and all(type(a) in (int, list, tuple, *_DICTS) for a in arguments)
         filled = f in _DICTS and all(type(a) in _DICTS for a in arguments)
         if self.classes and not plain and not filled and self._has_objects(arguments):
-            raise FileError(f"load: {self.name}: it makes a {_name(f)} of an object, which load does not do")
+            raise UnsafeFile(f"load: {self.name}: it makes a {_name(f)} of an object, which load does not do")
 
     def _has_objects(self, values):
         """Whether there is an object of the program anywhere in plain values."""
@@ -246,7 +250,7 @@ class Reader(pickle._Unpickler):
             self._check_arguments(kind, arguments)
             self.append(kind(*arguments))
         else:
-            raise FileError(f"load: {self.name}: it asks for a new {_name(kind)} with arguments, which load does not make")
+            raise UnsafeFile(f"load: {self.name}: it asks for a new {_name(kind)} with arguments, which load does not make")
 
     dispatch[pickle.NEWOBJ[0]] = load_newobj
 
@@ -264,14 +268,14 @@ class Reader(pickle._Unpickler):
         elif kind in self.classes or isinstance(made, argparse.Namespace | collections.OrderedDict | Tensor):
             self._attributes(made, state)
         else:
-            raise FileError(f"load: {self.name}: it gives attributes to a {kind.__name__}, which has none")
+            raise UnsafeFile(f"load: {self.name}: it gives attributes to a {kind.__name__}, which has none")
 
     dispatch[pickle.BUILD[0]] = load_build
 
     def _attributes(self, made, state):
         state = state[0] if type(state) is tuple and state and state[0] is not None else state
         if type(state) is not dict:
-            raise FileError(f"load: {self.name}: it gives attributes to a {type(made).__name__} as a {type(state).__name__}")
+            raise UnsafeFile(f"load: {self.name}: it gives attributes to a {type(made).__name__} as a {type(state).__name__}")
         object.__getattribute__(made, "__dict__").update(state)
 
     def _check_state(self, kind, state):
@@ -283,7 +287,7 @@ class Reader(pickle._Unpickler):
         groups = state.get("param_groups", [])
         plain = type(groups) is list and all(type(v) in _DICTS for v in (*parts, *groups))
         if not plain or (not parts and self._has_objects([state])):
-            raise FileError(f"load: {self.name}: the state of a {kind.__name__} is not made of dicts and lists. It is damaged")
+            raise UnsafeFile(f"load: {self.name}: the state of a {kind.__name__} is not made of dicts and lists. It is damaged")
 
     def _replace(self, made, new):
         """``new`` for ``made``, also where the file names it again."""
@@ -293,7 +297,7 @@ class Reader(pickle._Unpickler):
     def _check_holder(self, holder, kinds):
         """What a file puts elements into: only what holds elements, for the method of another would be called."""
         if type(holder) not in kinds and not _is_one_of(self.safe, type(holder)):
-            raise FileError(f"load: {self.name}: it puts elements into a {type(holder).__name__}, which holds none")
+            raise UnsafeFile(f"load: {self.name}: it puts elements into a {type(holder).__name__}, which holds none")
 
     def load_append(self):
         self._check_holder(self.stack[-2], _LISTS)
@@ -326,7 +330,7 @@ class Reader(pickle._Unpickler):
     dispatch[pickle.ADDITEMS[0]] = load_additems
 
     def load_inst(self):
-        raise FileError(f"load: {self.name}: it uses a form of pickle that load does not read")
+        raise UnsafeFile(f"load: {self.name}: it uses a form of pickle that load does not read")
 
     for _code in (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4):
         dispatch[_code[0]] = load_inst

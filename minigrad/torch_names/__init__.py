@@ -6,7 +6,28 @@ from .. import house, random
 from . import facade, finder, workers
 
 _ROOTS = (*facade.table.ROOTS, *facade.table.GAPS)
-_active = []  # at most one Finder
+_active = []  # every as_torch that is in force, the oldest first
+_installed = []  # what the first of them has put in place
+
+
+class _Installed:
+    """The import hook, in place; what was there before is kept."""
+
+    def __init__(self, engine):
+        self.name, house.name = house.name, "torch"
+        self.modules = {n: sys.modules.pop(n) for n in list(sys.modules) if n.partition(".")[0] in _ROOTS}
+        self.finder = finder.Finder()
+        sys.meta_path.insert(0, self.finder)
+        self.start = workers.patch(engine)
+
+    def remove(self):
+        sys.meta_path.remove(self.finder)
+        for name in [n for n in sys.modules if n.partition(".")[0] in _ROOTS]:
+            del sys.modules[name]
+        sys.modules.update(self.modules)
+        workers.restore(self.start)
+        house.name = self.name
+        facade.forget()
 
 
 class as_torch:
@@ -27,34 +48,23 @@ class as_torch:
     """
 
     def __init__(self, engine="mt19937"):
-        self._undone = False
-        self._engine = random.set_default_engine(engine)
-        self._outer = bool(_active)
-        if self._outer:
-            return
-        self._name, house.name = house.name, "torch"
-        self._modules = {n: sys.modules.pop(n) for n in list(sys.modules) if n.partition(".")[0] in _ROOTS}
-        self._finder = finder.Finder()
-        sys.meta_path.insert(0, self._finder)
-        self._start = workers.patch(engine)
+        self._engine = random.set_default_engine(engine)  # the one before
+        if not _active:
+            _installed.append(_Installed(engine))
         _active.append(self)
 
     def undo(self):
-        """Put back what was there before. A second call does nothing."""
-        if self._undone:
+        """Put back what was there before, as soon as no other ``as_torch`` is in force. A second call does nothing."""
+        if self not in _active:
             return
-        self._undone = True
-        random.set_default_engine(self._engine)
-        if self._outer:
-            return
+        place = _active.index(self)
         _active.remove(self)
-        sys.meta_path.remove(self._finder)
-        for name in [n for n in sys.modules if n.partition(".")[0] in _ROOTS]:
-            del sys.modules[name]
-        sys.modules.update(self._modules)
-        workers.restore(self._start)
-        house.name = self._name
-        facade.forget()
+        if place < len(_active):  # a later one goes on, and puts back what was before this one
+            _active[place]._engine = self._engine
+        else:
+            random.set_default_engine(self._engine)
+        if not _active:
+            _installed.pop().remove()
 
     def __enter__(self):
         return self
@@ -63,7 +73,7 @@ class as_torch:
         self.undo()
 
     def __repr__(self):
-        return f"<minigrad as torch{', undone' if self._undone else ''}>"
+        return f"<minigrad as torch{'' if self in _active else ', undone'}>"
 
 
 def active():

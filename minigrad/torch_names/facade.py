@@ -130,7 +130,7 @@ def nearest(where, name):
     for space in _SPACES:
         if space != where and name in names_in(space):
             return f"{space}.{name}"
-    near = difflib.get_close_matches(name, names_in(where), n=1)
+    near = difflib.get_close_matches(name, names_in(where), n=1, cutoff=0.7)
     return f"{where}.{near[0]}" if near else None
 
 
@@ -144,5 +144,8 @@ def names_in(space):
 
 
 def no_such_name(where, name):
+    instead = table.INSTEAD.get(f"{where}.{name}")
+    if instead:
+        return f"minigrad has no {where}.{name}; {instead}"
     near = nearest(where, name)
     return f"minigrad has no {where}.{name}" + (f"; the nearest that it has is {near}" if near else "")

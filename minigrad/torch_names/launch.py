@@ -1,6 +1,7 @@
 """``python -m minigrad run``: a PyTorch program, unchanged, on minigrad."""
 
 import atexit
+import builtins
 import importlib.machinery
 import importlib.util
 import io
@@ -82,7 +83,7 @@ def run_module(name, arguments):
 def _main(file):
     """A new module ``__main__``, in place of ours."""
     module = types.ModuleType("__main__")
-    module.__file__, module.__builtins__, module.__cached__ = file, __builtins__, None
+    module.__file__, module.__builtins__, module.__cached__ = file, builtins, None
     _ended.append(sys.modules["__main__"])
     sys.modules["__main__"] = module
     return module

@@ -38,6 +38,7 @@ def show(file=None):
         spaces = {}
         for name in sorted(names):
             space, _, last = name.rpartition(".")
-            spaces.setdefault(space or name, []).append(last)
+            if space:  # not torch itself
+                spaces.setdefault(space, []).append(last)
         for space, lasts in spaces.items():
             print(f"  {space}: {' '.join(lasts)}", file=file)

@@ -51,6 +51,21 @@ ELSEWHERE = {
     "torch.utils.data._utils.worker": "minigrad.data.worker",
 }
 
+# What to use for parts of PyTorch that minigrad has not.
+INSTEAD = {
+    "torch.fft": "numpy.fft computes Fourier transforms, without gradients",
+    "torch.quantization": "minigrad.quantize makes a trained network int8",
+    "torch.ao": "minigrad.quantize makes a trained network int8, and torch.nn.utils.prune prunes",
+    "torch.export": "torch.compile traces a function",
+    "torch.fx": "torch.compile traces a function",
+    "torch.masked": "torch.where and a mask do the same",
+    "torch.nested": "torch.nn.utils.rnn pads and packs sequences",
+    "torch.package": "torch.save keeps a state_dict()",
+    "torchvision.models": "write the network with torch.nn; a state_dict() of PyTorch's loads into it",
+    "torchvision.ops": "write it with torch",
+    "torchvision.io": "Pillow reads and writes pictures",
+}
+
 # Packages around PyTorch that reach into its insides: with minigrad under the name torch they could only fail obscurely.
 GAPS = frozenset(
     """torchaudio torchtext torchdata torchrec torchrl torch_geometric torch_scatter torch_sparse torch_cluster torch_spline_conv

@@ -49,6 +49,11 @@ def event(wall_time, step, summary=None, version=None):
     return head + (data(3, version) if version else data(5, summary))
 
 
+def start(wall_time, step):
+    """A run that begins here (again): what earlier files have from this step on does not count."""
+    return double(1, wall_time) + integer(2, step) + data(7, integer(1, 1))
+
+
 def value(tag, content, plugin=None):
     """One value of a summary; ``plugin``: the name of the plugin that shows it, and its bytes."""
     metadata = data(9, data(1, data(1, plugin[0]) + data(2, plugin[1]))) if plugin else b""

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 
 import numpy as np
 
@@ -17,7 +18,10 @@ _numbers = itertools.count()
 
 
 class FileWriter:
-    """Appends events to one file in ``log_dir``; records reach the disk at :meth:`flush` and when the queue is full."""
+    """Appends events to one file in ``log_dir``.
+
+    Records reach the disk at :meth:`flush`, when the queue is full, and at the end of a program that never closes its writer.
+    """
 
     def __init__(self, log_dir, max_queue=10, flush_secs=120, filename_suffix=""):
         self.log_dir = os.fspath(log_dir)
@@ -26,6 +30,7 @@ class FileWriter:
         self.path = os.path.join(self.log_dir, name)
         self.waiting, self.max_queue, self.flush_secs, self.flushed = [], max_queue, flush_secs, time.monotonic()
         self.lock = threading.Lock()
+        weakref.finalize(self, _finish, self.path, self.waiting, os.getpid())
         self.add(records.event(time.time(), 0, version="brain.Event:2"))
         self.flush()
 
@@ -40,13 +45,23 @@ class FileWriter:
 
     def flush(self):
         with self.lock:
-            if self.waiting:
-                with open(self.path, "ab") as file:
-                    file.write(b"".join(self.waiting))
-                self.waiting.clear()
+            _append(self.path, self.waiting)
             self.flushed = time.monotonic()
 
     close = flush
+
+
+def _append(path, waiting):
+    if waiting:
+        with open(path, "ab") as file:
+            file.write(b"".join(waiting))
+        waiting.clear()
+
+
+def _finish(path, waiting, owner):
+    """Write what still waits, but not in a process that was forked off, and not into a folder that is gone."""
+    if os.getpid() == owner and os.path.isdir(os.path.dirname(path)):
+        _append(path, waiting)
 
 
 class SummaryWriter:
@@ -76,6 +91,8 @@ class SummaryWriter:
         self.log_dir, self.settings = os.fspath(log_dir), (max_queue, flush_secs, filename_suffix)
         self.purge_step = purge_step
         self.file_writer = FileWriter(self.log_dir, *self.settings)
+        if purge_step is not None:
+            self.file_writer.add(records.start(time.time(), purge_step))
         self.others = {}  # folder -> FileWriter, of add_scalars and add_hparams
 
     def get_logdir(self):
