@@ -2,12 +2,15 @@
 
 import argparse
 import collections
+import dataclasses
+import datetime
 import enum
 import gc
 import io
 import os
 import pathlib
 import pickle
+import types
 import zipfile
 
 import numpy as np
@@ -194,6 +197,11 @@ def told(*arguments):
     return ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    a: int = 1
+
+
 class WithDel:
     def __del__(self):
         told("dropped")
@@ -225,6 +233,7 @@ PLANTS = {
     "elements of a set": PLANTED + b"(" + text("x") + b"\x90.",
     "attributes that are no dict": b"ctest_torch_files\nPlain\n)\x81" + PLANTED + b"b.",
     "attributes of a Namespace": b"cargparse\nNamespace\n)\x81" + PLANTED + b"b.",
+    "a method of a dict": b"ccollections\nOrderedDict\n)R}" + text("items") + TOLD + b"sb.",
     "an object with __del__": b"ctest_torch_files\nWithDel\n)\x81.",
     "an object with __hash__": b"}ctest_torch_files\nWithHash\n)\x81K\x01s.",
     "a class of Python's": b"cthreading\nThread\n)\x81.",
@@ -239,6 +248,16 @@ PLANTS = {
     "a storage named by an object": PLANTED + b"Q.",
     "a codec": called("_codecs.encode", text("x"), text("rot13")) + b".",
 }  # fmt: skip
+
+
+def test_objects_of_the_library_and_of_the_program(tmp_path):
+    parameters = [nn.Parameter(minigrad.ones(2))]
+    optimizer = minigrad.optim.AdamW(parameters, lr=0.5)
+    settings, generator = Frozen(3), minigrad.Generator().manual_seed(7)
+    minigrad.save({"optimizer": optimizer, "generator": generator, settings: settings}, tmp_path / "x.pt")
+    found = minigrad.load(tmp_path / "x.pt", weights_only=False)
+    assert found["optimizer"].param_groups[0]["lr"] == 0.5 and found[settings] == settings
+    assert minigrad.rand(2, generator=found["generator"]).tolist() == minigrad.rand(2, generator=generator).tolist()
 
 
 @pytest.mark.parametrize("name", PLANTS)
@@ -276,6 +295,7 @@ def test_arrays_and_containers_come_back_as_they_were(tmp_path):
     saved = {
         "first": array, "again": array, "turned": turned, "swapped": swapped, "swapped again": swapped + swapped,
         "groups": groups, "path": pathlib.Path("a/b"), "complex": minigrad.tensor([1 + 2j], dtype=minigrad.complex128),
+        "namespace": types.SimpleNamespace(lr=0.1), "range": range(3), "when": datetime.datetime(2020, 1, 2, 3),
         "queue": collections.deque([1, 2], 5), "counter": collections.Counter("aab"),
     }  # fmt: skip
     minigrad.save(saved, tmp_path / "x.pt")
@@ -284,6 +304,7 @@ def test_arrays_and_containers_come_back_as_they_were(tmp_path):
     assert np.array_equal(found["turned"], turned) and np.array_equal(found["swapped again"], [0, 2, 4])
     assert found["groups"]["new"] == [] and found["groups"]["a"] == [1]
     assert found["path"] == pathlib.Path("a/b") and found["complex"].tolist() == [1 + 2j]
+    assert found["namespace"].lr == 0.1 and found["range"] == range(3) and found["when"] == datetime.datetime(2020, 1, 2, 3)
     assert found["queue"].maxlen == 5 and found["counter"] == {"a": 2, "b": 1}
 
 
@@ -309,6 +330,8 @@ def test_damaged_files(tmp_path):
 
 
 def test_what_cannot_be_written_says_so(tmp_path):
+    with pytest.raises(TypeError, match=r"complex128; save under a name that ends in \.pt"):
+        minigrad.save(minigrad.ones(1, dtype=minigrad.complex128), tmp_path / "x.safetensors")
     with pytest.raises(TypeError, match="state_dict"):
         minigrad.save({"f": lambda x: x}, tmp_path / "x.pt")
     assert not list(tmp_path.iterdir())

@@ -176,7 +176,8 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
     if watching[0]:
         reached.set({*nodes, *leaves})
     targets = wanted if into is None else {t.node for t in into}
-    needed = nodes if targets is None else _leading_to(targets, nodes, themselves=into is not None)
+    needed = nodes if targets is None else hooks.leading_to(targets, nodes, themselves=into is not None)
+    due = hooks.due(needed, leaves)
     results = {}
     token = _set_recording(create_graph)
     try:
@@ -204,24 +205,32 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
                     _visit(n, g, grads, targets, results, create_graph)
                 if not retain and n.op is not PICK:
                     _free(n)
+            if due and n in due:
+                for leaf in due[n]:
+                    _at_leaf(leaf, grads.pop(leaf, None), targets, wanted is None, results, given, create_graph)
         for n in leaves:
-            g = grads.get(n)
-            if g is None:
-                continue
-            hooked = len(n.extra) > 1
-            if hooked:
-                g = _extras(n, g, create_graph)
-            if targets is not None and n in targets:
-                results[n] = g
-            if wanted is None and (targets is None or n in targets):
-                _into_leaf(n, g, create_graph, given)
-            if hooked and "posthooks" in n.extra:
-                hooks.after(n, (), g, create_graph)
+            _at_leaf(n, grads.pop(n, None), targets, wanted is None, results, given, create_graph)
     finally:
         _reset_recording(token)
     while at_end:
         at_end.pop(0)()
     return results
+
+
+def _at_leaf(n, g, targets, accumulate, results, given, create_graph):
+    """All that was for a leaf has arrived: its hooks, and its ``.grad`` or the result."""
+    if g is None or (targets is not None and n not in targets):
+        return
+    hooked = len(n.extra) > 1
+    if hooked:
+        g = _extras(n, g, create_graph)
+    results[n] = g
+    if accumulate:
+        if hooked and "prehooks" in n.extra:
+            g = hooks.before(n, g, create_graph)
+        _into_leaf(n, g, create_graph, given)
+    if hooked and "posthooks" in n.extra:
+        hooks.after(n, (), g, create_graph)
 
 
 def _visit(n, g, grads, targets, results, create_graph):
@@ -235,6 +244,8 @@ def _visit_quietly(n, g, grads, targets, results, create_graph):
         g = _extras(n, g, create_graph)
     if targets is not None and n in targets:
         results[n] = g
+    if n.extra is not None and "prehooks" in n.extra:
+        g = hooks.before(n, g, create_graph)
     op = n.op
     if op is PICK:
         (p,) = n.parents
@@ -362,18 +373,6 @@ def _reachable(roots):
     return sorted(nodes, key=_serial, reverse=True) if len(nodes) > 1 else nodes, leaves
 
 
-def _leading_to(targets, nodes, themselves):
-    """Those of ``nodes`` (youngest first) behind which a target lies: no other rule has to run, and no other memory is freed.
-
-    ``themselves``: the targets, too, as PyTorch does where it writes ``.grad``.
-    """
-    needed = targets.intersection(nodes) if themselves else set()
-    for n in reversed(list(nodes)):
-        if any(p in targets or p in needed for p in n.parents if p is not None):
-            needed.add(n)
-    return needed
-
-
 def _accumulate(grads, p, d):
     old = grads.get(p)
     grads[p] = d if old is None else old + d
@@ -431,9 +430,7 @@ def _add_to_grad(t, g, create_graph):
 
 
 def _extras(n, g, create_graph):
-    """Hooks and retained gradients of a node."""
-    if "prehooks" in n.extra:
-        g = hooks.before(n, g, create_graph)
+    """Hooks on tensors, and retained gradients. What users hook on the node itself comes after them, where it runs."""
     if isinstance(g, list):  # what users hook on tensors is kept at the picks
         return g
     for hook in list(n.extra.get("hooks", {}).values()):

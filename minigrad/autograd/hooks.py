@@ -31,21 +31,48 @@ def revived(n):
     return True
 
 
+def leading_to(targets, nodes, themselves):
+    """Those of ``nodes`` (youngest first) behind which a target lies: no other rule has to run, and no other memory is freed.
+
+    ``themselves``: the targets, too, as PyTorch does where it writes ``.grad``.
+    """
+    needed = targets.intersection(nodes) if themselves else set()
+    for n in reversed(list(nodes)):
+        if any(p in targets or p in needed for p in n.parents if p is not None):
+            needed.add(n)
+    return needed
+
+
+def due(nodes, leaves):
+    """node -> the leaves with hooks whose gradient is complete once it has run. They are called then, as PyTorch does."""
+    hooked = {n for n in leaves if len(n.extra) > 1}
+    last = {}
+    if hooked:
+        for n in nodes:
+            for p in n.parents:
+                if p in hooked and (p not in last or n.serial < last[p].serial):
+                    last[p] = n
+    return {n: [p for p in dict.fromkeys(n.parents) if last.get(p) is n] for n in last.values()}
+
+
 def after(n, found, g, create_graph):
     """The hooks that see, and may replace, what a node sends on."""
     found = list(found)
-    seen = tuple([d if d is None or create_graph else wrap(backends.of(d).asarray(d)) for d in found])
+    places = n.extra.get("tensors", range(len(found)))  # of a user's Function: the arguments that are tensors
+    seen = [found[i] for i in places]
+    seen = tuple([d if d is None or create_graph else wrap(backends.of(d).asarray(d)) for d in seen])
     parts = tuple(g) if isinstance(g, list) else (g,)
     outputs = tuple([d if d is None or create_graph else wrap(backends.of(d).asarray(d)) for d in parts])
     for hook in list(n.extra["posthooks"].values()):
         result = hook(seen, outputs)
         if result is not None:
             seen = (result,) if isinstance(result, Tensor) else tuple(result)
-            if len(seen) != len(found):
+            if len(seen) != len(places):
                 raise errors.GradError(
-                    f"hook has returned an incorrect number of values (got {len(seen)}, but expected {len(found)})"
+                    f"hook has returned an incorrect number of values (got {len(seen)}, but expected {len(places)})"
                 )
-            found = [d if d is None or create_graph else d.array for d in seen]
+            for i, d in zip(places, seen):
+                found[i] = d if d is None or create_graph else d.array
     return found
 
 

@@ -9,6 +9,7 @@ appends to, the ``keys`` of whatever it takes attributes from, the ``__hash__`` 
 import argparse
 import collections
 import dataclasses
+import datetime
 import math
 import operator
 import pathlib
@@ -109,15 +110,21 @@ MAKERS = {
         ("set", set), ("frozenset", frozenset), ("bytearray", bytearray), ("complex", complex), ("slice", slice),
         ("range", range),
         ("list", list), ("dict", dict), ("tuple", tuple), ("int", int), ("float", float), ("str", str), ("bool", bool))},
+    ("__builtin__", "xrange"): range, ("types", "SimpleNamespace"): types.SimpleNamespace,
+    **{("datetime", n): getattr(datetime, n) for n in ("datetime", "date", "time", "timedelta", "timezone")},
     **{("torch", d.name): d for d in ALL}, ("torch", "int"): None, ("argparse", "Namespace"): argparse.Namespace,
 }  # fmt: skip
 _HOLD_ANYTHING = (set, frozenset, list, tuple, collections.deque)
+_NAMESPACES = argparse.Namespace | types.SimpleNamespace
 _LISTS = (list, collections.deque)
 _DICTS = (dict, collections.OrderedDict, collections.Counter, collections.defaultdict)
 # What minigrad's own __setstate__ goes through.
-_PARTS = ("_parameters", "_buffers", "_modules", "defaults", "state")
+_PARTS = ("_parameters", "_buffers", "_modules", "defaults")
 
-_WHOLE = " (Weights only load failed); a file of whole objects that you trust loads with weights_only=False, or with what it may make in add_safe_globals()"
+_WHOLE = (
+    " (Weights only load failed); a file of whole objects that you trust loads with weights_only=False, or with what it may make "
+    "in add_safe_globals()"
+)
 
 
 def _name(kind):
@@ -265,7 +272,7 @@ class Reader(pickle._Unpickler):
         elif _is_one_of(self.safe, kind) or (kind in self.classes and hasattr(kind, "__setstate__")):
             self._check_state(kind, state)
             made.__setstate__(state) if hasattr(kind, "__setstate__") else self._attributes(made, state)
-        elif kind in self.classes or isinstance(made, argparse.Namespace | collections.OrderedDict | Tensor):
+        elif kind in self.classes or isinstance(made, _NAMESPACES | collections.OrderedDict | Tensor):
             self._attributes(made, state)
         else:
             raise UnsafeFile(f"load: {self.name}: it gives attributes to a {kind.__name__}, which has none")
@@ -276,6 +283,8 @@ class Reader(pickle._Unpickler):
         state = state[0] if type(state) is tuple and state and state[0] is not None else state
         if type(state) is not dict:
             raise UnsafeFile(f"load: {self.name}: it gives attributes to a {type(made).__name__} as a {type(state).__name__}")
+        if type(made) not in self.classes and any(hasattr(type(made), name) for name in state):
+            raise UnsafeFile(f"load: {self.name}: it puts something in the place of a method of {type(made).__name__}")
         object.__getattribute__(made, "__dict__").update(state)
 
     def _check_state(self, kind, state):

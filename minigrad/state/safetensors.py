@@ -96,6 +96,8 @@ def _flat(tensors):
 def _host(array):
     """A contiguous NumPy array of the same shape, whose bytes are what the file takes."""
     array = backends.of(array).host(array) if array.__class__ is not np.ndarray else array
+    if array.dtype not in format.NAMES:
+        raise TypeError(f"save: a .safetensors file cannot hold {array.dtype}; save under a name that ends in .pt, which can")
     return np.ascontiguousarray(array).reshape(array.shape)
 
 
