@@ -121,8 +121,12 @@ def _node_name(node):
         name = {(1, 1): "Dot", (2, 1): "Mv", (3, 3): "Bmm"}.get(tuple(ranks), name)
     elif op.name in ("sum", "mean", "prod") and params.get("axis") is not None:
         form = 1
-    elif (op.name in ("max", "min") and params.get("axis") is None) or op.name == "clip":
-        form = 1
+    elif op.name in ("max", "min"):
+        name, form = (name, 1) if params.get("axis") is None else (f"A{op.name}", 0)
+    elif op.name == "clamp":  # between two numbers, or two tensors
+        form = int(sum(hasattr(a, "dtype") for a in node.saved or ()) < 2)
+    elif op.name in ("remainder", "fmod", "lerp"):  # the last a number, or a tensor
+        form = int(node.parents[-1] is not None)
     elif op.name == "power":  # x ** 2, x ** y, 2 ** y
         form = 2 if node.parents[0] is None else 0 if node.parents[1] is None else 1
     elif op.name == "slice":  # several steps in PyTorch, of which the last is shown

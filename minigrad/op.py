@@ -40,8 +40,8 @@ GRAD_FN = {
     "min_with_index": "Min", "pad": "ConstantPadNd", "max_pool2d": "MaxPool2DWithIndices", "avg_pool2d": "AvgPool2D",
     "im2col": "Im2Col", "log1p": "Log1P", "logsigmoid": "LogSigmoid", "svd": "LinalgSvd", "slogdet": "LinalgSlogdet",
     "solve": "LinalgSolveEx", "leaky": "PreluKernel", "selu": "Elu", "put_along_axis": "Scatter", "sliding": "Unfold",
-    "scatter_along_axis": "ScatterAdd", "strided": "AsStrided", "euclidean_distances": "Cdist", "clip": "Clamp",
-    "matrix_exp": "LinalgMatrixExp", "lstm": "MkldnnRnnLayer",
+    "scatter_along_axis": "ScatterAdd", "strided": "AsStrided", "euclidean_distances": "Cdist", "log_odds": "Logit",
+    "matrix_exp": "LinalgMatrixExp", "lstm": "MkldnnRnnLayer", "gelu_tanh": "Gelu", "cholesky_factor": "LinalgCholeskyEx",
 }  # fmt: skip
 SPACES = {"torch": "", "functional": "nn.functional.", "linalg": "linalg.", "special": "special.", "Tensor": "Tensor."}
 MODULES = {
@@ -451,9 +451,7 @@ def _with_output_and_names(call, name):
 
 def _names_of(rule):
     """What a rule reads: its parameters after ``xp, g``."""
-    code = getattr(rule, "__code__", None)
-    if hasattr(rule, "names"):
-        return rule.names  # a derived rule reads what its text reads
+    code = rule.__code__
     return code.co_varnames[2 : code.co_argcount]
 
 

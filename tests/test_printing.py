@@ -198,3 +198,14 @@ def test_hundreds_of_tensors_print_as_in_pytorch(dtype):
             assert _one_line_suffixes(ours) == _one_line_suffixes(theirs)
     finally:
         torch.set_printoptions(profile="default")
+
+
+def test_grad_fn_says_which_form_of_a_function_it_was():
+    x = minigrad.tensor([0.3, 0.5], requires_grad=True) * 1
+    for made, name in [
+        (x.amax(0), "AmaxBackward0"), (x.max(), "MaxBackward1"), (x.logit(), "LogitBackward0"),
+        (x.clamp(0, 1), "ClampBackward1"), (x.clamp(x, x), "ClampBackward0"),
+        (minigrad.remainder(x, 1.0), "RemainderBackward0"), (minigrad.remainder(x, x), "RemainderBackward1"),
+        (minigrad.lerp(x, x, 0.3), "LerpBackward0"), (minigrad.lerp(x, x, x), "LerpBackward1"),
+    ]:  # fmt: skip
+        assert made.grad_fn.name() == name

@@ -136,3 +136,107 @@ def test_a_function_keeps_sparse_tensors(packed):
     y.sum().backward()
     assert values.grad.tolist() == [11.0, 3.0, 11.0]
     assert b.grad.tolist() == [[2.0, 2.0], [0.0, 0.0], [4.0, 4.0]]
+
+
+def test_sizes_and_forms():
+    a = _sparse()
+    assert (a.size(), a.size(1), len(a), a.dim(), a.ndim, a.numel(), a.sparse_dim(), a.dense_dim()) == (
+        (2, 3),
+        3,
+        2,
+        2,
+        2,
+        6,
+        2,
+        0,
+    )
+    assert a._indices().tolist() == INDICES and a._values().tolist() == [3.0, 4.0, 5.0, 1.0]
+    assert a.device == "cpu" and a.is_leaf and a.T.shape == (3, 2) and a.coalesce().coalesce().is_coalesced()
+    assert a.to_sparse() is a and a.cpu().to_dense().tolist() == DENSE and a.to_dense(minigrad.int64).dtype is minigrad.int64
+    assert a.type() == "minigrad.sparse.FloatTensor" and a.type(minigrad.float64).dtype is minigrad.float64
+    assert a.type_as(minigrad.ones(1, dtype=minigrad.float16)).dtype is minigrad.float16
+    a.requires_grad_()
+    assert a.requires_grad and not a.detach().requires_grad and not a.data.requires_grad
+    b = copy.deepcopy(a)
+    assert b.requires_grad and b.is_leaf and b._values() is not a._values()
+
+
+@pytest.mark.parametrize("name", "abs neg sqrt square sin tanh relu sign".split())
+def test_functions_of_the_stored_elements(name):
+    a = minigrad.sparse_coo_tensor(INDICES[0:2], [4.0, 9.0, 1.0, 0.25], (2, 3)).coalesce()
+    got = getattr(a, name)()
+    assert got.is_sparse and minigrad.allclose(got.to_dense(), getattr(a.to_dense(), name)())
+
+
+def test_blocks_of_dense_elements():
+    a = minigrad.sparse_coo_tensor([[0, 2, 0]], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], (3, 2))
+    assert (a.sparse_dim(), a.dense_dim()) == (1, 1)
+    assert a.coalesce().to_dense().tolist() == [[6.0, 8.0], [0.0, 0.0], [3.0, 4.0]] == a.to_dense().tolist()
+    assert a.sum(1).tolist() == [14.0, 0.0, 7.0]  # a dense dimension: the result is dense
+    assert minigrad.sparse_coo_tensor([[0, 2]], [[1.0, 2.0], [3.0, 4.0]]).shape == (3, 2)
+    with pytest.raises(RuntimeError, match="sparse dimensions can be exchanged"):
+        a.transpose(0, 1)
+    with pytest.raises(RuntimeError, match="must be a matrix"):
+        a @ minigrad.ones(2, 1)
+    x = minigrad.tensor([[0.0, 0.0], [1.0, 0.0]]).to_sparse(1)
+    assert x.indices().tolist() == [[1]] and x.values().tolist() == [[1.0, 0.0]]
+    with pytest.raises(RuntimeError, match="2 sparse and 0 dense"):
+        minigrad.sparse_coo_tensor([[0], [0], [1]], [1.0], (2, 2, 2)).t()
+
+
+def test_nothing_stored():
+    a = minigrad.sparse_coo_tensor((2, 3))
+    assert a._nnz() == 0 and a.to_dense().tolist() == [[0.0] * 3] * 2 and a.coalesce()._nnz() == 0
+    assert "indices=tensor([], size=(2, 0))" in repr(a) and "nnz=0" in repr(a)
+    assert minigrad.sparse_coo_tensor(np.zeros((2, 0), np.int64), []).shape == (0, 0)
+    assert minigrad.sparse.FloatTensor(2, 3).shape == (2, 3) and minigrad.sparse.LongTensor(1, 2).dtype is minigrad.int64
+
+
+def test_printing_says_what_is_unusual():
+    a = _sparse().double().requires_grad_()
+    assert repr(a).endswith("dtype=minigrad.float64, layout=minigrad.sparse_coo, requires_grad=True)")
+    assert "grad_fn=<MulBackward0>" in repr(a * 2)
+
+
+def test_arithmetic_of_two_sparse_and_of_mixed():
+    a, dense = _sparse(), minigrad.tensor(DENSE)
+    assert (a * a).to_dense().tolist() == (dense * dense).tolist() and (a * a).is_sparse
+    assert (a * dense).to_dense().tolist() == (dense * dense).tolist() == (dense * a).to_dense().tolist()
+    assert (3 * a).to_dense().tolist() == (3 * dense).tolist() == (a * minigrad.tensor(3.0)).to_dense().tolist()
+    assert (dense - a).tolist() == [[0.0] * 3] * 2 and (-a).to_dense().tolist() == (-dense).tolist()
+    product = a @ a.t()
+    assert product.is_sparse and product.to_dense().tolist() == (dense @ dense.t()).tolist()
+    assert (minigrad.ones(2) @ a).tolist() == (minigrad.ones(2) @ dense).tolist()
+    added = minigrad.sparse.addmm(minigrad.ones(2, 2), a, minigrad.ones(3, 2), beta=2.0, alpha=3.0)
+    assert added.tolist() == (2.0 + 3.0 * (dense @ minigrad.ones(3, 2))).tolist()
+    assert minigrad.sparse.sum(a, dtype=minigrad.float64).dtype is minigrad.float64
+    assert a.sum((0, 1)).item() == 13.0 and minigrad.sparse_coo_tensor([[0], [0]], [2.5], (1, 1)).item() == 2.5
+
+
+def test_mistakes_of_arithmetic():
+    a = _sparse()
+    with pytest.raises(RuntimeError, match="same dtype"):
+        a @ minigrad.ones(3, 1, dtype=minigrad.float64)
+    with pytest.raises(RuntimeError, match="sizes of sparse tensors to match"):
+        a + a.t()
+    for call in (lambda: a / a, lambda: 1.0 / a, lambda: a / minigrad.ones(2, 3)):
+        with pytest.raises(NotImplementedError, match="divided by a number"):
+            call()
+    for indices, values, size, text in (
+        ([0, 1], [1.0, 2.0], None, "sparse_dim x nnz"),
+        ([[0]], 1.0, None, "same nnz"),
+        ([[0]], [1.0], (2, 2), "number of dimensions must be"),
+        ([[-1]], [1.0], (2,), "found index -1"),
+    ):
+        with pytest.raises(RuntimeError, match=text):
+            minigrad.sparse_coo_tensor(indices, values, size)
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_softmax_of_the_stored_elements(dim):
+    a = _sparse()
+    expected = minigrad.tensor(DENSE).masked_fill(minigrad.tensor(DENSE) == 0, float("-inf")).softmax(dim).nan_to_num(0.0)
+    assert minigrad.allclose(minigrad.sparse.softmax(a, dim).to_dense(), expected)
+    assert minigrad.sparse.softmax(a, dim, dtype=minigrad.float64).dtype is minigrad.float64
+    with pytest.raises(NotImplementedError, match="a matrix is wanted"):
+        minigrad.sparse.softmax(minigrad.sparse_coo_tensor([[0]], [1.0]), 0)

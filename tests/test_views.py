@@ -516,3 +516,12 @@ def test_in_place_shape_changes_know_their_past():
     v[1] = 8
     assert y.tolist() == [[9, 3], [8, 4], [2, 5]]
     assert y.unsqueeze_(0).shape == (1, 3, 2) and y.squeeze_().shape == (3, 2)
+
+
+def test_ravel_copies_what_does_not_lie_in_order_and_reshape_does_not():
+    x = mg.zeros(4)
+    x[::2].ravel().add_(1)
+    assert x.tolist() == [0, 0, 0, 0]
+    x[::2].reshape(-1).add_(1)
+    x.ravel()[1] = 5
+    assert x.tolist() == [1, 5, 1, 0]

@@ -32,7 +32,7 @@ def _slope_samples(r):
     a = np.array([0.1, 0.7, 1.0, 3.5, 20.0, 45.0, 400.0])
     return [
         S(a, a * (1 + 0.3 * r.standard_normal(7).clip(-2, 2) / np.sqrt(a + 1)), grad=False),
-        S(np.ones((2, 0)), np.ones((2, 0))),
+        S(np.ones((2, 0)), np.ones((2, 0)), grad=False),
     ]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from .. import backends, house
 from ..device import default as default_place
 from ..device import device as Device
-from ..dtype import ALL, DType, array_dtype, as_dtype, complex_of, element, get_default_dtype
+from ..dtype import ALL, DType, array_dtype, as_dtype, category, complex_of, element, get_default_dtype
 from ..errors import DtypeError, GradError, describe
 from ..op import E, S, function, op
 from ..output import put
@@ -149,6 +149,9 @@ def array_of(data, name="tensor", dtype=None):
         array = np.array(data)
     except ValueError as error:
         raise ValueError(f"{name}: {_uneven(data)}; nested lists need equal lengths: {error}") from None
+    if array.dtype.kind in "Ou" and (found or {type(data)}) <= {bool, int, float}:  # integers beyond int64, as floats
+        if float in found or (dtype is not None and category(np.dtype(dtype)) == 2):
+            array = array.astype(_FLOAT64)
     if dtype is None and array.dtype == _FLOAT64 and _FLOAT64 not in found and (found or isinstance(data, float | list | tuple)):
         array = array.astype(get_default_dtype().dtype)  # Python floats; NumPy's own float64 stays
     if dtype is not None and array.dtype == np.int64 and (target := np.dtype(dtype)).kind in "iu" and array.size:

@@ -129,6 +129,7 @@ def _path_sample(r, steps, classes, targets, lengths):
         _path_sample(r, 3, 2, [[]], [2]),
     ],
     reference=_paths_reference,
+    half=False,
 )
 def ctc_paths(xp, log_p, states, jump, first, final, last):
     """Minus the logarithm of the probability of all paths (N,), for log-probabilities (T, N, C).

@@ -307,13 +307,13 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 @function("ravel", samples=lambda r: [S(normal(r, 2, 3)), S(normal(r))], reference=np.ravel, **SAME)
 def ravel(input):
-    """All elements in one dimension.
+    """All elements in one dimension, one after the other in memory: a copy where they do not lie so.
 
     >>> import minigrad
     >>> minigrad.ravel(minigrad.tensor([[1, 2], [3, 4]]))
     tensor([1, 2, 3, 4])
     """
-    return _reshape_view(input, {"shape": (input.array.size,)})
+    return _reshape_view(input.contiguous(), {"shape": (input.array.size,)})
 
 
 @function("unflatten", samples=lambda r: [S(normal(r, 3, 8), 1, (2, -1)), S(normal(r, 6, 2), -2, (2, 3))],

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import backends, quick
+from ..dispatch import apply
 from ..dtype import array_dtype, get_default_dtype
 from ..errors import ShapeError, TraceError
 from ..graph import owner_of, tracer
@@ -175,15 +176,15 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     >>> minigrad.as_strided_scatter(minigrad.zeros(4), minigrad.ones(2), (2,), (2,), 1)
     tensor([0., 1., 0., 1.])
     """
-    out = input.clone()
-    part = as_strided(out, size, stride, storage_offset)
+    x = input.contiguous()
+    part = as_strided(x.detach(), size, stride, storage_offset)  # raises where it would look outside
     if part.array.shape != src.array.shape:
         raise ShapeError(
             f"expected src to have a size equal to the slice of self. src size = {list(src.array.shape)}, slice size = "
             f"{list(part.array.shape)}"
         )
-    part.copy_(src)
-    return out
+    geometries = _geometries("as_strided_scatter", x, size, stride, storage_offset)
+    return apply(registry["strided_put"], (x, src.to(x.dtype)), geometries)
 
 
 # ------------------------------------------------------------------------------------------------ new memory, laid out by hand

@@ -104,8 +104,9 @@ MAKERS = {
     ("_codecs", "encode"): _encode, ("numpy", "dtype"): np.dtype,
     ("numpy.core.multiarray", "_reconstruct"): _numpy_array, ("numpy._core.multiarray", "_reconstruct"): _numpy_array,
     ("numpy.core.multiarray", "scalar"): _numpy_scalar, ("numpy._core.multiarray", "scalar"): _numpy_scalar,
-    ("numpy", "ndarray"): None, ("pathlib", "PosixPath"): _path(pathlib.PosixPath, pathlib.PurePosixPath),
-    ("pathlib", "WindowsPath"): _path(pathlib.WindowsPath, pathlib.PureWindowsPath),
+    ("numpy", "ndarray"): None,
+    **{(m, n): _path(getattr(pathlib, n), getattr(pathlib, f"Pure{n}")) for m in ("pathlib", "pathlib._local")  # Python 3.13's
+       for n in ("PosixPath", "WindowsPath")},
     **{(m, n): k for m in ("builtins", "__builtin__") for n, k in (
         ("set", set), ("frozenset", frozenset), ("bytearray", bytearray), ("complex", complex), ("slice", slice),
         ("range", range),

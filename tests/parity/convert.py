@@ -67,7 +67,7 @@ def ours(value, grad=False):
     def leaf(v):
         if isinstance(v, torch.Tensor):
             several = v.layout == torch.strided and v.numel() and owners.count(v.untyped_storage().data_ptr()) > 1
-            if several or (v.layout == torch.strided and has_overlaps(v)):
+            if (several and not (grad and v.requires_grad)) or (v.layout == torch.strided and has_overlaps(v)):
                 return our_view(v, memory)
             return our_tensor(v, grad)
         if isinstance(v, torch.nn.Module):
