@@ -444,3 +444,9 @@ def test_required_options_and_the_base_class():
         optim.Optimizer([p], {"lr": required})
     with pytest.raises(NotImplementedError, match="must define step"):
         optim.Optimizer([p], {"lr": 0.1}).step()
+
+
+def test_an_empty_line_stands_between_groups():
+    a, b = minigrad.ones(1, requires_grad=True), minigrad.ones(1, requires_grad=True)
+    text = repr(optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.1}], lr=0.01))
+    assert "weight_decay: 0\n\nParameter Group 1\n" in text and text.count("\n\n") == 1
