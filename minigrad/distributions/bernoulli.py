@@ -5,10 +5,11 @@ from minigrad.nn.functional import binary_cross_entropy_with_logits
 
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from .odds import Odds
+from .utils import broadcast_all
 
 
-class Bernoulli(ExponentialFamily):
+class Bernoulli(Odds, ExponentialFamily):
     """1 with probability ``probs``, else 0.
 
     Args:
@@ -28,16 +29,8 @@ class Bernoulli(ExponentialFamily):
     _expanded = {"probs": 0, "logits": 0}
 
     def __init__(self, probs=None, logits=None, validate_args=None):
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
-        super().__init__((self.probs if logits is None else self.logits).size(), validate_args=validate_args)
-
-    def _new(self, *args, **kwargs):
-        return self.probs.new(*args, **kwargs)
+        given, *_ = self._take(probs, logits)
+        super().__init__(given.size(), validate_args=validate_args)
 
     @property
     def mean(self):
@@ -51,19 +44,6 @@ class Bernoulli(ExponentialFamily):
     @property
     def variance(self):
         return self.probs * (1 - self.probs)
-
-    @lazy_property
-    def logits(self):
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self):
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self):
-        """The shape of ``probs``."""
-        return self.probs.size()
 
     def sample(self, sample_shape=()):
         with minigrad.no_grad():

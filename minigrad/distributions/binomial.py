@@ -4,7 +4,7 @@ import minigrad
 
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from .odds import Odds
 
 
 def _positive_part(x):
@@ -12,7 +12,7 @@ def _positive_part(x):
     return (x.clamp(min=0) + x - x.clamp(max=0)) / 2
 
 
-class Binomial(Distribution):
+class Binomial(Odds, Distribution):
     """The number of successes in ``total_count`` trials.
 
     Args:
@@ -35,18 +35,9 @@ class Binomial(Distribution):
     _expanded = {"total_count": 0, "probs": 0, "logits": 0}
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-        if probs is not None:
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self.total_count = self.total_count.type_as(self.probs)
-        else:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self.total_count = self.total_count.type_as(self.logits)
-        super().__init__((self.probs if logits is None else self.logits).size(), validate_args=validate_args)
-
-    def _new(self, *args, **kwargs):
-        return self.probs.new(*args, **kwargs)
+        given, total_count = self._take(probs, logits, total_count)
+        self.total_count = total_count.type_as(given)
+        super().__init__(given.size(), validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
@@ -63,19 +54,6 @@ class Binomial(Distribution):
     @property
     def variance(self):
         return self.total_count * self.probs * (1 - self.probs)
-
-    @lazy_property
-    def logits(self):
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self):
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self):
-        """The shape of ``probs``."""
-        return self.probs.size()
 
     def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)

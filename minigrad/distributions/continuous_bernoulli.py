@@ -7,10 +7,11 @@ from minigrad.nn.functional import binary_cross_entropy_with_logits
 
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs, probs_to_logits
+from .odds import Odds
+from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
 
 
-class ContinuousBernoulli(ExponentialFamily):
+class ContinuousBernoulli(Odds, ExponentialFamily):
     r"""A distribution on [0, 1]: :math:`p(x) = C(\lambda) \lambda^x (1 - \lambda)^{1 - x}`.
 
     Near :math:`\lambda = \tfrac12` the normaliser and the moments are taken from their Taylor series. Loaiza-Ganem and
@@ -35,33 +36,17 @@ class ContinuousBernoulli(ExponentialFamily):
     _copied = ("_lims",)
 
     def __init__(self, probs=None, logits=None, lims=(0.499, 0.501), validate_args=None):
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        given, *_ = self._take(probs, logits)
         if probs is not None:
-            (self.probs,) = broadcast_all(probs)
             if validate_args is not False and not bool(constraints.unit_interval.check(self.probs).all()):
                 raise ValueError("The parameter probs has invalid values")
             self.probs = clamp_probs(self.probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
         self._lims = lims
-        super().__init__((self.probs if logits is None else self.logits).size(), validate_args=validate_args)
-
-    def _new(self, *args, **kwargs):
-        return self.probs.new(*args, **kwargs)
-
-    @lazy_property
-    def logits(self):
-        return probs_to_logits(self.probs, is_binary=True)
+        super().__init__(given.size(), validate_args=validate_args)
 
     @lazy_property
     def probs(self):
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
-
-    @property
-    def param_shape(self):
-        """The shape of ``probs``."""
-        return self.probs.size()
 
     def _far(self):
         """Where the closed forms are used, and probabilities with others kept out of 0 / 0."""

@@ -6,10 +6,11 @@ from minigrad.nn.functional import logsigmoid
 from . import constraints
 from .distribution import Distribution
 from .gamma import Gamma
-from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from .odds import Odds
+from .utils import lazy_property
 
 
-class NegativeBinomial(Distribution):
+class NegativeBinomial(Odds, Distribution):
     """The number of successes before ``total_count`` failures.
 
     Args:
@@ -32,18 +33,9 @@ class NegativeBinomial(Distribution):
     _expanded = {"total_count": 0, "probs": 0, "logits": 0}
 
     def __init__(self, total_count, probs=None, logits=None, validate_args=None):
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-        if probs is not None:
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self.total_count = self.total_count.type_as(self.probs)
-        else:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self.total_count = self.total_count.type_as(self.logits)
-        super().__init__((self.probs if logits is None else self.logits).size(), validate_args=validate_args)
-
-    def _new(self, *args, **kwargs):
-        return self.probs.new(*args, **kwargs)
+        given, total_count = self._take(probs, logits, total_count)
+        self.total_count = total_count.type_as(given)
+        super().__init__(given.size(), validate_args=validate_args)
 
     @property
     def mean(self):
@@ -56,19 +48,6 @@ class NegativeBinomial(Distribution):
     @property
     def variance(self):
         return self.mean / minigrad.sigmoid(-self.logits)
-
-    @lazy_property
-    def logits(self):
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self):
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self):
-        """The shape of ``probs``."""
-        return self.probs.size()
 
     @lazy_property
     def _gamma(self):
