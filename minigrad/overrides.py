@@ -5,7 +5,7 @@ A library's function asks ``has_torch_function(args)``, and where it says yes, r
 
 import functools
 
-from .subclass import DisableTorchFunctionSubclass, _off
+from .subclass import DisableTorchFunctionSubclass, _off, ask, most_derived_first
 from .tensor import Tensor
 
 __all__ = [
@@ -56,18 +56,7 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
     >>> minigrad.overrides.handle_torch_function(minigrad.mean, (Celsius(),), Celsius())
     'mean of degrees'
     """
-    kinds = []
-    for kind in (type(a) for a in relevant_args if _asks(a)):
-        if kind not in kinds:
-            kinds.insert(next((i for i, k in enumerate(kinds) if issubclass(kind, k)), len(kinds)), kind)
-    for kind in kinds:
-        result = kind.__torch_function__(public_api, tuple(kinds), args, kwargs)
-        if result is not NotImplemented:
-            return result
-    raise TypeError(
-        f"no implementation found for {public_api.__name__!r} on types that implement __torch_function__: "
-        f"{[k.__name__ for k in kinds]}"
-    )
+    return ask(most_derived_first([type(a) for a in relevant_args if _asks(a)]), public_api, args, kwargs)
 
 
 def wrap_torch_function(dispatcher):

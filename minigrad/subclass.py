@@ -64,13 +64,33 @@ def _converted(cls, result, given):
 
 def _overriding(args, kwargs):
     """The classes of users among the arguments, the most derived first."""
+    values = [v for a in (*args, *kwargs.values()) for v in (a if isinstance(a, tuple | list) else (a,))]
+    return most_derived_first([type(v) for v in values if type(v) in _classes])
+
+
+def most_derived_first(kinds):
+    """Each class once, a class in front of those that it derives from, else in the order given."""
     found = []
-    for a in (*args, *kwargs.values()):
-        for v in a if isinstance(a, tuple | list) else (a,):
-            kind = type(v)
-            if kind in _classes and kind not in found:
-                found.insert(next((i for i, k in enumerate(found) if issubclass(kind, k)), len(found)), kind)
+    for kind in kinds:
+        if kind not in found:
+            found.insert(next((i for i, k in enumerate(found) if issubclass(kind, k)), len(found)), kind)
     return found
+
+
+def ask(kinds, function, args, kwargs):
+    """What the first of the classes that can says of ``function(*args, **kwargs)``.
+
+    Raises:
+        TypeError: where every class returned NotImplemented.
+    """
+    for kind in kinds:
+        result = kind.__torch_function__(function, tuple(kinds), args, kwargs)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(
+        f"no implementation found for {function.__name__!r} on types that implement __torch_function__: "
+        f"{[k.__name__ for k in kinds]}"
+    )
 
 
 def routed(function):
@@ -79,16 +99,7 @@ def routed(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         found = () if _off.get() else _overriding(args, kwargs)
-        if not found:
-            return function(*args, **kwargs)
-        for cls in found:
-            result = cls.__torch_function__(call, tuple(found), args, kwargs)
-            if result is not NotImplemented:
-                return result
-        raise TypeError(
-            f"no implementation found for {function.__name__!r} on types that implement __torch_function__: "
-            f"{[c.__name__ for c in found]}"
-        )
+        return ask(found, call, args, kwargs) if found else function(*args, **kwargs)
 
     return call
 

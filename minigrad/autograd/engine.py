@@ -209,7 +209,11 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
                 for leaf in due[n]:
                     _at_leaf(leaf, grads.pop(leaf, None), targets, wanted is None, results, given, create_graph)
         for n in leaves:
-            _at_leaf(n, grads.pop(n, None), targets, wanted is None, results, given, create_graph)
+            g = grads.pop(n, None)
+            if g is not None and targets is None and len(n.extra) == 1:  # no hooks, and nobody who asked for this one
+                _into_leaf(n, g, create_graph, given)
+            else:
+                _at_leaf(n, g, targets, wanted is None, results, given, create_graph)
     finally:
         _reset_recording(token)
     while at_end:

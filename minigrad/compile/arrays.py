@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import backends, dispatch
+from ..backends.operators import give_operators
 from ..backends.words import bodies
 from ..errors import TraceError
 from ..graph import tracer
@@ -92,26 +93,6 @@ class TracedNumber(Traced):
 
 
 dispatch.number_kinds[TracedNumber] = float
-
-
-def _infix(word, swapped):
-    if swapped:
-        return lambda a, b: NotImplemented if hasattr(b, "array") else record(word, b, a)
-    return lambda a, b: NotImplemented if hasattr(b, "array") else record(word, a, b)
-
-
-_INFIX = dict(add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide", mod="remainder", pow="power",
-              matmul="matmul", lshift="bitwise_left_shift", rshift="bitwise_right_shift")  # fmt: skip
-_INFIX.update({"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"})
-for _name, _word in _INFIX.items():
-    setattr(Traced, f"__{_name}__", _infix(_word, False))
-    setattr(Traced, f"__r{_name}__", _infix(_word, True))
-for _name, _word in dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="greater", ge="greater_equal").items():
-    setattr(Traced, f"__{_name}__", _infix(_word, False))
-for _name, _word in dict(neg="negative", abs="abs", invert="bitwise_invert").items():
-    setattr(Traced, f"__{_name}__", functools.partialmethod(lambda self, word: record(word, self), _word))
-Traced.__pos__ = lambda self: self
-Traced.__hash__ = object.__hash__
 
 
 class TraceWords:
@@ -199,6 +180,9 @@ def record(word, *args, **params):
     picked = [Instruction("pick", [n], {"output": i}, o) for i, o in enumerate(out)]
     trace.graph.nodes += picked
     return tuple([trace.array(o, p) for o, p in zip(out, picked)])
+
+
+give_operators(Traced, record)
 
 
 _PLAIN = (bool, int, float, complex, type(None))

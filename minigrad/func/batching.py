@@ -17,6 +17,7 @@ import functools
 import numpy as np
 
 from .. import backends, graph
+from ..backends.operators import give_operators
 from ..backends.words import bodies
 from ..errors import GradError
 from ..tensor import wrap
@@ -147,26 +148,6 @@ def _split(key):
     return [k for k in key if hasattr(k, "dtype")], tuple(template)
 
 
-def _infix(word, swapped):
-    if swapped:
-        return lambda a, b: NotImplemented if hasattr(b, "array") else call(word, b, a)
-    return lambda a, b: NotImplemented if hasattr(b, "array") else call(word, a, b)
-
-
-_INFIX = dict(add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide", mod="remainder", pow="power",
-              matmul="matmul", lshift="bitwise_left_shift", rshift="bitwise_right_shift")  # fmt: skip
-_INFIX.update({"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"})
-for _name, _word in _INFIX.items():
-    setattr(Batched, f"__{_name}__", _infix(_word, False))
-    setattr(Batched, f"__r{_name}__", _infix(_word, True))
-for _name, _word in dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="greater", ge="greater_equal").items():
-    setattr(Batched, f"__{_name}__", _infix(_word, False))
-for _name, _word in dict(neg="negative", abs="abs", invert="bitwise_invert").items():
-    setattr(Batched, f"__{_name}__", functools.partialmethod(lambda self, word: call(word, self), _word))
-Batched.__pos__ = lambda self: self
-Batched.__hash__ = object.__hash__
-
-
 class BatchWords:
     """``xp`` of batched arrays, over the words of the ``real`` library."""
 
@@ -278,6 +259,9 @@ def call(word, *args, **params):
     first = next(i for i, f in enumerate(flags) if f)
     shares = graph.owner_of(out) is graph.owner_of(values[first])
     return batched(out, level, args[first] if shares else None)
+
+
+give_operators(Batched, call)
 
 
 def _by_text(word, args, params):
