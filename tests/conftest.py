@@ -21,9 +21,12 @@ def pytest_configure(config):
         sys.modules[name] = None  # importing it fails, and find_spec finds nothing
     if _asked_for_parity(config):
         try:
+            import expecttest  # noqa: F401
             import torch  # noqa: F401
         except ImportError as error:  # fail here, loudly
-            raise pytest.UsageError(f"-m parity compares with PyTorch, which is not installed: {error}") from None
+            raise pytest.UsageError(
+                f"-m parity compares with PyTorch (torch==2.13.0, and expecttest for its sample database): {error}"
+            ) from None
     mode = config.getoption("--xp")
     if mode == "hostcuda":
         sys.path.insert(0, str(TESTS))

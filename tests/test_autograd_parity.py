@@ -1,17 +1,16 @@
-"""The cases of ``autograd_cases.py`` run by minigrad and by PyTorch."""
+"""The cases of the folder ``autograd_cases`` run by minigrad and by PyTorch."""
 
 import warnings
 
 import pytest
 from autograd_cases import CASES
-from cases_of_autograd import compare, library
+from autograd_cases.common import compare, library
 
 pytestmark = pytest.mark.parity
 
 
 @pytest.fixture(scope="module")
 def libraries():
-    pytest.importorskip("torch")
     return library("torch"), library("minigrad")
 
 

@@ -182,7 +182,6 @@ def torchs(value):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pytorchs_database(dtype):
     """Ten steps and the state dict of each; then each goes on from the other's state dict."""
-    pytest.importorskip("expecttest")
     seen, tolerance = 0, 1e-5 if dtype == "float32" else 1e-7
     for name, options in database():
         if name != "LBFGS":  # it has a test of its own

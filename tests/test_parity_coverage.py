@@ -14,7 +14,6 @@ LEAST = {  # the shares below which the library is not what its README says
 
 @pytest.fixture(scope="module")
 def coverage():
-    pytest.importorskip("expecttest", reason="PyTorch's sample database needs the package expecttest")
     from parity.report import collect
 
     return collect()

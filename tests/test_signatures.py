@@ -94,7 +94,6 @@ def test_exceptions_are_needed():
 
 
 def test_called():
-    pytest.importorskip("expecttest", reason="PyTorch's sample database needs the package expecttest")
     from parity.signatures import compiled, refused
 
     found = {}

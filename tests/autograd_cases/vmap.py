@@ -3,7 +3,7 @@
 Each case takes the library, minigrad or PyTorch, and returns numbers; an error is compared by its type and words.
 """
 
-from cases_of_autograd import case_table, wave
+from .common import case_table, wave
 
 CASES, case = case_table()
 
