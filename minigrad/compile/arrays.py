@@ -171,9 +171,8 @@ def record(word, *args, **params):
     static = {k: v for k, v in params.items() if k not in changing}
     values = [a.value if isinstance(a, Traced) else a for a in args]
     out = compute(word, values, {**static, **{k: v.value for k, v in changing.items()}})
-    body = None if is_word(word) else _body(trace, word, args, static, changing)
     inputs = [a.instruction if isinstance(a, Traced) else a for a in (*args, *changing.values())]
-    n = Instruction(word, inputs, static, out, keywords=tuple(changing), body=body)
+    n = Instruction(word, inputs, static, out, keywords=tuple(changing), text=None if is_word(word) else _text_of(args, changing))
     trace.graph.nodes.append(n)
     if not isinstance(out, tuple):
         return trace.array(out, n)
@@ -189,25 +188,76 @@ _PLAIN = (bool, int, float, complex, type(None))
 MASK_REMEDY = "x[mask] has as many elements as the mask has True; use where(mask, x, 0), or select outside"
 
 
-def _body(trace, word, args, static, changing):
-    """The operation's own text as a graph; None where the text cannot be followed (it then stays one call for good)."""
-    outer, inner = trace.graph, Graph()
+class Notebook:
+    """What calls are written into."""
 
-    def enter(a):
-        if not isinstance(a, Traced):
+    def __init__(self):
+        self.graph = Graph()
+
+    def array(self, value, instruction):
+        return words_for(value).ndarray(value, instruction, self)
+
+    def traced(self, a):
+        """Any operand as a Traced array; an array from outside is a constant."""
+        if isinstance(a, Traced):
+            if a.trace is not self:
+                raise TraceError("this tensor was made in an earlier trace and has no value now: return it from that function")
             return a
-        inner.inputs.append(Instruction("input", value=a.value))
-        return trace.array(a.value, inner.inputs[-1])
+        if a.__class__ not in backends.by_type:
+            a = np.asarray(a)
+        n = Instruction("constant", (), {"value": a}, a)
+        self.graph.nodes.append(n)
+        return self.array(a, n)
 
-    trace.graph = inner
+    def lift(self, args, params=None):
+        return args, params
+
+
+# ------------------------------------------------------------------------------------------------------ composed operations
+def _text_of(args, changing):
+    """The function that follows a composed operation's text once its graph is wanted: on the library of its arrays."""
+    device = [a.xp.real for a in (*args, *changing.values()) if isinstance(a, Traced)]
+    return functools.partial(_body, next((real for real in device if real.device_type != "cpu"), device[0]))
+
+
+_bodies = {}  # what a text depends on -> its Graph: calls of the same kind share one
+
+
+def _body(real, n):
+    """The operation's own text as a graph, followed on ones; None where it cannot be followed (it then stays one call)."""
+    key = (real.name, n.op, n.keywords, *map(_kind, n.inputs), *((k, type(v), repr(v)) for k, v in sorted(n.params.items())))
+    if key not in _bodies:
+        if len(_bodies) > 4096:
+            _bodies.clear()
+        _bodies[key] = _followed(real, n)
+    return _bodies[key]
+
+
+def _kind(i):
+    return (i.shape, i.dtype, i.number) if i.__class__ is Instruction else (type(i), repr(i))
+
+
+def _followed(real, n):
+    notebook = Notebook()
+
+    def enter(i):
+        if i.__class__ is not Instruction:
+            return i
+        value = 1.0 if i.number else real.make("full", i.shape, i.dtype.kind not in "iub", dtype=i.dtype)
+        notebook.graph.inputs.append(Instruction("input", value=value))
+        return notebook.array(value, notebook.graph.inputs[-1])
+
+    token = tracer.set(notebook)
     try:
-        positional, keywords = [enter(a) for a in args], {k: enter(v) for k, v in changing.items()}
-        some = next(a for a in (*positional, *keywords.values()) if isinstance(a, Traced))
-        out = bodies[word](some.xp, *positional, **static, **keywords)
+        entered = [enter(i) for i in n.inputs]
+        split = len(entered) - len(n.keywords)
+        some = next(a for a in entered if isinstance(a, Traced))
+        with np.errstate(all="ignore"):
+            out = bodies[n.op](some.xp, *entered[:split], **n.params, **dict(zip(n.keywords, entered[split:])))
         outs = out if isinstance(out, tuple | list) else (out,)
-        inner.outputs = [trace.traced(o).instruction for o in outs]
+        notebook.graph.outputs = [notebook.traced(o).instruction for o in outs]
     except TraceError:
         return None
     finally:
-        trace.graph = outer
-    return inner
+        tracer.reset(token)
+    return notebook.graph

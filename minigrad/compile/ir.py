@@ -22,14 +22,14 @@ class Instruction:
     * ``params``: static parameters.
     * ``shape``, ``dtype``: of the output; None where there are several outputs, which ``pick`` tells apart.
     * ``number``: whether the value is a Python number, which takes part in promotion as one.
-    * ``body``: the Graph of a composed operation's own text, or None for a word.
+    * ``text``: None for a word; for a composed operation, a function that gives ``body``.
     """
 
-    __slots__ = ("op", "inputs", "keywords", "params", "shape", "dtype", "number", "body")
+    __slots__ = ("op", "inputs", "keywords", "params", "shape", "dtype", "number", "text")
 
-    def __init__(self, op, inputs=(), params=None, value=None, *, keywords=(), body=None):
+    def __init__(self, op, inputs=(), params=None, value=None, *, keywords=(), text=None):
         self.op, self.inputs, self.params = op, tuple(inputs), params or {}
-        self.keywords, self.body = keywords, body
+        self.keywords, self.text = keywords, text
         self.number = isinstance(value, bool | int | float)
         if isinstance(value, tuple) or value is None:
             self.shape = self.dtype = None
@@ -39,13 +39,18 @@ class Instruction:
             self.shape, self.dtype = tuple(value.shape), value.dtype
 
     @property
+    def body(self):
+        """The Graph of a composed operation's own text; None for a word, and where the text cannot be followed."""
+        return None if self.text is None else self.text(self)
+
+    @property
     def arguments(self):
         """The inputs that are Instructions."""
         return [i for i in self.inputs if i.__class__ is Instruction]
 
     def copy(self, inputs):
         """The same call on other inputs."""
-        made = Instruction(self.op, inputs, self.params, keywords=self.keywords, body=self.body)
+        made = Instruction(self.op, inputs, self.params, keywords=self.keywords, text=self.text)
         made.shape, made.dtype, made.number = self.shape, self.dtype, self.number
         return made
 
@@ -62,6 +67,14 @@ class Instruction:
 
     def __repr__(self):
         return f"<{self.op} {type_text(self)}>"
+
+
+def uniform(n):
+    """The one value of all elements of a constant; None of anything else."""
+    if n.__class__ is not Instruction or n.op != "constant":
+        return None
+    value = n.params["value"]
+    return value[(0,) * value.ndim] if value.size and not any(value.strides) else None
 
 
 class Graph:
@@ -89,11 +102,11 @@ class Graph:
         run_nodes(self.nodes, values)
         return [values[o] for o in self.outputs]
 
-    def inline(self):
-        """The graph with every composed operation replaced by its text."""
+    def inline(self, stays=lambda n: False):
+        """The graph with every composed operation replaced by its text, but for those that ``stays`` answers with True."""
         made, known = Graph(self.inputs, state=self.state), {i: i for i in self.inputs}
         several = {}  # an opened call with several outputs -> the instructions that compute them
-        _open(self, made, known, several)
+        _open(self, made, known, several, stays)
         made.outputs = [known[o] for o in self.outputs]
         return made
 
@@ -174,20 +187,22 @@ def _index_text(k):
 
 
 # ----------------------------------------------------------------------------------------------------------------- inline
-def _open(graph, made, known, several):
+def _open(graph, made, known, several, stays):
     """Append the calls of ``graph`` to ``made``, opening those with a body. ``known``: instruction -> its replacement."""
     for n in graph.nodes:
         if n.op == "pick" and n.inputs[0] in several:
             known[n] = several[n.inputs[0]][n.params["output"]]
             continue
         inputs = [known[i] if i.__class__ is Instruction else i for i in n.inputs]
-        if n.body is None:
-            known[n] = n.copy(inputs)
-            made.nodes.append(known[n])
+        copy = n.copy(inputs)
+        body = None if stays(copy) else n.body
+        if body is None:
+            known[n] = copy
+            made.nodes.append(copy)
             continue
-        inner = dict(zip(n.body.inputs, [i for i in inputs if i.__class__ is Instruction]))
-        _open(n.body, made, inner, several)
-        outputs = [inner[o] for o in n.body.outputs]
+        inner = dict(zip(body.inputs, [i for i in inputs if i.__class__ is Instruction]))
+        _open(body, made, inner, several, stays)
+        outputs = [inner[o] for o in body.outputs]
         if n.dtype is None:
             several[n] = outputs
         else:

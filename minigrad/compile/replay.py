@@ -1,5 +1,9 @@
 """Repeating a traced run: with the values that captured tensors, gradients and numbers have now, and writing them back."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from .. import backends, graph
 from .ir import Graph, as_array
 from .simplify import simplify
@@ -17,18 +21,32 @@ def put(owner, name, value):
         setattr(owner, name, value)
 
 
+@dataclass
+class Effect:
+    """What happens after a call: ``function(arguments, value)``, with the value of the output of that number, or None.
+
+    ``writes``: the input of the graph whose memory the function writes to. ``owner``: arguments -> the Tensor whose gradient
+    the function sets.
+    """
+
+    function: Callable
+    output: int | None
+    writes: Any = None
+    owner: Callable | None = None
+
+
 class Program:
     """A graph with all that a call needs besides.
 
-    * ``readers``: per input of the graph, arguments -> array or number.
+    * ``readers``: per input of the graph, arguments -> array or number; ``sources``: what it is, if that is simple (see Trace.input).
     * ``build``: (values, arguments) -> what the function returns.
-    * ``effects``: (function, number of its output or None); after a call ``function(arguments, value)`` runs.
+    * ``effects``: what happens after a call.
     * ``guards``: (arguments -> Tensor, whether it had a gradient): the graph is right only where that is so.
     """
 
     def __init__(self, graph: Graph):
         self.graph, self.simple = graph, None
-        self.readers, self.effects, self.guards, self.build = [], [], [], None
+        self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
 
     def fits(self, args):
         return all((slot(args)._grad is not None) == had for slot, had in self.guards)
@@ -44,8 +62,8 @@ class Program:
         """Write back what the run changed, and build its result."""
         constants = [n.params["value"] for n in self.graph.nodes if n.op == "constant"]
         values = _of_their_own(values, [*inputs, *constants])
-        for function, output in self.effects:
-            function(args, None if output is None else values[output])
+        for effect in self.effects:
+            effect.function(args, None if effect.output is None else values[effect.output])
         return self.build(values, args)
 
 

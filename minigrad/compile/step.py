@@ -1,18 +1,38 @@
-"""A training step that is traced once and then repeated from its graph."""
+"""A function that is traced once for each kind of arguments and then repeated from its graph."""
 
-from ..errors import describe
-from ..graph import recording, tracer
+import copy
+import functools
+import warnings
+
+from .. import kernels, random, settings, threads
+from ..device import default as default_device
+from ..dispatch import anomaly, autocast, packing
+from ..dtype import get_default_dtype
+from ..errors import MinigradError, TraceError, describe
+from ..graph import LEAF, PICK, is_inference_mode_enabled, levels, recording, tracer
 from ..tensor import Tensor
 from .trace import Trace
+from .watch import Watch
+
+PATIENCE = 2  # so many traces with one signature may change what they depend on, or make tensors that stay in use
+LIMIT = 8  # programs that are kept for one signature
 
 
 class Step:
-    """A function of Tensors that is traced at its first call and repeated from its graph afterwards.
+    """A function that is traced at its first call and repeated from its graph afterwards.
 
-    What it reads from outside (parameters, buffers, gradients, generators, :func:`runtime` numbers) is read anew at each
-    call, and what it writes is written; every other Python value keeps what it was when the function was traced. It is
-    traced again for other shapes or dtypes, for gradients that are there or not, and after a call that made tensors which
-    stay in use, such as an optimizer's state in its first step.
+    Tensors among the arguments, also inside tuples, lists and dicts, are its inputs. What it reads from outside (parameters,
+    buffers, gradients, generators, learning rates, :func:`runtime` numbers) is read anew at each call, and what it writes is
+    written. Everything else is frozen in a trace and guarded: other arguments, modes of modules, settings of optimizers,
+    globals, closure variables, attributes and entries of them. Where one of these has changed, and for other shapes or
+    dtypes, the function is traced again; a trace whose guards hold again is used again.
+
+    A call is also traced again after one that made tensors which stay in use, such as an optimizer's state in its first step.
+
+    Raises:
+        TraceError: where the function asks for a value of a tensor, draws from Python's or NumPy's random numbers, prints, or
+            changes in every call a number that it depends on: ``minigrad.compile.runtime(owner, "name")`` makes it an input.
+        TypeError: for an argument that is neither made of tensors nor hashable.
 
     >>> import minigrad
     >>> w = minigrad.tensor([1.0, 2.0], requires_grad=True)
@@ -28,32 +48,95 @@ class Step:
     [3.0, 2.5, 2.0]
     """
 
-    PATIENCE = 2  # so many traces with one signature may make tensors that stay in use
-
-    def __init__(self, fn):
-        self.fn = fn
-        self.programs = {}  # signature -> Programs, which differ in their guards
+    def __init__(self, fn, fullgraph=True):
+        functools.update_wrapper(self, fn, updated=())
+        self.fn, self.fullgraph = fn, fullgraph
+        self.programs = {}  # signature -> Programs, which differ in their guards; the latest first
         self.traces = 0
-        self._restless = {}  # signature -> how many traces made tensors that stay in use
         self.result = None  # of the latest call
+        self.eager = set()  # signatures, or all where None is among them, for which the function runs as it is
+        self._restless = {}  # signature -> how many traces were of no use for a second call
+        self._warned = False
 
-    def __call__(self, *args):
-        if tracer.get() is not None:
-            return self.fn(*args)
-        key = _signature(args)
-        program = next((p for p in self.programs.get(key, ()) if p.fits(args)), None)
-        self.result = self._trace(key, args) if program is None else program.replay(args)
+    def __call__(self, *args, **kwargs):
+        if tracer.get() is not None or levels.get() or None in self.eager:
+            return self.fn(*args, **kwargs)
+        if not self.fullgraph:
+            return self._lenient(args, kwargs)
+        self.result = self._run(*self._signature(args, kwargs), args, kwargs)
         return self.result
 
-    def _trace(self, key, args):
-        run = Trace()
-        program, result = run.follow(self.fn, args, strict=self._restless.get(key, 0) >= self.PATIENCE)
+    def __get__(self, owner, cls=None):
+        """As a method: ``owner`` is the first argument."""
+        return self if owner is None else functools.partial(self, owner)
+
+    def _signature(self, args, kwargs):
+        tensors = []
+        layout = [_layout(v, tensors, f"argument {i + 1}") for i, v in enumerate(args)]
+        named = tuple([(k, _layout(v, tensors, f"argument {k!r}")) for k, v in kwargs.items()]) if kwargs else None
+        return (_modes(), tuple(layout), named), tensors
+
+    def _run(self, key, tensors, args, kwargs):
+        for program in self.programs.get(key, ()):
+            if program.fits(tensors) and program.depends.hold():
+                return program.replay(tensors)
+        return self._trace(key, tensors, args, kwargs)
+
+    def _lenient(self, args, kwargs):
+        """As ``torch.compile``: what cannot be traced runs as it is, and a result keeps its history."""
+        try:
+            key, tensors = self._signature(args, kwargs)
+        except (TypeError, MinigradError):
+            return self.fn(*args, **kwargs)
+        if key in self.eager:
+            return self.fn(*args, **kwargs)
+        try:
+            self.result = self._run(key, tensors, args, kwargs)
+            return self.result
+        except HistoryError:
+            self.eager.add(key)
+            return self.fn(*args, **kwargs)
+        except Exception as error:
+            result = self.fn(*args, **kwargs)  # if it fails here too, this is the error that the program expects
+            self.eager.add(None)
+            warnings.warn(f"{_name(self.fn)}() runs without being compiled: {error}", RuntimeWarning, stacklevel=3)
+            return result
+
+    def _trace(self, key, tensors, args, kwargs):
+        often = self._restless.get(key, 0)
+        run, watch = Trace(), Watch(self.fn, strict=often >= PATIENCE)
+
+        def call(*shells):
+            standing = {id(t): s for t, s in zip(tensors, shells)}
+            given, named = [_rebuilt(a, standing) for a in args], {k: _rebuilt(v, standing) for k, v in kwargs.items()}
+            del standing, shells
+            return _without_history(self.fn(*given, **named))
+
+        program, result = run.follow(call, tensors, strict=often >= PATIENCE, watch=watch)
         self.traces += 1
-        if run.outlived:
-            self._restless[key] = self._restless.get(key, 0) + 1
-        else:
-            self.programs.setdefault(key, []).append(program)
+        program.depends = watch.guards
+        if run.outlived or watch.changed:
+            self._restless[key] = often + 1
+            return result
+        kept = self.programs.setdefault(key, [])
+        if len(kept) >= LIMIT:
+            self._warn(kept)
+            kept.pop()
+        kept.insert(0, program)
         return result
+
+    def _warn(self, kept):
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{_name(self.fn)}() was traced {self.traces} times, which is slow: {kept[0].depends.why()}. "
+                'A number that changes often is read by minigrad.compile.runtime(owner, "name"), or is a tensor',
+                stacklevel=4,
+            )
+
+
+def _name(fn):
+    return getattr(fn, "__qualname__", None) or repr(fn)
 
 
 def trace_step(fn, *examples):
@@ -66,8 +149,79 @@ def trace_step(fn, *examples):
     return step
 
 
-def _signature(args):
-    for a in args:
-        if not isinstance(a, Tensor):
-            raise TypeError(f"a traced step takes Tensors, not {describe(a)}; bind other values with functools.partial")
-    return (recording(), *((a.array.__class__, tuple(a.array.shape), a.array.dtype, a.node is not None) for a in args))
+# -------------------------------------------------------------------------------------------------------------- signature
+def _modes():
+    """The settings that a trace depends on."""
+    casts = autocast.get()
+    return (
+        recording(), is_inference_mode_enabled(), get_default_dtype(), default_device["device"], kernels.enabled(),
+        threads._chosen, settings._set["deterministic"], random.default_generator.engine, anomaly.get(), packing.get(),
+        casts if casts is None else tuple(casts.items()),
+    )  # fmt: skip
+
+
+def _layout(value, tensors, name):
+    """What a program depends on of an argument, hashable. Its tensors are appended to ``tensors``."""
+    cls = value.__class__
+    if isinstance(value, Tensor):
+        return _tensor_layout(value, tensors)
+    if cls is tuple or cls is list:
+        return (cls, *[_layout(v, tensors, name) for v in value])
+    if cls is int or cls is str or cls is bool or value is None:
+        return (cls, value)
+    if cls is float:
+        return (cls, value.hex())
+    if isinstance(value, tuple | list):
+        return (cls, *[_layout(v, tensors, name) for v in value])
+    if isinstance(value, dict):
+        return (cls, tuple([(k, _layout(v, tensors, f"{name}[{k!r}]")) for k, v in value.items()]))
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"a compiled function takes tensors and hashable values, but {name} is {describe(value)}: pass a tensor"
+        ) from None
+    return (cls, value)
+
+
+def _tensor_layout(t, tensors):
+    for i, other in enumerate(tensors):
+        if other is t:
+            return i
+    tensors.append(t)
+    a = t.array
+    return (t.__class__, a.__class__, a.shape, a.dtype, t.node is not None)
+
+
+def _rebuilt(value, shells):
+    """An argument with the tensors of ``shells`` (id -> Tensor) in the places of its own."""
+    if isinstance(value, Tensor):
+        return shells[id(value)]
+    if isinstance(value, tuple | list):
+        parts = [_rebuilt(v, shells) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, dict):
+        made = copy.copy(value)
+        made.update((k, _rebuilt(v, shells)) for k, v in value.items())
+        return made
+    return value
+
+
+class HistoryError(TraceError):
+    """A result has history, which no replay could give."""
+
+
+def _without_history(result):
+    """The result, whose tensors have no history that a later backward pass could want."""
+    if isinstance(result, Tensor):
+        node = result.node
+        if node is not None and node.op is not LEAF and recording():
+            if (node.parents[0] if node.op is PICK else node).saved is not None:  # backward() has not been here
+                remedy = "call backward() inside, call the function under no_grad(), or return x.detach()"
+                raise HistoryError(f"a compiled function returns a tensor with history, {describe(result)}: {remedy}")
+    elif isinstance(result, tuple | list):
+        for r in result:
+            _without_history(r)
+    elif isinstance(result, dict):
+        _without_history(list(result.values()))
+    return result

@@ -6,6 +6,8 @@ again; if it is written, its last array becomes an output. When the run ends eve
 outputs are written into it: the traced run was a real one.
 """
 
+import contextlib
+import functools
 import gc
 
 import numpy as np
@@ -16,9 +18,10 @@ from ..graph import LEAF, Node, recording, serial, tracer
 from ..op import registry
 from ..tensor import Tensor, wrap
 from ..views import live_views
-from .arrays import MASK_REMEDY, Traced, TracedNumber, refuse, words_for
-from .ir import Graph, Instruction
-from .replay import Program, get, put
+from .arrays import MASK_REMEDY, Notebook, Traced, TracedNumber, refuse
+from .before import Before, made_tensors
+from .ir import Instruction
+from .replay import Effect, Program, get, put
 
 
 def trace(fn, *examples):
@@ -46,11 +49,11 @@ def trace(fn, *examples):
     return program.graph, result
 
 
-class Trace:
+class Trace(Notebook):
     """One run that is being followed; while it lasts, it is ``graph.tracer``."""
 
     def __init__(self):
-        self.graph = Graph()  # what calls are written into: while an operation's text is followed, that of the text
+        super().__init__()
         self.program = Program(self.graph)
         self.inputs = []  # the real arrays and numbers that this run began with
         self.held = {}  # id(tensor) -> (tensor, array, node) of tensors from outside, as they were
@@ -59,29 +62,49 @@ class Trace:
         self.gradients = {}  # id(tensor) -> (tensor, its .grad when first met)
         self.owners = {}  # id(gradient) -> the tensor it belongs to
         self.numbers = {}  # (id(owner), name) -> (owner, name, value)
-        self.before = {}  # id(tensor) -> tensor: all that there were, kept so that ids stay their own
+        self.before = None  # which tensors there were, while the run lasts
+        self.generators = {}  # id(generator) -> (generator, its state), of those that were drawn from
+        self.deferred = []  # what a call does at its very end, such as the step of a schedule
         self.outlived = 0  # how many tensors made inside are in use outside afterwards, results and gradients apart
 
-    def follow(self, fn, examples, strict=False):
+    def follow(self, fn, examples, strict=False, watch=None):
         """Run ``fn``. Returns the :class:`Program` that repeats the run, and the result.
 
         ``strict``: TraceError where tensors made inside, other than results and gradients, are in use afterwards.
+        ``watch``: a Watch, which sees what the run reads besides.
         """
         if tracer.get() is not None:
             raise TraceError("a trace is running already: inside a traced function, call the other function itself")
-        self.before = {id(t): t for t in all_tensors()}
+        self.before = Before((fn, *examples))
+        try:
+            values = self._run(fn, examples, watch)
+            self._settle(strict)
+            if watch is not None:
+                watch.check()
+        except BaseException:
+            for generator, state in self.generators.values():
+                generator.set_state(state)
+            raise
+        finally:
+            self.before.close()
+        return self.program, self.program.finish(values, self.inputs, examples)
+
+    def _run(self, fn, examples, watch):
         dispatch.enter_special_mode(registry.values())
         token = tracer.set(self)
         try:
             shells = [self._shell(k, t) for k, t in enumerate(examples)]
-            values = self._close(fn(*shells))
+            with watch or contextlib.nullcontext():
+                result = fn(*shells)
+            values = self._close(result)
+            del result, shells
+            if watch is not None:
+                watch.finish(self)
+            return values
         finally:
             tracer.reset(token)
             dispatch.leave_special_mode()
             self._restore()
-        del shells
-        self._settle(strict)
-        return self.program, self.program.finish(values, self.inputs, examples)
 
     def _shell(self, position, example):
         """The Tensor that stands for an argument inside the function."""
@@ -91,7 +114,8 @@ class Trace:
             )
         if example.node is not None and example.node.op is not LEAF and recording():
             raise refuse("an argument has history", "pass x.detach(): gradients do not flow out of a traced function")
-        t = wrap(self.input(lambda args: args[position].array, example.array, f"argument {position}"))
+        source = ("argument", position)
+        t = wrap(self.input(lambda args: args[position].array, example.array, f"argument {position}", source))
         if example.node is not None:
             t.requires_grad_()
         self.shells[id(t)] = (t, t.array.instruction, position)
@@ -100,31 +124,22 @@ class Trace:
         return t
 
     # ------------------------------------------------------------------------------------------------ into the notebook
-    def input(self, read, value, name):
-        """A new input of the graph with the ``value`` of this run; ``read(arguments)`` gives that of a later one."""
+    def input(self, read, value, name, source=None):
+        """A new input of the graph with the ``value`` of this run; ``read(arguments)`` gives that of a later one.
+
+        ``source``: ("argument", its position) or ("captured", its Tensor) where the input is simply that.
+        """
         n = Instruction("input", (), {"name": name}, value)
         self.program.graph.inputs.append(n)
         self.program.readers.append(read)
+        self.program.sources.append(source)
         self.inputs.append(value)
         return self.array(value, n)
 
-    def array(self, value, instruction):
-        return words_for(value).ndarray(value, instruction, self)
-
-    def traced(self, a):
-        """Any operand as a Traced array; an array from outside is a constant."""
-        if isinstance(a, Traced):
-            if a.trace is not self:
-                raise TraceError("this tensor was made in an earlier trace and has no value now: return it from that function")
-            return a
-        if a.__class__ not in backends.by_type:
-            a = np.asarray(a)
-        n = Instruction("constant", (), {"value": a}, a)
-        self.graph.nodes.append(n)
-        return self.array(a, n)
-
-    def read(self, function, name):
+    def read(self, function, name, generator=None):
         """A Tensor whose value ``function()`` gives anew at each call, such as the key of random numbers."""
+        if generator is not None and id(generator) not in self.generators:
+            self.generators[id(generator)] = (generator, generator.get_state())  # a run that fails has drawn nothing
         return wrap(self.input(lambda args: function(), function(), name))
 
     def number(self, owner, name):
@@ -134,11 +149,19 @@ class Trace:
             return self.as_number(value)
         if not isinstance(value, int | float | np.number) or isinstance(value, bool):
             raise TypeError(f"runtime: {name!r} must be an int or a float, not {describe(value)}")
+        if self.deferred and name == "lr":
+            raise refuse("the learning rate is read after a schedule's step()", "call scheduler.step() last, or outside")
         key = (id(owner), name)
         if key not in self.numbers:
             t = wrap(self.input(lambda args: float(get(owner, name)), float(value), f"number {name}"))
             self.numbers[key] = (owner, name, value, t)
         return self.numbers[key][3]
+
+    def defer(self, function, what, *args):
+        """``function()`` runs as it is, after each call: what it changes are numbers that are read anew, as ``what`` says."""
+        if any(isinstance(a, Tensor) for a in args):
+            raise refuse(f"{what} was called with a tensor", "call it outside, with the value of what the function returns")
+        self.deferred.append(functools.partial(function, *args))
 
     def as_number(self, t):
         """The one element of a Tensor from now on as a number, which does not take part in promotion as a tensor."""
@@ -173,7 +196,7 @@ class Trace:
         return args, params
 
     def _capture(self, t):
-        if id(t) not in self.before:
+        if not self.before.has(t):
             t.array = self.traced(t.array.copy())  # made in this run from data: part of the graph
             return
         root = t
@@ -184,7 +207,9 @@ class Trace:
                 if recording():
                     raise refuse("a tensor from outside has history", "use x.detach(), or compute it inside the function")
             self._hold(root)
-            root.array = self.input(self._reader(root), root.array, "gradient" if id(root) in self.owners else "captured")
+            outside = id(root) not in self.owners and id(root) not in self.shells
+            source = ("captured", root) if outside else None
+            root.array = self.input(self._reader(root), root.array, "captured" if outside else "gradient", source)
             self.captured[id(root)] = (root, root.array.instruction)
             self._derive(root)
             self._meet(root)
@@ -221,11 +246,11 @@ class Trace:
 
     def meet_grad(self, t):
         """``t.grad`` is read or set: whatever it is, it belongs to ``t``, also when a later call finds another there."""
-        if id(t) in self.before or id(t) in self.shells:
+        if id(t) in self.shells or self.before.has(t):
             self._meet(t)
 
     def _meet(self, t):
-        if t._grad is not None and id(t._grad) in self.before:
+        if t._grad is not None and self.before.has(t._grad):
             self.owners.setdefault(id(t._grad), t)
         self.gradients.setdefault(id(t), (t, t._grad))
 
@@ -243,6 +268,8 @@ class Trace:
             self._gradient(t, had)
         for owner, name, value, _ in self.numbers.values():
             self._number(owner, name, value)
+        for function in self.deferred:
+            self._effect(lambda args, _, function=function: function())
         self.graph.outputs = [a.instruction for a in self.outputs]
         return [a.value for a in self.outputs]
 
@@ -251,16 +278,16 @@ class Trace:
         self.outputs.append(t.array)
         return len(self.outputs) - 1
 
-    def _effect(self, function, value=None, becomes=None):
+    def _effect(self, function, value=None, becomes=None, **what):
         """After a call, ``function(arguments, value)`` is to run. ``value``: a Tensor of this run, or None."""
         if value is not None:
             self.graph.state.append(becomes)
-        self.program.effects.append((function, None if value is None else self._output(value)))
+        self.program.effects.append(Effect(function, None if value is None else self._output(value), **what))
 
     def _template(self, result):
         """How the result of a later call is built: (values, arguments) -> result."""
         if isinstance(result, Tensor):
-            if id(result) in self.before or id(result) in self.shells:
+            if id(result) in self.shells or self.before.has(result):
                 slot = self.slot(result)
                 return lambda values, args: slot(args)
             index = self._output(result)
@@ -286,17 +313,17 @@ class Trace:
             array[...] = value
             graph.writes.stamp(array)
 
-        self._effect(write, t, ("{}", n))
+        self._effect(write, t, ("{}", n), writes=n)
 
     def _gradient(self, t, had):
         now, slot = t._grad, self.slot(t)
         if now is had:
             return
-        if now is None or id(now) in self.before:
+        if now is None or self.before.has(now):
             self._effect(lambda args, _: setattr(slot(args), "_grad", now))
         else:
             n = self.captured[id(t)][1] if id(t) in self.captured else self.shells[id(t)][1] if id(t) in self.shells else None
-            self._effect(lambda args, value: setattr(slot(args), "_grad", wrap(value)), now, ("the gradient of {}", n))
+            self._effect(lambda args, value: setattr(slot(args), "_grad", wrap(value)), now, ("the gradient of {}", n), owner=slot)
 
     def _number(self, owner, name, value):
         now, kind = get(owner, name), type(value)
@@ -321,7 +348,6 @@ class Trace:
         if found:
             gc.collect()
             found = self._still_in_use()
-        self.before.clear()
         if found and strict:
             raise TraceError(
                 f"{len(found)} tensors made inside the traced function are in use outside of it after each call (the first is "
@@ -332,7 +358,7 @@ class Trace:
         self.outlived = len(found)
 
     def _still_in_use(self):
-        return [t for t in all_tensors() if isinstance(a := getattr(t, "array", None), Traced) and a.trace is self]
+        return [t for t in made_tensors() if isinstance(a := getattr(t, "array", None), Traced) and a.trace is self]
 
 
 def _materialize(t):
@@ -348,10 +374,3 @@ def _materialize(t):
         parent, op, params = t._base
         _materialize(parent)
         t.array = getattr(backends.of(parent.array), op.name)(parent.array, **params)
-
-
-def all_tensors():
-    """Every Tensor there is, found through the garbage collector."""
-    if gc.get_freeze_count():
-        gc.unfreeze()  # frozen objects are not listed, and a Tensor from outside must not pass for a new one
-    return [o for o in gc.get_objects() if issubclass(type(o), Tensor)]

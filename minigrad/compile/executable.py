@@ -1,0 +1,226 @@
+"""A traced program as machine code: bound to the memory of its tensors, and called."""
+
+import sys
+
+import numpy as np
+
+from .. import backends, graph
+from ..tensor import wrap
+from . import cache, choose, matmul
+from .emit_cpu import Emitter, is_written
+from .fuse import fuse, in_rows, kind
+from .ir import Graph, Instruction
+from .plan import plan
+from .simplify import simplify
+
+ALIGNMENT = 64
+
+
+class Executable:
+    """The machine code of a Program. ``stages``: the graph after each pass; ``source``: the generated module's text."""
+
+    def __init__(self, program):
+        self.program = program
+        self.stages = {"trace": program.graph}
+        chosen = choose.choose(program.graph)
+        self.stages["choose"] = chosen
+        simple = self.stages["simplify"] = _separate_outputs(simplify(chosen))
+        self.graph = simple
+        self._sort_inputs()
+        self.targets = self._targets()
+        self.schedule = fuse(simple, choose.operands)
+        self.plan = plan(self.schedule, self.targets, self.argument_of)
+        self.plan.numbers = {n: k for k, n in enumerate(self.number_inputs)}
+        arguments = [f"a{k}" for k in range(len(self.argument_inputs))]
+        results = [f"r{k}" for k in range(len(self.result_outputs))]
+        emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results)
+        self.source, self.segments = emitter.emit()
+        module = cache.load(self.source)
+        self.code = [getattr(module, s) if s.__class__ is str else self._by_numpy(s) for s in self.segments]
+        self._bind()
+
+    # ------------------------------------------------------------------------------------------------- inputs and outputs
+    def _sort_inputs(self):
+        """Which inputs are captured Tensors (their addresses stand in the table), which are read anew at each call."""
+        self.number_inputs, self.argument_inputs, self.captured, self.readers = [], [], {}, []
+        for n, read, source in zip(self.graph.inputs, self.program.readers, self.program.sources):
+            if n.number:
+                self.number_inputs.append(n)
+                self.readers.append((len(self.number_inputs) - 1, read))
+            elif source is not None and source[0] == "captured":
+                self.captured[n] = source[1]
+            else:
+                self.argument_inputs.append((n, read))
+        self.argument_of = {n: k for k, (n, _) in enumerate(self.argument_inputs)}
+
+    def _targets(self):
+        """Where each output goes: see :func:`minigrad.compile.plan.plan`."""
+        targets, self.result_outputs, self.gradients, self.number_outputs = {}, [], [], []
+        effect_of = {e.output: e for e in self.program.effects if e.output is not None}
+        for k, o in enumerate(self.graph.outputs):
+            effect = effect_of.get(k)
+            if o.number:
+                targets[o] = ("number", len(self.number_inputs) + len(self.number_outputs))
+                self.number_outputs.append(k)
+            elif effect is not None and effect.writes is not None:
+                targets[o] = ("state", effect.writes)
+            elif effect is not None and effect.owner is not None:
+                targets[o] = ("gradient", len(self.gradients))
+                self.gradients.append((k, o, effect.owner))
+            else:
+                targets[o] = ("result", len(self.result_outputs))
+                self.result_outputs.append((k, o))
+        return targets
+
+    # --------------------------------------------------------------------------------------------------------------- memory
+    def _bind(self):
+        """Arena, table of addresses, and what a call does besides the machine code."""
+        memory = np.empty(self.plan.arena_size + ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % ALIGNMENT
+        self.arena = memory[start : start + self.plan.arena_size]
+        self.table = np.zeros(len(self.plan.table), np.int64)
+        self.numbers = np.zeros(len(self.number_inputs) + len(self.number_outputs))
+        self.kept, self.bound, self.gradient_tensors = [], [], [None] * len(self.gradients)
+        self.gradient_places = [None] * len(self.gradients)
+        for k, (what, key) in enumerate(self.plan.table):
+            if what == "arena":
+                self.table[k] = self.arena.ctypes.data
+            elif what == "constant":
+                self.kept.append(np.ascontiguousarray(key.params["value"]))
+                self.table[k] = self.kept[-1].ctypes.data
+            elif what == "input":
+                self.bound.append([self.captured[key], None, k])
+            else:
+                self.gradient_places[key] = k
+        self.written = [e.writes for e in self.program.effects if e.writes is not None]
+        self.late = set(self.plan.late)
+        effects = [e for e in self.program.effects if e.writes is None and e.owner is None]
+        late = [e for e in self.program.effects if e.output is not None and self.graph.outputs[e.output] in self.late]
+        self.effects = [*late, *effects]
+        self.stamped = [self.captured[n] for n in self.written if n in self.captured]
+        self.written_arguments = [self.argument_of[n] for n in self.written if n in self.argument_of]
+
+    def _rebind(self, entry):
+        """A captured Tensor has other memory than before."""
+        t, _, k = entry
+        array = t.array
+        if not (array.flags.c_contiguous and (array.flags.writeable or t not in self.stamped)):
+            raise Unsuited(f"a captured tensor of shape {tuple(array.shape)} does not lie in rows in memory")
+        entry[1] = array
+        self.table[k] = array.ctypes.data
+
+    def __call__(self, args):
+        for entry in self.bound:
+            if entry[0].array is not entry[1]:
+                self._rebind(entry)
+        numbers = self.numbers
+        for k, read in self.readers:
+            numbers[k] = read(args)
+        arrays = [read(args) for _, read in self.argument_inputs]
+        given = [a if a.flags.c_contiguous else np.ascontiguousarray(a).reshape(a.shape) for a in arrays]
+        for k, g in enumerate(self.gradients):
+            self._gradient_memory(k, g)
+        results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
+        for code in self.code:
+            code(self.table, numbers, *given, *results)
+        for k in self.written_arguments:
+            if given[k] is not arrays[k]:
+                arrays[k][...] = given[k]
+            graph.writes.stamp(arrays[k])
+        return self._finish(args, results)
+
+    def _finish(self, args, results):
+        for t in self.stamped:
+            graph.writes.stamp(t.array)
+        for (_, _, slot), t in zip(self.gradients, self.gradient_tensors):
+            slot(args)._grad = t
+        values = {}
+        for (k, _), r in zip(self.result_outputs, results):
+            values[k] = r
+        for position, k in enumerate(self.number_outputs):
+            values[k] = float(self.numbers[len(self.number_inputs) + position])
+        for e in self.effects:
+            e.function(args, None if e.output is None else self._value(e.output, values))
+        return self.program.build(values, args)
+
+    def _value(self, k, values):
+        return values[k] if k in values else self._array(self.graph.outputs[k], (), ())
+
+    def _gradient_memory(self, k, g):
+        """The gradient of the last call is written over where nobody but its parameter still has it."""
+        t = self.gradient_tensors[k]
+        if t is None or sys.getrefcount(t) > 4 or sys.getrefcount(t.array) > 2:
+            o = g[1]
+            t = self.gradient_tensors[k] = wrap(np.empty(o.shape, o.dtype))
+            self.table[self.gradient_places[k]] = t.array.ctypes.data
+
+    # ------------------------------------------------------------------------------------------------ what stays with NumPy
+    def _by_numpy(self, n):
+        """A function that runs one call on the arrays of the step."""
+        outputs = [n] if n.dtype is not None else [p for p in self.graph.nodes if p.op == "pick" and p.inputs[0] is n]
+
+        def run(table, numbers, *given):
+            split = len(self.argument_inputs)
+            arguments, results = given[:split], given[split:]
+            values = [self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs]
+            with np.errstate(all="ignore"):
+                found = n.call(values)
+            for o in outputs:
+                value = found if o is n else found[o.params["output"]]
+                self._array(o, arguments, results)[...] = value
+
+        return run
+
+    def _operand(self, i, arguments, results):
+        if i.number:
+            return self._number(i, arguments, results)
+        if i.op == "constant":
+            return i.params["value"]
+        return self._array(in_rows(i), arguments, results).reshape(i.shape)
+
+    def _number(self, n, arguments, results):
+        if n.op == "input":
+            return float(self.numbers[self.number_inputs.index(n)])
+        return n.call([self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs])
+
+    def _array(self, n, arguments, results):
+        """The NumPy array of a value in the memory of the step."""
+        storage = self.plan.storage[n]
+        if storage.where == "arena":
+            size = n.dtype.itemsize * int(np.prod(n.shape))
+            return self.arena[storage.number : storage.number + size].view(n.dtype).reshape(n.shape)
+        if storage.where == "argument":
+            return arguments[storage.number]
+        if storage.where == "result":
+            return results[storage.number]
+        what, key = self.plan.table[storage.number]
+        return self.captured[key].array if what == "input" else self.gradient_tensors[key].array
+
+
+class Unsuited(Exception):
+    """The program cannot be bound to these tensors as machine code."""
+
+
+def is_possible(program):
+    """Whether all arrays lie on the CPU, and run-time numbers are ones that a step can compute."""
+    nodes = [*program.graph.inputs, *program.graph.nodes]
+    return all(not n.number or is_written(n) for n in nodes) and all(
+        backends.of(s[1].array) is backends.numpy for s in program.sources if s is not None and s[0] == "captured"
+    )
+
+
+def _separate_outputs(found):
+    """Each output a value of its own: an input, a view, a constant, or what is an output already, is copied."""
+    taken, outputs, nodes = set(), [], list(found.nodes)
+    for o in found.outputs:
+        if o in taken or (not o.number and kind(o) in ("input", "view")):
+            copy = Instruction("copy", [o])
+            copy.shape, copy.dtype, copy.number = o.shape, o.dtype, o.number
+            nodes.append(copy)
+            o = copy
+        taken.add(o)
+        outputs.append(o)
+    return Graph(found.inputs, nodes, outputs, found.state)
+
+
+__all__ = ["Executable", "Unsuited", "is_possible", "matmul"]

@@ -1,0 +1,134 @@
+"""How each elementwise word is written in a generated loop: one expression of the elements of its operands.
+
+An operand comes in the dtype in which NumPy computes, so constants stand in that dtype and nothing is widened. No flag lets
+the machine assume that there are no NaN or infinities.
+"""
+
+import math
+
+import numpy as np
+
+from .ir import Instruction, uniform
+
+# By the kind of the operands: real numbers and integers, floats only, truth values.
+ARITHMETIC = dict(add="{} + {}", subtract="{} - {}", multiply="{} * {}", negative="-{}", abs="abs({})", square="{0} * {0}",
+                  maximum="{0} if {0} > {1} else {1}", minimum="{0} if {0} < {1} else {1}", sign="sign({})",
+                  relu="zero if {0} < 0 else {0}")  # fmt: skip
+FLOATS = dict(
+    divide="{} / {}", power="{} ** {}", reciprocal="1 / {}", exp2="2 ** {}", log2="np.log2({})", log10="np.log10({})",
+    sqrt="np.sqrt({})", tan="math.tan({})", sinh="math.sinh({})", cosh="math.cosh({})", asin="math.asin({})",
+    acos="math.acos({})", atan="math.atan({})", asinh="math.asinh({})", acosh="math.acosh({})", atanh="math.atanh({})",
+    atan2="math.atan2({}, {})", floor="np.floor({})", ceil="np.ceil({})", trunc="np.trunc({})", round="np.rint({})",
+    maximum="largest({}, {})", minimum="smallest({}, {})", fmax="fmax({}, {})", fmin="fmin({}, {})",
+    copysign="math.copysign({}, {})", hypot="math.hypot({}, {})", fmod="math.fmod({}, {})",
+    exp="math.exp({})", expm1="math.expm1({})", log="math_log({})", log1p="np.log1p({})", tanh="math.tanh({})",
+    sigmoid="1 / (1 + math.exp(-{}))", erf="math.erf({})", sin="math.sin({})", cos="math.cos({})",
+)  # fmt: skip
+COMPARISONS = dict(greater="{} > {}", greater_equal="{} >= {}", less="{} < {}", less_equal="{} <= {}", equal="{} == {}",
+                   not_equal="{} != {}", isnan="{0} != {0}", isinf="abs({}) == inf", isfinite="abs({}) < inf")  # fmt: skip
+TRUTH = dict(logical_and="{} and {}", logical_or="{} or {}", logical_not="not {}", logical_xor="{} != {}")
+BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {}", bitwise_invert="not {}")  # of truth values
+CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
+SAME_VALUE = frozenset("astype copy contiguous alias".split())
+
+BOOL = np.dtype(bool)
+_NAMES = dict(float32="f4", float64="f8", int64="i8", int32="i4", uint32="u4", uint64="u8", bool="b1", uint8="u1")
+DTYPES = {np.dtype(d): name for d, name in _NAMES.items()}
+HELPERS = {
+    "fmax": "def fmax(a, b):  # NaN loses\n    return a if a >= b or b != b else b",
+    "fmin": "def fmin(a, b):  # NaN loses\n    return a if a <= b or b != b else b",
+    "sign": "def sign(a):\n    return (1 if a > 0 else 0) - (1 if a < 0 else 0)",
+    "math_log": "def math_log(a):  # IEEE: -inf at 0, NaN below\n    return np.log(a)",
+}
+CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE, *TRUTH, *BITS, *"add subtract multiply negative abs where relu".split()])
+
+
+def is_elementwise(n):
+    """Whether a call can stand in a loop: every output element needs the input elements of its own place alone."""
+    if n.number or n.dtype not in DTYPES or n.keywords or any(i.dtype not in DTYPES for i in n.arguments):
+        return False
+    if n.op in CONSTANTS or n.op in ("full", "full_like", "astype", "where") or n.op in COMPARISONS or n.op in TRUTH:
+        return True
+    if n.op in BITS:
+        return all(i.dtype == BOOL for i in n.arguments) and n.dtype == BOOL
+    if n.op in ARITHMETIC and n.op not in ("maximum", "minimum"):
+        return n.dtype.kind in "fi" or (n.dtype.kind == "u" and n.op in ("add", "multiply"))
+    if n.op in ("copy", "contiguous"):
+        return True
+    if n.op in ("maximum", "minimum") and n.dtype.kind in "iu":
+        return True
+    if n.op == "power" and n.inputs[1].__class__ is int and n.inputs[1] in (2, 3) and n.dtype.kind in "fi":
+        return True
+    return n.op in FLOATS and n.dtype.kind == "f"
+
+
+def expression(n, name, functions):
+    """One call as an expression. ``name(i)`` is the element of operand ``i``; ``functions``: word -> (of f4, of f8) by name."""
+    if n.op in CONSTANTS or n.op in ("full", "full_like"):
+        return literal(CONSTANTS[n.op] if n.op in CONSTANTS else n.params.get("value", 0), n.dtype)
+    if n.op == "where":
+        condition = operand(n.inputs[0], BOOL, name)
+        return "{1} if {0} else {2}".format(condition, *(operand(i, n.dtype, name) for i in n.inputs[1:]))
+    if n.op in SAME_VALUE:
+        return operand(n.inputs[0], n.dtype, name)
+    if n.op == "power":
+        return _power(n, name)
+    if n.op in TRUTH or n.op in BITS:
+        template, dtype = {**TRUTH, **BITS}[n.op], BOOL
+    elif n.op in COMPARISONS:
+        template, dtype = COMPARISONS[n.op], np.result_type(*map(_promotes_as, n.inputs))
+        dtype = np.dtype(np.int64) if dtype.kind in "iu" else dtype
+    elif n.dtype.kind == "f" and n.op in functions:
+        template, dtype = functions[n.op][n.dtype == np.float64] + "({})", n.dtype
+    elif n.dtype.kind == "f" and n.op in FLOATS:
+        template, dtype = FLOATS[n.op], n.dtype
+    else:
+        template, dtype = ARITHMETIC[n.op], n.dtype
+    if n.op == "relu":  # NaN stays: it is not below 0
+        template = template.replace("zero", literal(0, dtype))
+    text = template.format(*(operand(i, dtype, name) for i in n.inputs))
+    # Numba widens small integers, and floats beside a literal integer: back to what NumPy has.
+    narrow = n.op in ("reciprocal", "sign", "sigmoid", "exp2") or n.dtype.kind == "u" or n.dtype == np.int32
+    return f"{DTYPES[n.dtype]}({text})" if narrow else text
+
+
+def uniform_literal(n):
+    """A constant of one value as a literal; None of anything else."""
+    value = uniform(n)
+    return None if value is None or n.dtype not in DTYPES else literal(value, n.dtype)
+
+
+def _power(n, name):
+    base, exponent = n.inputs
+    x = operand(base, n.dtype, name)
+    if exponent.__class__ in (int, float):
+        if exponent in (1, 2, 3):
+            return " * ".join([x] * int(exponent))
+        if exponent in (0.5, -0.5):
+            return f"np.sqrt({x})" if exponent > 0 else f"{DTYPES[n.dtype]}(1) / np.sqrt({x})"
+    return f"{x} ** {operand(exponent, n.dtype, name)}"
+
+
+def _promotes_as(i):
+    return i if i.__class__ is not Instruction else 0.0 if i.number else i.dtype
+
+
+def operand(i, dtype, name):
+    """An operand in ``dtype``."""
+    if i.__class__ is not Instruction:
+        return literal(i, dtype)
+    if i.dtype == dtype and not i.number:
+        return name(i)
+    return f"({name(i)} != 0)" if dtype == BOOL else f"{DTYPES[dtype]}({name(i)})"
+
+
+def literal(value, dtype):
+    """A Python number as a constant of ``dtype``."""
+    if dtype == BOOL:
+        return repr(bool(value))
+    if dtype.kind == "f":
+        value = float(value)
+        text = "nan" if math.isnan(value) else "inf" if value == math.inf else "-inf" if value == -math.inf else repr(value)
+    else:
+        text = repr(int(value))
+    return f"{DTYPES[dtype]}({text})"

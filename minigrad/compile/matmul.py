@@ -1,0 +1,124 @@
+"""Matrix products of a graph: how their operands lie in memory, and the call of BLAS that is made of them."""
+
+import math
+from dataclasses import dataclass
+
+from .fuse import is_plain, looked_into
+
+
+@dataclass
+class Matrix:
+    """Matrices in the memory of ``value``: ``batch`` are (extent, step) of the outer axes, then the steps of rows and columns."""
+
+    value: object
+    offset: int
+    batch: tuple
+    rows: int
+    columns: int
+    row_step: int
+    column_step: int
+
+    @property
+    def transposed(self):
+        return not (self.column_step == 1 or self.columns == 1)
+
+    @property
+    def fits(self):
+        """Whether BLAS can read it: one of the two steps is 1, and the other at least the length of what it steps over."""
+        if self.transposed:
+            return (self.row_step == 1 or self.rows == 1) and (self.column_step >= self.rows or self.columns == 1)
+        return self.row_step >= self.columns or self.rows == 1
+
+    @property
+    def leading(self):
+        """The leading dimension."""
+        step = self.column_step if self.transposed else self.row_step
+        return max(step, self.rows if self.transposed else self.columns, 1)
+
+
+def is_product(n):
+    return n.op == "matmul" and n.dtype is not None and n.dtype.char in "fd" and all(map(is_plain, n.inputs)) and 0 not in n.shape
+
+
+def operand(i, left):
+    """A :class:`Matrix` for an operand of matmul; None where its memory is no matrix that BLAS can read."""
+    found = looked_into(i)
+    if found is None:
+        return None
+    value, place = found
+    shape = i.shape
+    if len(shape) == 1:
+        step = place.step(0)
+        batch, rows, columns, steps = (), *((1, shape[0], (0, step)) if left else (shape[0], 1, (step, 0)))
+    else:
+        batch = tuple([(n, place.step(k)) for k, n in enumerate(shape[:-2])])
+        k = len(shape) - 2
+        rows, columns, steps = shape[-2], shape[-1], (place.step(k), place.step(k + 1))
+    m = Matrix(value, place.constant, batch, rows, columns, *steps)
+    return m if m.fits else None
+
+
+def operands(n):
+    """The values that a product reads: those that its views look into, or the views themselves, laid out anew."""
+    found = [operand(i, k == 0) for k, i in enumerate(n.inputs)]
+    return [i if m is None else m.value for i, m in zip(n.inputs, found)]
+
+
+def emit(n, pointer, schedule):
+    """The lines of the driver: one gemm, or loops over the outer axes around it."""
+    a, b = (_laid_out(i, k == 0, schedule) for k, i in enumerate(n.inputs))
+    batch = _batch_shape(n)
+    a_steps, b_steps = _batch_steps(a, batch), _batch_steps(b, batch)
+    m, k, columns = a.rows, a.columns, b.columns
+    out_steps, step = [], m * columns
+    for extent in reversed(batch):
+        out_steps.insert(0, step)
+        step *= extent
+    while batch and b_steps[-1] == 0 and (a_steps[-1] == m * a.row_step and not a.transposed or batch[-1] == 1):
+        m *= batch[-1]  # one product over all rows
+        batch, a_steps, b_steps, out_steps = batch[:-1], a_steps[:-1], b_steps[:-1], out_steps[:-1]
+    lines, indent = [], ""
+    for d, extent in enumerate(batch):
+        lines.append(f"{indent}for b{d} in range({extent}):")
+        indent += "    "
+
+    def place(offset, steps):
+        return " + ".join([str(offset), *(f"{s} * b{d}" for d, s in enumerate(steps) if s)])
+
+    kind = "f4" if n.dtype.char == "f" else "f8"
+    lines.append(
+        f"{indent}gemm({a.transposed}, {b.transposed}, {m}, {columns}, {k}, {kind}(1), {pointer(a.value)}, {place(a.offset, a_steps)}, "
+        f"{a.leading}, {pointer(b.value)}, {place(b.offset, b_steps)}, {b.leading}, {kind}(0), {pointer(n)}, {place(0, out_steps)}, "
+        f"{columns})"
+    )
+    return lines
+
+
+def _laid_out(i, left, schedule):
+    found = operand(i, left)
+    if found is not None and (found.value in schedule.roots or schedule.kinds[found.value] not in ("map", "view")):
+        return found
+    shape = i.shape if len(i.shape) > 1 else (1, *i.shape) if left else (*i.shape, 1)
+    rows, columns = shape[-2:]
+    batch, step = [], rows * columns
+    for extent in reversed(shape[:-2]):
+        batch.insert(0, (extent, step))
+        step *= extent
+    return Matrix(i, 0, tuple(batch), rows, columns, columns, 1)
+
+
+def _batch_shape(n):
+    a, b = (i.shape[:-2] for i in n.inputs)
+    ndim = max(len(a), len(b))
+    a, b = ((1,) * (ndim - len(s)) + tuple(s) for s in (a, b))
+    return [max(x, y) if 0 not in (x, y) else 0 for x, y in zip(a, b)]
+
+
+def _batch_steps(matrix, batch):
+    steps = [0 if extent == 1 else step for extent, step in matrix.batch]
+    return [0] * (len(batch) - len(steps)) + steps
+
+
+def multiplications(n):
+    a = n.inputs[0].shape
+    return math.prod(n.shape) * a[-1]

@@ -1,0 +1,93 @@
+"""What a function's bytecode can read: the names of its globals, of attributes, and the constants it may use as keys."""
+
+import dis
+import os
+import sysconfig
+import types
+import weakref
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_PACKAGES = tuple({os.path.join(sysconfig.get_path(p), "") for p in ("purelib", "platlib")})
+_TRUSTED = ("numpy", "numba", "llvmlite", "scipy", "cupy", "ml_dtypes", "_pytest", "pytest", "pluggy")  # they keep no settings that a model reads
+_KEEPING = ("nn", "optim", "amp", "utils", "data", "distributions", "torchvision", "compress", "quantization")
+
+LIBRARY, KEEPER, USER = range(3)  # not looked at; looked at for what its object keeps; looked at wholly
+
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
+_ITERATING = ("GET_ITER", "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING")
+_ASKING = {"items", "values", "keys"}
+_BY_NAME = {"getattr", "hasattr", "attrgetter", "itemgetter"}
+_known = weakref.WeakKeyDictionary()  # code -> Reads
+
+
+class Reads:
+    """What one code object, and the functions written inside it, may read.
+
+    * ``globals``: the global names that it loads; those of inner functions are seen when these run.
+    * ``names``: every name that may be one of an attribute.
+    * ``keys``: constants that may be keys or indices.
+    * ``wholly``: whether containers are read by other keys than these: by a loop, a variable or ``.items()``.
+    """
+
+    def __init__(self, code):
+        self.globals, self.names, self.keys, self.wholly = set(), set(), set(), False
+        before = None
+        for i in dis.get_instructions(code):
+            if i.opname in _LOADS:
+                self.globals.add(i.argval)
+            elif i.opname in _ITERATING or (_subscript(i) and (before is None or before.opname != "LOAD_CONST")):
+                self.wholly = True
+            before = i
+        self.names.update(code.co_names)
+        for c in code.co_consts:
+            if isinstance(c, types.CodeType):
+                inner = reads_of(c)
+                self.names |= inner.names
+                self.keys |= inner.keys
+                self.wholly = self.wholly or inner.wholly
+            elif isinstance(c, str | int):
+                self.keys.add(c)
+        self.wholly = self.wholly or not _ASKING.isdisjoint(self.names)
+        if not _BY_NAME.isdisjoint(self.names):
+            self.names |= {k for k in self.keys if isinstance(k, str)}
+
+
+def _subscript(instruction):
+    return instruction.opname == "BINARY_SUBSCR" or (instruction.opname == "BINARY_OP" and instruction.argrepr == "[]")
+
+
+def reads_of(code):
+    found = _known.get(code)
+    if found is None:
+        found = _known[code] = Reads(code)
+    return found
+
+
+def kind_of(code):
+    """How much of a function of this code is looked at, by the file that it stands in."""
+    file = code.co_filename
+    if file.startswith(_HERE):
+        return KEEPER if file[len(_HERE) :].split(os.sep)[0].removesuffix(".py") in _KEEPING else LIBRARY
+    if file.startswith(("<frozen", "<minigrad", "<__array_function__")):
+        return LIBRARY
+    for path in _PACKAGES:
+        if file.startswith(path):
+            package = file[len(path) :].split(os.sep)[0]
+            return LIBRARY if package in _TRUSTED else USER
+    return LIBRARY if file.startswith(_STANDARD) else USER
+
+
+def is_library(module_name):
+    """Whether a Python module of that name is taken to stay as it is."""
+    root = (module_name or "").partition(".")[0]
+    return root in ("minigrad", "torch", "torchvision", *_TRUSTED) or root in _standard_names
+
+
+def _names():
+    import sys
+
+    return frozenset(sys.stdlib_module_names) - {"__main__"}
+
+
+_standard_names = _names()

@@ -1,0 +1,336 @@
+"""Watching a run for what it reads besides its arguments.
+
+While a function is traced, Python's profiler tells which functions run. Of each, its globals, its closure and its arguments
+are walked by the names that stand in its bytecode: ``self.layers[0].scale`` is reached because ``layers`` and ``scale`` are
+among them. The walk takes too much rather than too little: at worst a change that did not matter makes a new trace.
+"""
+
+import enum
+import functools
+import gc
+import random
+import sys
+import time
+import types
+
+import numpy as np
+
+from ..dtype import DType
+from ..errors import TraceError
+from ..nn.module import Module
+from ..optim.optimizer import Optimizer
+from ..tensor import Tensor
+from .arrays import Traced, refuse
+from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, OptimizerGuard, content, hooks_of, same, same_structure, structure
+from .reads import LIBRARY, USER, is_library, kind_of, reads_of
+
+DEPTH = 8  # attributes and elements are followed so far
+_OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
+_SILENT = {  # built-in functions whose work, or whose result, a replay would leave out
+    print: "print() was called, which a replay would leave out", input: "input() was called",
+    time.time: "the clock was read", time.perf_counter: "the clock was read", time.monotonic: "the clock was read",
+    time.process_time: "the clock was read", time.perf_counter_ns: "the clock was read", time.time_ns: "the clock was read",
+}  # fmt: skip
+
+
+class Watch:
+    """One run that is being watched: ``with watch: fn()``, then :meth:`guards`."""
+
+    def __init__(self, fn, strict=False):
+        self.strict = strict  # whether a run that changes what it depends on is an error
+        self.records = {}  # (kind, id(box), key) -> Record, with the value that was there first
+        self.quiet = {}  # the same, of modules
+        self.modules, self.optimizers = {}, {}  # id -> (object, what it was)
+        self.iterators = {}  # id -> (iterator, where it was found)
+        self.functions = {}  # code -> functions of users with this code
+        self.kinds = {}  # code -> kind
+        self.seen = set()
+        self.frozen = set()  # (id(box), key) of places that a user's function reads as they are, and not by runtime()
+        self.untracked = set()  # ids of dicts of plain values, which the garbage collector may list as new when they change
+        self.kept = []  # what was walked, so that ids stay their own
+        self._function(fn)
+
+    # ---------------------------------------------------------------------------------------------------------- the run
+    def __enter__(self):
+        self._streams = _python_streams()
+        self._profiler = sys.getprofile()
+        sys.setprofile(self._event)
+
+    def __exit__(self, kind, *_):
+        sys.setprofile(self._profiler)
+        streams = _python_streams()
+        if any(now != before for now, before in zip(streams, self._streams)):
+            _reset_streams(self._streams)
+            if kind is None:
+                raise refuse(
+                    "numbers were drawn from Python's or NumPy's random", "draw with minigrad.rand(), or pass them as tensors"
+                )
+
+    def _event(self, frame, event, arg):
+        code = frame.f_code
+        kind = self.kinds.get(code)
+        if kind is None:
+            kind = self.kinds[code] = kind_of(code)
+        if kind == LIBRARY:
+            return
+        if event == "call":
+            if kind == USER:
+                self._user_frame(code, frame.f_globals, frame.f_locals)
+            elif code.co_argcount and code.co_varnames[0] == "self":
+                self._keeper_frame(code, frame.f_locals.get("self"))
+        elif event == "c_call" and kind == USER:
+            if arg.__class__ is types.BuiltinFunctionType and arg in _SILENT:
+                raise refuse(_SILENT[arg], "do it outside; a value that changes comes in as a tensor argument")
+        elif event == "return" and arg is not None and kind == USER and frame.f_back is not None:
+            if type(arg) not in PLAIN and not isinstance(arg, _OPAQUE) and self.kinds.get(frame.f_back.f_code) == USER:
+                self._walk(arg, reads_of(frame.f_back.f_code), f"what {code.co_name}() returned", 0)
+
+    def _user_frame(self, code, globals, locals):
+        reads = reads_of(code)
+        if code not in self.seen:
+            self.seen.add(code)
+            for name in sorted(reads.globals & globals.keys()):
+                self._place(Item(globals, globals, name, globals[name], f"the global {name}"), reads, 0)
+            for f in self.functions.get(code, ()):
+                self._closure(f, reads)
+        for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
+            value = locals.get(name)
+            if not name.startswith(".") and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
+                self._walk(value, reads, name, 0)
+        if code.co_argcount and code.co_varnames[0] == "self":
+            self._method(code, locals.get("self"))
+
+    def _keeper_frame(self, code, owner):
+        if (code, id(owner)) in self.seen or owner is None:
+            return
+        self.seen.add((code, id(owner)))
+        self.kept.append(owner)
+        if isinstance(owner, Optimizer):
+            self._optimizer(owner)
+        elif not isinstance(owner, Tensor):
+            if code.co_filename.endswith(_LOADERS) and code.co_name in ("__iter__", "__next__"):
+                raise refuse("a DataLoader was read", "loop over it outside and pass each batch as an argument")
+            self._walk(owner, reads_of(code), type(owner).__name__, 0)
+            self._method(code, owner)
+
+    def _method(self, code, owner):
+        """The class has this method still."""
+        for cls in type(owner).__mro__:
+            if code.co_name in vars(cls):
+                found = vars(cls)[code.co_name]
+                if (cls, code.co_name) not in self.seen and not cls.__module__.startswith("minigrad.nn"):
+                    self.seen.add((cls, code.co_name))
+                    self._place(Item(cls, vars(cls), code.co_name, found, f"{cls.__name__}.{code.co_name}"), None, 0)
+                return
+
+    # --------------------------------------------------------------------------------------------------------- functions
+    def _function(self, f):
+        """``f`` may run: what its closure holds is looked at when it does."""
+        while isinstance(f, functools.partial | types.MethodType):
+            f = f.func if isinstance(f, functools.partial) else f.__func__
+        if isinstance(f, types.FunctionType) and kind_of(f.__code__) == USER:
+            known = self.functions.setdefault(f.__code__, [])
+            if all(f is not k for k in known):
+                known.append(f)
+                if f.__code__ in self.seen:
+                    self._closure(f, reads_of(f.__code__))
+
+    def _closure(self, f, reads):
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            text = f"the variable {name} around {f.__name__}()"
+            value = Cell(None, cell, None, None, None).now()
+            if value is not MISSING:
+                self._place(Cell(f, cell, name, value, text), reads, 0)
+        for name in ("__defaults__", "__kwdefaults__"):
+            value = getattr(f, name)
+            if value:
+                self._place(Attribute(f, f, name, value, f"{name} of {f.__name__}()"), reads, 0)
+
+    # ---------------------------------------------------------------------------------------------------------- the walk
+    def _place(self, record, reads, depth, quiet=False):
+        """Note a place and go on from its value. ``reads``: None where the value is not looked into."""
+        book = self.quiet if quiet else self.records
+        book.setdefault((record.__class__, id(record.box), record.key), record)
+        if reads is not None and "runtime" not in reads.names:
+            self.frozen.add((id(record.box), record.key))
+        value = record.value
+        if reads is not None and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
+            self._walk(value, reads, record.text, depth)
+
+    def _walk(self, value, reads, text, depth):
+        """Whatever a function with these ``reads`` may read of ``value``."""
+        key = (id(value), id(reads))
+        if key in self.seen or depth > DEPTH:
+            return
+        self.seen.add(key)
+        self.kept.append(value)
+        if isinstance(value, dict):
+            if not gc.is_tracked(value):
+                self.untracked.add(id(value))
+            self._dict(value, reads, text, depth + 1)
+        elif isinstance(value, list | tuple | set | frozenset):
+            self._elements(value, reads, text, depth + 1)
+        elif isinstance(value, np.ndarray):
+            self._place(Content(value, value, "", content(value), text), None, 0)
+        elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+            self._callable(value, reads, text, depth + 1)
+        elif isinstance(value, types.ModuleType):
+            if not is_library(value.__name__):
+                self._attributes(value, vars(value), reads, text, depth + 1)
+        elif isinstance(value, type):
+            self._class(value, value, reads, text, depth + 1)
+        elif hasattr(type(value), "__next__") and not hasattr(type(value), "fileno"):
+            self.iterators[id(value)] = (value, text)
+        else:
+            self._object(value, reads, text, depth + 1)
+
+    def _callable(self, f, reads, text, depth):
+        self._function(f)
+        if isinstance(f, functools.partial):
+            self._elements(f.args, reads, text, depth)
+            self._dict(f.keywords, reads, text, depth, every=True)
+            self._walk(f.func, reads, text, depth)
+        elif isinstance(f, types.MethodType):
+            if not isinstance(f.__self__, _OPAQUE):
+                self._walk(f.__self__, reads, text, depth)
+
+    def _object(self, value, reads, text, depth):
+        own = getattr(value, "__dict__", None)
+        if isinstance(value, Module):
+            if id(value) not in self.modules:
+                self.modules[id(value)] = (value, structure(value))
+        elif isinstance(value, Optimizer):
+            self._optimizer(value)
+        if own is not None:
+            self._attributes(value, own, reads, text, depth)
+        self._class(value, type(value), reads, text, depth)
+
+    def _attributes(self, owner, own, reads, text, depth):
+        quiet = isinstance(owner, Module)
+        for name in reads.names & own.keys() if len(reads.names) < len(own) else [n for n in own if n in reads.names]:
+            self._place(Item(owner, own, name, own[name], f"{text}.{name}"), reads, depth, quiet)
+
+    def _class(self, owner, cls, reads, text, depth):
+        """Plain values that stand in a class, and what stands in slots."""
+        for c in cls.__mro__:
+            if is_library(c.__module__):
+                continue
+            for name in reads.names & vars(c).keys():
+                value = vars(c)[name]
+                if isinstance(value, types.MemberDescriptorType) and owner is not cls:
+                    now = getattr(owner, name, MISSING)
+                    self._place(Attribute(owner, owner, name, now, f"{text}.{name}"), reads, depth)
+                elif type(value) in PLAIN or isinstance(value, list | tuple | dict | set | np.ndarray):
+                    self._place(Item(c, vars(c), name, value, f"{c.__name__}.{name}"), reads, depth)
+                    own = getattr(owner, "__dict__", None)
+                    if own is not None and owner is not cls and name not in own:  # it may come to stand in front
+                        missing = Item(owner, own, name, MISSING, f"{text}.{name}")
+                        self._place(missing, None, depth, isinstance(owner, Module))
+
+    def _dict(self, box, reads, text, depth, every=False):
+        every = every or reads.wholly
+        keys = list(box) if every else [k for k in box if isinstance(k, str | int) and k in reads.keys]
+        if every and all(type(v) in PLAIN for v in box.values()):
+            self._place(Content(box, box, "", content(box), text), None, 0)
+            return
+        for k in keys:
+            self._place(Item(box, box, k, box[k], f"{text}[{k!r}]"), reads, depth)
+        if not every:
+            for k in reads.keys - box.keys():
+                if isinstance(k, str) and k.isidentifier():
+                    self._place(Item(box, box, k, MISSING, f"{text}[{k!r}]"), None, depth)
+
+    def _elements(self, box, reads, text, depth):
+        plain = all(type(v) in PLAIN for v in box)
+        if not isinstance(box, tuple | frozenset) and (plain or isinstance(box, set)):
+            if plain:
+                self._place(Content(box, box, "", content(box), text), None, 0)
+            return
+        if plain:
+            return
+        for i, v in enumerate(box):
+            if isinstance(box, list):
+                self._place(Item(box, box, i, v, f"{text}[{i}]"), reads, depth)
+            elif type(v) not in PLAIN and not isinstance(v, _OPAQUE):
+                self._walk(v, reads, f"{text}[{i}]", depth)
+        if isinstance(box, list):
+            self._place(Item(box, box, len(box), MISSING, f"{text}[{len(box)}]"), None, depth)
+
+    def _optimizer(self, optimizer):
+        if id(optimizer) not in self.optimizers:
+            plain = [(s, k, v) for s in optimizer.state.values() if isinstance(s, dict) for k, v in s.items() if type(v) in PLAIN]
+            self.optimizers[id(optimizer)] = (optimizer, plain)
+
+    # ----------------------------------------------------------------------------------------------------------- the end
+    def finish(self, run):
+        """Called while the traced values still stand everywhere: sets ``guards`` and ``changed``, and lets go of the rest."""
+        young = {id(o) for o in gc.get_objects()} - self.untracked  # what the run made, and no later run will meet
+        runtime = {(id(box), name) for owner, name, *_ in run.numbers.values() for box in (owner, getattr(owner, "__dict__", owner))}
+        self.changed = []
+        books = [self._old_records(book, young, runtime) for book in (self.records, self.quiet)]
+        for iterator, text in self.iterators.values():
+            if id(iterator) not in young:
+                raise refuse(f"{text} is an iterator ({type(iterator).__name__})", "call next() outside and pass the value")
+        modules = [(m, s) for m, s in self.modules.values() if id(m) not in young]
+        self.changed += [f"the structure of a {type(m).__name__}" for m, s in modules if not same_structure(structure(m), s)]
+        optimizers = [(o, plain) for o, plain in self.optimizers.values() if id(o) not in young]
+        for o, plain in optimizers:
+            self.changed += [f"{k!r} in the state of {type(o).__name__}" for s, k, v in plain if not same(s.get(k), v)]
+        guards = [OptimizerGuard(o, runtime) for o, _ in optimizers]
+        self.guards = Guards(*books, modules, guards, _outside(run))
+        for book in (self.records, self.quiet, self.modules, self.optimizers, self.iterators, self.functions):
+            book.clear()
+        self.kept.clear()
+
+    def check(self):
+        """TraceError where the run changed what it depends on, and was not to."""
+        if self.changed and self.strict:
+            raise TraceError(
+                f"each call of the compiled function changes what it depends on, {', '.join(self.changed[:3])}, which a replay "
+                'would not: read a number by minigrad.compile.runtime(owner, "name") and assign what tensor arithmetic makes of '
+                "it, make it a tensor that is written in place, or change it outside"
+            )
+
+    def _old_records(self, book, young, runtime):
+        """The records that a later run may find changed; those that this run changed go to ``changed``."""
+        kept = []
+        for r in book.values():
+            place = (id(r.box), r.key)
+            if id(r.owner) in young or id(r.box) in young or (place in runtime and place not in self.frozen):
+                continue
+            if not same(r.now(), r.value):
+                self.changed.append(r.text)
+            elif id(r.value) not in young:
+                kept.append(r)
+        return kept
+
+
+_LOADERS = ("data/loader.py", "data\\loader.py")
+
+
+def _outside(run):
+    """The tensors that a run captured, as they were; gradients are found by their owners at each call."""
+    found = []
+    for t, array, node in run.held.values():
+        root = t
+        while root._base is not None:
+            root = root._base[0]
+        if id(root) not in run.owners and not isinstance(array, Traced):
+            found.append((t, array, node, hooks_of(node)))
+    return found
+
+
+def _python_streams():
+    """The states of the random numbers of Python and NumPy."""
+    streams = [random.getstate()]
+    if "numpy.random" in sys.modules:
+        name, keys, *rest = np.random.get_state()
+        streams.append((name, keys.tobytes(), *rest))
+    return streams
+
+
+def _reset_streams(streams):
+    random.setstate(streams[0])
+    if len(streams) > 1:
+        name, keys, *rest = streams[1]
+        np.random.set_state((name, np.frombuffer(keys, np.uint32), *rest))

@@ -1,0 +1,89 @@
+"""What generated code says to the machine: typed pointers, sums that may be reordered, extremes that keep NaN.
+
+Generated loops read and write through pointers, ``x[i]``, whose indices the compiler of minigrad has computed: there is no
+shape to look up, no negative index to wrap around, and little for Numba and LLVM to chew on. All of these work only inside
+compiled code.
+"""
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+_ELEMENTS = {
+    "f4": types.float32, "f8": types.float64, "i8": types.int64, "i4": types.int32, "u4": types.uint32, "u8": types.uint64,
+    "u1": types.uint8,
+}  # fmt: skip
+
+
+def _pointer_to(element):
+    pointer = types.CPointer(element)
+
+    @intrinsic
+    def at(context, place):
+        """The typed pointer to an address, or to the first element of an array."""
+        if isinstance(place, types.Array):
+
+            def generate(context, builder, signature, arguments):
+                data = context.make_array(place)(context, builder, arguments[0]).data
+                return builder.bitcast(data, context.get_value_type(pointer))
+        else:
+
+            def generate(context, builder, signature, arguments):
+                return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+        return pointer(place), generate
+
+    return at
+
+
+f4_at, f8_at, i8_at, i4_at, u4_at, u8_at, u1_at = [_pointer_to(_ELEMENTS[name]) for name in "f4 f8 i8 i4 u4 u8 u1".split()]
+
+
+@intrinsic
+def apart(context):
+    """Says of the function it stands in: the pointers it is given lead to memory of their own, and it stays a function.
+
+    Without the first LLVM compares every two pointers before each loop, and gives up vectorising where there are many.
+    Without the second it would compile each loop again inside its caller.
+    """
+
+    def generate(context, builder, signature, arguments):
+        for argument in builder.function.args:
+            if isinstance(argument.type, ir.PointerType) and "noalias" not in argument.attributes:
+                argument.add_attribute("noalias")
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def plus(context, total, x):
+    """``total + x`` where the order of the additions is free, which is what lets a sum use vector registers."""
+    return total(total, total), lambda context, builder, signature, arguments: builder.fadd(
+        *arguments, flags=("reassoc", "contract")
+    )
+
+
+@intrinsic
+def times(context, product, x):
+    """``product * x`` where the order of the multiplications is free."""
+    return product(product, product), lambda context, builder, signature, arguments: builder.fmul(*arguments, flags=("reassoc",))
+
+
+def _extreme(name):
+    @intrinsic
+    def extreme(context, a, b):
+        """The larger (or smaller) of two floats; NaN where either is NaN."""
+
+        def generate(context, builder, signature, arguments):
+            kind = arguments[0].type
+            function = builder.module.declare_intrinsic(f"llvm.{name}", [kind], ir.FunctionType(kind, [kind, kind]))
+            return builder.call(function, arguments)
+
+        return a(a, a), generate
+
+    return extreme
+
+
+largest, smallest = _extreme("maximum"), _extreme("minimum")
