@@ -18,7 +18,7 @@ from .autograd.engine import recorded
 from .backends.words import bodies
 from .calls import in_place, public_function, word
 from .casting import listed
-from .graph import Node, pick, serial
+from .graph import Node, pick, serial, tracer
 from .output import with_output
 from .renaming import OWN, forgiving, parameters
 from .return_types import return_type as return_type
@@ -256,6 +256,9 @@ class Op:
             if self.outputs > 1:
                 saved.setdefault("y", tuple(saved.get(f"y{i}") for i in range(self.outputs)))
             return kernel.gradients(g, saved, residual[0], needed, n.params or {})
+        trace = tracer.get()
+        if trace is not None and trace.keeps_whole(self):
+            return trace.backward_of(self, n, g)
         if self.outputs > 1:
             g = self._fill(g, n, xp)
         return self._by_rules(xp, g, n.saved, n)

@@ -179,6 +179,7 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
     needed = nodes if targets is None else hooks.leading_to(targets, nodes, themselves=into is not None)
     due = hooks.due(needed, leaves)
     results = {}
+    quick = not create_graph and graph.tracer.get() is None  # a trace may write a backward down as one call
     token = _set_recording(create_graph)
     try:
         for n in nodes:
@@ -190,7 +191,7 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
                     continue
                 if (
                     n.extra is None
-                    and not create_graph
+                    and quick
                     and n.op.backward is not None
                     and n.saved is not None
                     and (targets is None or n not in targets)
@@ -409,7 +410,9 @@ def _into_leaf(n, g, create_graph, given):
             g = g.astype(array.dtype)
         if t._grad is None:
             if id(g) in given or g.__class__ is not array.__class__ or g.base is not None:
-                g = backends.of(array).asarray(g).copy()
+                xp = backends.of(array)
+                g = xp.asarray(g)
+                g = g.copy() if g.flags.c_contiguous else xp.contiguous(g)
             given.add(id(g))
             t._grad = wrap(g)
         else:

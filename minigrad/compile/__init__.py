@@ -3,7 +3,8 @@
 * :func:`trace`: one run of a function as a :class:`Graph`. :func:`trace_step`: a training step that repeats from its graph.
 * :func:`runtime`: a Python number that is read anew at each call. Every other Python value of a trace is frozen.
 * :func:`simplify`, :func:`verify`: passes and checks. ``emit_cpu``: the elementwise part of a graph as a Numba loop.
-* The package itself can be called: ``minigrad.compile(model)`` is PyTorch's, and runs the model as it is.
+* :class:`Step`: a function that is traced, guarded against all that it depends on, and repeated. The package itself can be
+  called: ``minigrad.compile(fn)`` makes one; see ``minigrad/compiler.py``.
 """
 
 import sys as _sys
@@ -21,12 +22,12 @@ from .trace import trace as trace
 
 
 class _Callable(_types.ModuleType):
-    """This package, which can be called as ``torch.compile`` is."""
+    """This package, which can be called as ``torch.compile`` is, but raises what cannot be compiled (``fullgraph=True``)."""
 
-    def __call__(self, model=None, **settings):
+    def __call__(self, model=None, *, fullgraph=True, **settings):
         from ..compiler import compile
 
-        return compile(model, **settings)
+        return compile(model, fullgraph=fullgraph, **settings)
 
 
 _sys.modules[__name__].__class__ = _Callable

@@ -212,6 +212,10 @@ class Notebook:
     def lift(self, args, params=None):
         return args, params
 
+    def keeps_whole(self, op):
+        """Whether the backward of an operation is written down as one call."""
+        return False
+
 
 # ------------------------------------------------------------------------------------------------------ composed operations
 def _text_of(args, changing):

@@ -5,11 +5,9 @@ The text is meant to be read: every value has the number that it has in the prin
 
 import re
 
-import numpy as np
-
-from . import kernels, matmul
-from .expressions import DTYPES, HELPERS, literal
-from .fuse import Loop, kind
+from . import assembly, kernels, matmul
+from .expressions import DTYPES, HELPERS
+from .fuse import Loop, in_rows
 from .loops import Nest
 
 MACHINE = ("apart", "plus", "times", "largest", "smallest")
@@ -30,14 +28,13 @@ class Module:
     """The functions of a generated module; the same text is one function, whatever it is called for."""
 
     def __init__(self):
-        self.functions, self.order, self.needs = {}, [], set()
+        self.functions, self.needs = {}, set()
 
     def function(self, parameters, body):
         """The name of the function with these parameters and lines, made if it is not there yet."""
         key = (tuple(parameters), tuple(body))
         if key not in self.functions:
             self.functions[key] = f"loop_{len(self.functions)}"
-            self.needs.add("apart")
         return self.functions[key]
 
     def text(self, entries):
@@ -55,8 +52,11 @@ class Module:
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
         machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if re.search(rf"\b{w}\(", code)]
         lines.append(f"from minigrad.kernels.cpu.machine import {', '.join(machine)}")
-        for module, name in sorted(kernels.named_in(code)):
-            lines.append(f"from minigrad.kernels.cpu.{module} import {name}")
+        needs = self.needs | kernels.modules_of(self.functions, code)
+        if re.search(r"\bgemm\(", code):
+            needs.add(("minigrad.kernels.cpu.blas", "gemm"))
+        for module, name in sorted(needs):
+            lines.append(f"from {module} import {name}")
         used = {k: v for k, v in types.items() if re.search(rf"\b{k}\b", code)}
         lines.append(f"\n{', '.join(used)} = {', '.join(used.values())}" if used else "")
         for name, text in HELPERS.items():
@@ -73,7 +73,7 @@ class Emitter:
         self.arguments, self.results = arguments, results
         self.module, self.segments, self.lines, self.defined = Module(), [], [], set()
         self.place = {n: k for k, n in enumerate([*schedule.graph.inputs, *schedule.graph.nodes])}
-        self.functions = kernels.scalar_functions()
+        self.functions, self.needs, self.checks = kernels.scalar_functions(), self.module.needs, []
 
     def emit(self):
         """(the module's text, its segments as "step_0" or the call that NumPy makes)."""
@@ -118,12 +118,23 @@ class Emitter:
         if matmul.is_product(n):
             self._comment([n])
             self.lines += matmul.emit(n, self.pointer, self.schedule)
-        elif kernels.fits(n):
+        elif n.op == "assemble":
+            self._comment([n])
+            self.lines += assembly.emit(n, self)
+        elif kernels.takes(n):
             self._comment([n])
             self.lines += kernels.emit(n, self)
         else:
             self._close()
             self.segments.append(("numpy", n))
+
+    def has_memory(self, n):
+        return n in self.plan.storage
+
+    def check(self, error, n):
+        """The number that a checked kernel reports in: -1, or the place that ``error`` tells of."""
+        self.checks.append((error, n))
+        return self.plan.checks_from + len(self.checks) - 1
 
     def _comment(self, nodes):
         self.lines.append("# " + ", ".join(f"%{self.place[n]} {n.op}" for n in nodes))
@@ -154,17 +165,8 @@ class Emitter:
             if n.op == "input":
                 text = f"numbers[{self.plan.numbers[n]}]"
             elif n.op == "number":
-                text = f"f8({self.pointer(_rows(n.inputs[0]))}[0])"
+                text = f"f8({self.pointer(in_rows(n.inputs[0]))}[0])"
             else:
                 text = NUMBERS[n.op].format(*[self._number(i) for i in n.inputs])
             self.lines.append(f"{name} = {text}")
         return name
-
-
-def _rows(n):
-    from .fuse import in_rows
-
-    return in_rows(n)
-
-
-__all__ = ["Emitter", "kind", "literal", "np"]

@@ -6,12 +6,12 @@ import numpy as np
 
 from .. import backends, graph
 from ..tensor import wrap
-from . import cache, choose, matmul
+from . import cache, choose
 from .emit_cpu import Emitter, is_written
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
 from .plan import plan
-from .simplify import simplify
+from .simplify import dead_code
 
 ALIGNMENT = 64
 
@@ -24,17 +24,19 @@ class Executable:
         self.stages = {"trace": program.graph}
         chosen = choose.choose(program.graph)
         self.stages["choose"] = chosen
-        simple = self.stages["simplify"] = _separate_outputs(simplify(chosen))
+        simple = self.stages["simplify"] = _separate_outputs(dead_code(chosen))
         self.graph = simple
         self._sort_inputs()
         self.targets = self._targets()
         self.schedule = fuse(simple, choose.operands)
         self.plan = plan(self.schedule, self.targets, self.argument_of)
         self.plan.numbers = {n: k for k, n in enumerate(self.number_inputs)}
+        self.plan.checks_from = len(self.number_inputs) + len(self.number_outputs)
         arguments = [f"a{k}" for k in range(len(self.argument_inputs))]
         results = [f"r{k}" for k in range(len(self.result_outputs))]
         emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results)
         self.source, self.segments = emitter.emit()
+        self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
         module = cache.load(self.source)
         self.code = [getattr(module, s) if s.__class__ is str else self._by_numpy(s) for s in self.segments]
         self._bind()
@@ -79,7 +81,7 @@ class Executable:
         start = -memory.ctypes.data % ALIGNMENT
         self.arena = memory[start : start + self.plan.arena_size]
         self.table = np.zeros(len(self.plan.table), np.int64)
-        self.numbers = np.zeros(len(self.number_inputs) + len(self.number_outputs))
+        self.numbers = np.full(self.plan.checks_from + len(self.checks), -1.0)
         self.kept, self.bound, self.gradient_tensors = [], [], [None] * len(self.gradients)
         self.gradient_places = [None] * len(self.gradients)
         for k, (what, key) in enumerate(self.plan.table):
@@ -123,11 +125,18 @@ class Executable:
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
         for code in self.code:
             code(self.table, numbers, *given, *results)
+        for slot, error, n in self.checks:
+            if numbers[slot] >= 0:
+                raise self._failed(slot, error, n, given, results)
         for k in self.written_arguments:
             if given[k] is not arrays[k]:
                 arrays[k][...] = given[k]
             graph.writes.stamp(arrays[k])
         return self._finish(args, results)
+
+    def _failed(self, slot, error, n, given, results):
+        place, self.numbers[slot] = int(self.numbers[slot]), -1
+        return error([self._operand(i, given, results) for i in n.arguments], place)
 
     def _finish(self, args, results):
         for t in self.stamped:
@@ -221,6 +230,3 @@ def _separate_outputs(found):
         taken.add(o)
         outputs.append(o)
     return Graph(found.inputs, nodes, outputs, found.state)
-
-
-__all__ = ["Executable", "Unsuited", "is_possible", "matmul"]

@@ -69,8 +69,8 @@ def looked_into(n):
     index, extents = access.own_index(n.shape), n.shape
     while access.is_view(n):
         x = n.inputs[0]
-        if n.op == "reshape" and not access.is_view(x):
-            return x, access.address(index, n.shape)
+        if n.op == "reshape" and not access.is_view(in_rows(x)):
+            return in_rows(x), access.address(index, n.shape)
         index = access.through(n, index, extents)
         if index is None:
             return None
@@ -225,8 +225,8 @@ def read_through(root, has_memory, index=None, extents=None):
 
     def visit_input(n, index):
         x = n.inputs[0]
-        if has_memory(x) and n.op == "reshape":
-            reads[x, access.address(index, n.shape)] = None
+        if n.op == "reshape" and has_memory(in_rows(x)):
+            reads[in_rows(x), access.address(index, n.shape)] = None
             return
         inner = access.through(n, index, extents)
         if inner is None:

@@ -6,11 +6,11 @@ asks :meth:`Guards.hold`, in a few microseconds: it compares identities and one 
 * A record is one place that was read: a global, a closure variable, an attribute, an entry of a dict or list.
 * Modules, and hooks of any kind, move a counter when they change (``graph.changes``); while it stands, they are not looked at.
 * Optimizers: their groups, settings and state. The learning rate is a run-time input; only its kind is compared.
-* Tensors from outside: shape, dtype and whether they require a gradient. Their values are read anew at each call.
+* Tensors from outside: shape, dtype, whether they require a gradient and whether they have one. Their values are read anew at each call.
 """
 
-from itertools import chain
-from operator import attrgetter, getitem, is_, itemgetter
+from itertools import chain, repeat
+from operator import attrgetter, getitem, is_, is_not, itemgetter
 
 import numpy as np
 
@@ -92,6 +92,15 @@ class Attribute(Record):
         return getattr(self.box, self.key, MISSING)
 
 
+class Length(Record):
+    """How many elements a container has."""
+
+    __slots__ = ()
+
+    def now(self):
+        return len(self.box)
+
+
 class Content(Record):
     """All of a container of plain values, or of an array, as a copy."""
 
@@ -110,26 +119,32 @@ def content(box):
     return tuple(sorted(box, key=repr)) if isinstance(box, set | frozenset) else tuple(box)
 
 
+_ASIDE = ("params", "param_names", "initial_lr")  # of a group: compared in another way, or not read by a step
+
+
 class OptimizerGuard:
-    """The groups, the settings and the state that an optimizer's step ran with."""
+    """The groups, the settings and the state that an optimizer ran with; where it did not step, the settings do not matter."""
 
-    def __init__(self, optimizer, runtime):
+    def __init__(self, optimizer, runtime, stepped):
         self.optimizer = optimizer
-        self.groups, self.state = optimizer.param_groups, optimizer.state
+        self.groups, self.state, self.step = optimizer.param_groups, optimizer.state, optimizer.__dict__.get("step")
         self.hooks = self._hooks()
-        self.step = optimizer.__dict__.get("step")
-        self.each = []  # (group, its length, parameters, a copy of these, run-time settings, their classes, other keys, values)
-        for g in self.groups:
-            live = [k for k in g if (id(g), k) in runtime]
-            fixed = [k for k in g if k not in ("params", "param_names", "initial_lr", *live)]
-            pick = itemgetter(*fixed, "params")  # two or more, so that it gives a tuple
-            lives = [(k, isinstance(g[k], Tensor), g[k] if isinstance(g[k], Tensor) else None) for k in live]
-            self.each.append([g, len(g), g["params"], list(g["params"]), lives, fixed, pick, pick(g)])
-        self.states = self._states()
+        self.each = list(self.groups)
+        self.live = [(g, k, isinstance(g[k], Tensor)) for g in self.groups for k in g if (id(g), k) in runtime]
+        names = [[k for k in g if k not in _ASIDE and (id(g), k) not in runtime] if stepped else [] for g in self.groups]
+        self.picks = [itemgetter("params", "params", *n) for n in names]  # two or more, so that each gives a tuple
+        self.sizes = [len(g) for g in self.groups] if stepped else None
+        self.entries = dict.values if all(isinstance(s, dict) for s in self.state.values()) else _entries
+        self.before = self._now()
 
-    def _states(self):
-        inner = self.state.values()
-        return list(chain.from_iterable(map(dict.values, inner))) if all(isinstance(s, dict) for s in inner) else list(inner)
+    def _now(self):
+        """The entries of the state, the settings that are frozen, and the parameters, in one list."""
+        found = list(chain.from_iterable(map(self.entries, self.state.values())))
+        for g, pick in zip(self.each, self.picks):
+            found += pick(g)
+            found += g["params"]
+        found += [g[k] for g, k, is_tensor in self.live if is_tensor]
+        return found
 
     def _hooks(self):
         own = self.optimizer.__dict__.get("_hooks", {})
@@ -144,34 +159,28 @@ class OptimizerGuard:
         own = self.optimizer.__dict__
         if own["param_groups"] is not self.groups or own["state"] is not self.state or own.get("step") is not self.step:
             return False
-        if len(self.groups) != len(self.each):
+        if len(self.groups) != len(self.each) or not all(map(is_, self.groups, self.each)):
             return False
-        states = self._states()
-        if len(states) != len(self.states) or not (all(map(is_, states, self.states)) or all(map(same, states, self.states))):
+        if self.sizes is not None and list(map(len, self.each)) != self.sizes:
             return False
-        for g, entry in zip(self.groups, self.each):
-            if g is not entry[0] or not _group_holds(g, entry):
+        try:
+            now, before = self._now(), self.before
+        except (KeyError, TypeError):  # a setting was deleted, or something in the state is no dict any more
+            return False
+        if len(now) != len(before):
+            return False
+        for g, k, is_tensor in self.live:
+            if isinstance(g[k], Tensor) is not is_tensor:
                 return False
+        if not all(map(is_, now, before)):
+            if not all(map(same, now, before)):
+                return False
+            self.before = now
         return True
 
 
-def _group_holds(g, entry):
-    _, size, params, copied, lives, fixed, pick, values = entry
-    try:
-        now = pick(g)
-    except KeyError:
-        return False
-    if not all(map(is_, now, values)):
-        if not all(map(same, now, values)):
-            return False
-        entry[7] = now
-    if len(g) != size and [k for k in g if k not in ("params", "param_names", "initial_lr", *(k for k, *_ in lives))] != fixed:
-        return False
-    for name, is_tensor, tensor in lives:
-        value = g.get(name)
-        if (value is not tensor) if is_tensor else isinstance(value, Tensor) or value is None:
-            return False
-    return len(params) == len(copied) and all(map(is_, params, copied))
+def _entries(entry):
+    return entry.values() if isinstance(entry, dict) else (entry,)
 
 
 def structure(module):
@@ -207,15 +216,22 @@ class Guards:
         modules: (module, its structure).
         guards: OptimizerGuards.
         tensors: (tensor, its array, its node, its hooks) of tensors from outside.
+        gradients: (tensor, whether it has a gradient).
     """
 
-    def __init__(self, records=(), quiet=(), modules=(), guards=(), tensors=()):
+    def __init__(self, records, quiet, modules, guards, tensors, gradients):
         self.records, self.quiet, self.modules, self.optimizers = list(records), list(quiet), list(modules), list(guards)
-        self.tensors = [t for t, *_ in tensors]
-        self.arrays, self.nodes = [a for _, a, *_ in tensors], [n for _, _, n, _ in tensors]
+        self.tensors, self.arrays = [t for t, *_ in tensors], [a for _, a, *_ in tensors]
         self.hooks = [h for *_, h in tensors]
+        states = {id(v) for g in self.optimizers for v in g.before}  # nobody asks for gradients of these, parameters apart
+        states -= {id(p) for g in self.optimizers for group in g.each for p in group["params"]}
+        leaves = [(t, n) for t, _, n, _ in tensors if id(t) not in states]
+        self.leaves, self.nodes = [t for t, _ in leaves], [n for _, n in leaves]
+        gradients = [(t, had) for t, had in gradients if had or id(t) not in states]
+        self.with_grad, self.without = [[t for t, had in gradients if had is flag] for flag in (True, False)]
         self.everywhere = list(everywhere.items())
         self.changes = changes[0]
+        self.moved = 0  # how often a tensor from outside was found with another array
         self.checks = [*self._record_checks(), *[g.holds for g in self.optimizers]]
 
     def hold(self):
@@ -224,7 +240,9 @@ class Guards:
             return False
         if not all(map(is_, map(_array, self.tensors), self.arrays)) and not self._arrays_hold():
             return False
-        if not all(map(is_, map(_node, self.tensors), self.nodes)):
+        if not all(map(is_, map(_node, self.leaves), self.nodes)):
+            return False
+        if not all(map(is_not, map(_grad, self.with_grad), repeat(None))) or not all(map(is_, map(_grad, self.without), repeat(None))):
             return False
         for check in self.checks:
             if not check():
@@ -244,7 +262,7 @@ class Guards:
                 return f"settings, parameters, state or hooks of the optimizer {type(g.optimizer).__name__} changed"
         if not self._arrays_hold():
             return "shape or dtype of a tensor from outside changed"
-        return "a tensor from outside, or a hook, changed" if not self.hold() else None
+        return "a gradient, requires_grad or a hook of a tensor changed" if not self.hold() else None
 
     def _structure_holds(self):
         now = changes[0]
@@ -267,6 +285,7 @@ class Guards:
                 if a.__class__ is not before.__class__ or a.shape != before.shape or a.dtype != before.dtype:
                     return False
                 self.arrays[i] = a
+        self.moved += 1
         return True
 
     def _record_checks(self):
@@ -280,13 +299,13 @@ class Guards:
         if cells:
             of_cells = [r.box for r in cells]
             checks.append(_check(cells, lambda: map(_contents, of_cells)))
-        slow = [r for r in self.records if r.__class__ in (Attribute, Content) or r.value is MISSING]
+        slow = [r for r in self.records if r.__class__ in (Attribute, Content, Length) or r.value is MISSING]
         if slow:
             checks.append(lambda: all([r.holds() for r in slow]))
         return checks
 
 
-_array, _node, _contents = attrgetter("array"), attrgetter("node"), attrgetter("cell_contents")
+_array, _node, _grad, _contents = [attrgetter(name) for name in ("array", "node", "_grad", "cell_contents")]
 
 
 def _check(records, read):

@@ -10,7 +10,7 @@ from collections import defaultdict
 from . import access
 from .access import Affine
 from .expressions import DTYPES, expression, literal, uniform_literal
-from .fuse import is_reduction, iterated, reduced_axes
+from .fuse import in_rows, is_reduction, iterated, reduced_axes
 from .ir import Instruction
 
 COUNTERS = "ijklmnopq"
@@ -74,9 +74,8 @@ class Nest:
     def _compute(self, n, index):
         if access.is_view(n):
             x = n.inputs[0]
-            if self._has_memory(x) and n.op == "reshape":
-                place = access.address(index, n.shape)
-                return self.known[x, place] if (x, place) in self.known else self._load(x, place)
+            if n.op == "reshape" and self._has_memory(in_rows(x)):
+                return self._load(in_rows(x), access.address(index, n.shape))
             return self._value(x, access.through(n, index, self.space))
         operands = {
             i: self._value(i, index if i.number else access.broadcast(index, i.shape)) for i in n.arguments
@@ -136,7 +135,7 @@ class Nest:
         dims = len(self.extents)
         for name, n, place in self.loads:
             depth[name] = max((v + 1 for v, _ in place.steps), default=0)
-            value = f"{self._parameter('pointer', n)}[{self._address(place)}]"
+            value = f"{self._parameter('pointer', n)}[{written(place)}]"
             before[depth[name]].append(f"{name} = {value} != 0" if n.dtype == bool else f"{name} = {value}")
         for call in self.calls:
             if call is not None:
@@ -146,7 +145,7 @@ class Nest:
                 self._notice(text)
                 before[depth[name]].append(f"{name} = {text}")
         for n, name, place in self.stores:
-            before[dims].append(f"{self._parameter('pointer', n)}[{self._address(place)}] = {self._stored(n, name)}")
+            before[dims].append(f"{self._parameter('pointer', n)}[{written(place)}] = {self._stored(n, name)}")
         for n, name, place, over in self.sums:
             self._reduce(n, name, place, over, before, after, head)
         body = [*head, *self._nest(0, before, after)]
@@ -170,7 +169,7 @@ class Nest:
 
     def _reduce(self, n, value, place, over, before, after, head):
         """A sum: in registers over the innermost axes, in memory over the others."""
-        dims, target, at = len(self.extents), self._parameter("pointer", n), self._address(place)
+        dims, target, at = len(self.extents), self._parameter("pointer", n), written(place)
         combine = (WHOLE.get(n.op, COMBINE[n.op]) if n.dtype.kind == "i" else COMBINE[n.op]).format
         exact = {"sum": "{} + {}", "prod": "{} * {}"}.get(n.op, combine("{}", "{}")).format
         start, size = self._start(n), math.prod(n.shape)
@@ -204,14 +203,16 @@ class Nest:
             return literal(-math.inf if n.op == "max" else math.inf, n.dtype)
         return literal((-(2**63)) if n.op == "max" else 2**63 - 1, n.dtype)
 
-    def _address(self, place):
-        parts = [COUNTERS[v] if s == 1 else f"{s} * {COUNTERS[v]}" for v, s in place.steps]
-        if place.constant or not parts:
-            parts.append(str(place.constant))
-        return " + ".join(parts)
-
     def _notice(self, text):
         self.helpers.add(text)
+
+
+def written(place):
+    """An address as text."""
+    parts = [COUNTERS[v] if s == 1 else f"{s} * {COUNTERS[v]}" for v, s in place.steps]
+    if place.constant or not parts:
+        parts.append(str(place.constant))
+    return " + ".join(parts)
 
 
 def _without(shape, axes):

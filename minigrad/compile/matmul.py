@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from .fuse import is_plain, looked_into
+from .fuse import in_rows, is_plain, looked_into
 
 
 @dataclass
@@ -104,7 +104,7 @@ def _laid_out(i, left, schedule):
     for extent in reversed(shape[:-2]):
         batch.insert(0, (extent, step))
         step *= extent
-    return Matrix(i, 0, tuple(batch), rows, columns, columns, 1)
+    return Matrix(in_rows(i), 0, tuple(batch), rows, columns, columns, 1)
 
 
 def _batch_shape(n):

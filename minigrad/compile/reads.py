@@ -27,11 +27,12 @@ class Reads:
     * ``globals``: the global names that it loads; those of inner functions are seen when these run.
     * ``names``: every name that may be one of an attribute.
     * ``keys``: constants that may be keys or indices.
+    * ``asked``: names of attributes that ``getattr`` or ``hasattr`` may find missing.
     * ``wholly``: whether containers are read by other keys than these: by a loop, a variable or ``.items()``.
     """
 
     def __init__(self, code):
-        self.globals, self.names, self.keys, self.wholly = set(), set(), set(), False
+        self.globals, self.names, self.keys, self.asked, self.wholly = set(), set(), set(), set(), False
         before = None
         for i in dis.get_instructions(code):
             if i.opname in _LOADS:
@@ -45,12 +46,14 @@ class Reads:
                 inner = reads_of(c)
                 self.names |= inner.names
                 self.keys |= inner.keys
+                self.asked |= inner.asked
                 self.wholly = self.wholly or inner.wholly
             elif isinstance(c, str | int):
                 self.keys.add(c)
         self.wholly = self.wholly or not _ASKING.isdisjoint(self.names)
         if not _BY_NAME.isdisjoint(self.names):
-            self.names |= {k for k in self.keys if isinstance(k, str)}
+            self.asked |= {k for k in self.keys if isinstance(k, str)}
+            self.names |= self.asked
 
 
 def _subscript(instruction):

@@ -70,6 +70,15 @@ class Step:
         """As a method: ``owner`` is the first argument."""
         return self if owner is None else functools.partial(self, owner)
 
+    def __reduce__(self):
+        return Step, (self.fn, self.fullgraph)  # a copy traces again
+
+    def reset(self):
+        """Forget all programs."""
+        self.programs.clear()
+        self.eager.clear()
+        self._restless.clear()
+
     def _signature(self, args, kwargs):
         tensors = []
         layout = [_layout(v, tensors, f"argument {i + 1}") for i, v in enumerate(args)]
@@ -78,7 +87,7 @@ class Step:
 
     def _run(self, key, tensors, args, kwargs):
         for program in self.programs.get(key, ()):
-            if program.fits(tensors) and program.depends.hold():
+            if program.depends.hold() and (not program.guards or program.fits(tensors)):
                 return program.replay(tensors)
         return self._trace(key, tensors, args, kwargs)
 

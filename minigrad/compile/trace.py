@@ -7,7 +7,6 @@ outputs are written into it: the traced run was a real one.
 """
 
 import contextlib
-import functools
 import gc
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..graph import LEAF, Node, recording, serial, tracer
 from ..op import registry
 from ..tensor import Tensor, wrap
 from ..views import live_views
+from . import whole
 from .arrays import MASK_REMEDY, Notebook, Traced, TracedNumber, refuse
 from .before import Before, made_tensors
 from .ir import Instruction
@@ -158,10 +158,10 @@ class Trace(Notebook):
         return self.numbers[key][3]
 
     def defer(self, function, what, *args):
-        """``function()`` runs as it is, after each call: what it changes are numbers that are read anew, as ``what`` says."""
+        """``function()``, the method ``what`` of a schedule with ``args``, runs as it is when each call has ended."""
         if any(isinstance(a, Tensor) for a in args):
-            raise refuse(f"{what} was called with a tensor", "call it outside, with the value of what the function returns")
-        self.deferred.append(functools.partial(function, *args))
+            raise refuse(f"{what}() was called with a tensor", "call it outside, with the value of what the function returns")
+        self.deferred.append(function)
 
     def as_number(self, t):
         """The one element of a Tensor from now on as a number, which does not take part in promotion as a tensor."""
@@ -171,6 +171,8 @@ class Trace(Notebook):
         n = Instruction("number", [t.array.instruction], None, float(t.array.value))
         self.graph.nodes.append(n)
         return wrap(self.array(float(t.array.value), n))
+
+    keeps_whole, backward_of = staticmethod(whole.is_whole), staticmethod(whole.gradients)
 
     def refuse_mask(self):
         raise refuse("x[mask] gave a tensor whose shape depends on values", MASK_REMEDY)

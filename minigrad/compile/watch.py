@@ -5,6 +5,7 @@ are walked by the names that stand in its bytecode: ``self.layers[0].scale`` is 
 among them. The walk takes too much rather than too little: at worst a change that did not matter makes a new trace.
 """
 
+import builtins
 import enum
 import functools
 import gc
@@ -17,20 +18,18 @@ import numpy as np
 
 from ..dtype import DType
 from ..errors import TraceError
+from ..graph import tracer
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..tensor import Tensor
 from .arrays import Traced, refuse
-from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, OptimizerGuard, content, hooks_of, same, same_structure, structure
+from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, Length, OptimizerGuard, content, hooks_of, same, same_structure, structure
 from .reads import LIBRARY, USER, is_library, kind_of, reads_of
 
 DEPTH = 8  # attributes and elements are followed so far
 _OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
-_SILENT = {  # built-in functions whose work, or whose result, a replay would leave out
-    print: "print() was called, which a replay would leave out", input: "input() was called",
-    time.time: "the clock was read", time.perf_counter: "the clock was read", time.monotonic: "the clock was read",
-    time.process_time: "the clock was read", time.perf_counter_ns: "the clock was read", time.time_ns: "the clock was read",
-}  # fmt: skip
+_SILENT = ((builtins, "print"), (builtins, "input"), *[(time, n) for n in ("time", "perf_counter", "monotonic", "process_time")])
+_INSIDE = ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class Watch:
@@ -38,26 +37,35 @@ class Watch:
 
     def __init__(self, fn, strict=False):
         self.strict = strict  # whether a run that changes what it depends on is an error
-        self.records = {}  # (kind, id(box), key) -> Record, with the value that was there first
+        self.records = {}  # (kind, id(owner), key) -> Record, with the value that was there first
         self.quiet = {}  # the same, of modules
         self.modules, self.optimizers = {}, {}  # id -> (object, what it was)
+        self.stepped = set()  # ids of the optimizers that did more than zero_grad()
         self.iterators = {}  # id -> (iterator, where it was found)
         self.functions = {}  # code -> functions of users with this code
         self.kinds = {}  # code -> kind
+        self.classes = {}  # class -> those of it and its bases that are users'
         self.seen = set()
-        self.frozen = set()  # (id(box), key) of places that a user's function reads as they are, and not by runtime()
+        self.frozen = set()  # (id(owner), key) of places that a user's function reads as they are, and not by runtime()
         self.untracked = set()  # ids of dicts of plain values, which the garbage collector may list as new when they change
         self.kept = []  # what was walked, so that ids stay their own
         self._function(fn)
 
     # ---------------------------------------------------------------------------------------------------------- the run
     def __enter__(self):
+        """Where a debugger or a coverage tool is at work it goes on, and the profiler's hook, which is slower, stands in."""
         self._streams = _python_streams()
-        self._profiler = sys.getprofile()
-        sys.setprofile(self._event)
+        self._silent = [(place, name, getattr(place, name)) for place, name in _SILENT]
+        for place, name, function in self._silent:
+            setattr(place, name, self._refusing(name, function))
+        self._ask, self._set = (sys.gettrace, sys.settrace) if sys.gettrace() is None else (sys.getprofile, sys.setprofile)
+        self._hook = self._ask()
+        self._set(self._event)
 
     def __exit__(self, kind, *_):
-        sys.setprofile(self._profiler)
+        self._set(self._hook)
+        for place, name, function in self._silent:
+            setattr(place, name, function)
         streams = _python_streams()
         if any(now != before for now, before in zip(streams, self._streams)):
             _reset_streams(self._streams)
@@ -66,24 +74,35 @@ class Watch:
                     "numbers were drawn from Python's or NumPy's random", "draw with minigrad.rand(), or pass them as tensors"
                 )
 
+    def _refusing(self, name, function):
+        """``function``, refused to users' functions in this run: a replay would leave it out, or keep what it returned."""
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            if tracer.get() is not None and kind_of(sys._getframe(1).f_code) == USER:
+                raise refuse(f"{name}() was called", "call it outside; a value that changes comes in as a tensor")
+            return function(*args, **kwargs)
+
+        return call
+
     def _event(self, frame, event, arg):
         code = frame.f_code
         kind = self.kinds.get(code)
         if kind is None:
             kind = self.kinds[code] = kind_of(code)
         if kind == LIBRARY:
-            return
+            return None
         if event == "call":
             if kind == USER:
                 self._user_frame(code, frame.f_globals, frame.f_locals)
-            elif code.co_argcount and code.co_varnames[0] == "self":
+                frame.f_trace_lines = False
+                return self._event
+            if code.co_argcount and code.co_varnames[0] == "self":
                 self._keeper_frame(code, frame.f_locals.get("self"))
-        elif event == "c_call" and kind == USER:
-            if arg.__class__ is types.BuiltinFunctionType and arg in _SILENT:
-                raise refuse(_SILENT[arg], "do it outside; a value that changes comes in as a tensor argument")
         elif event == "return" and arg is not None and kind == USER and frame.f_back is not None:
             if type(arg) not in PLAIN and not isinstance(arg, _OPAQUE) and self.kinds.get(frame.f_back.f_code) == USER:
                 self._walk(arg, reads_of(frame.f_back.f_code), f"what {code.co_name}() returned", 0)
+        return None
 
     def _user_frame(self, code, globals, locals):
         reads = reads_of(code)
@@ -107,6 +126,8 @@ class Watch:
         self.kept.append(owner)
         if isinstance(owner, Optimizer):
             self._optimizer(owner)
+            if code.co_name != "zero_grad":
+                self.stepped.add(id(owner))
         elif not isinstance(owner, Tensor):
             if code.co_filename.endswith(_LOADERS) and code.co_name in ("__iter__", "__next__"):
                 raise refuse("a DataLoader was read", "loop over it outside and pass each batch as an argument")
@@ -150,9 +171,9 @@ class Watch:
     def _place(self, record, reads, depth, quiet=False):
         """Note a place and go on from its value. ``reads``: None where the value is not looked into."""
         book = self.quiet if quiet else self.records
-        book.setdefault((record.__class__, id(record.box), record.key), record)
+        book.setdefault((record.__class__, id(record.owner), record.key), record)
         if reads is not None and "runtime" not in reads.names:
-            self.frozen.add((id(record.box), record.key))
+            self.frozen.add((id(record.owner), record.key))
         value = record.value
         if reads is not None and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
             self._walk(value, reads, record.text, depth)
@@ -207,14 +228,23 @@ class Watch:
 
     def _attributes(self, owner, own, reads, text, depth):
         quiet = isinstance(owner, Module)
+        if quiet and ("_modules" in reads.names or (reads.wholly and is_library(type(owner).__module__))):
+            for name, child in owner._modules.items():
+                if child is not None:
+                    self._walk(child, reads, f"{text}.{name}", depth)
         for name in reads.names & own.keys() if len(reads.names) < len(own) else [n for n in own if n in reads.names]:
-            self._place(Item(owner, own, name, own[name], f"{text}.{name}"), reads, depth, quiet)
+            if not (quiet and name in _INSIDE):  # these are part of its structure
+                self._place(Item(owner, own, name, own[name], f"{text}.{name}"), reads, depth, quiet)
+
+        for name in reads.asked - own.keys():
+            if not hasattr(type(owner), name):
+                self._place(Item(owner, own, name, MISSING, f"{text}.{name}"), None, depth, quiet)
 
     def _class(self, owner, cls, reads, text, depth):
         """Plain values that stand in a class, and what stands in slots."""
-        for c in cls.__mro__:
-            if is_library(c.__module__):
-                continue
+        if cls not in self.classes:
+            self.classes[cls] = [c for c in cls.__mro__ if not is_library(c.__module__)]
+        for c in self.classes[cls]:
             for name in reads.names & vars(c).keys():
                 value = vars(c)[name]
                 if isinstance(value, types.MemberDescriptorType) and owner is not cls:
@@ -235,7 +265,9 @@ class Watch:
             return
         for k in keys:
             self._place(Item(box, box, k, box[k], f"{text}[{k!r}]"), reads, depth)
-        if not every:
+        if every:
+            self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
+        else:
             for k in reads.keys - box.keys():
                 if isinstance(k, str) and k.isidentifier():
                     self._place(Item(box, box, k, MISSING, f"{text}[{k!r}]"), None, depth)
@@ -254,7 +286,7 @@ class Watch:
             elif type(v) not in PLAIN and not isinstance(v, _OPAQUE):
                 self._walk(v, reads, f"{text}[{i}]", depth)
         if isinstance(box, list):
-            self._place(Item(box, box, len(box), MISSING, f"{text}[{len(box)}]"), None, depth)
+            self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
 
     def _optimizer(self, optimizer):
         if id(optimizer) not in self.optimizers:
@@ -265,7 +297,7 @@ class Watch:
     def finish(self, run):
         """Called while the traced values still stand everywhere: sets ``guards`` and ``changed``, and lets go of the rest."""
         young = {id(o) for o in gc.get_objects()} - self.untracked  # what the run made, and no later run will meet
-        runtime = {(id(box), name) for owner, name, *_ in run.numbers.values() for box in (owner, getattr(owner, "__dict__", owner))}
+        runtime = {(id(owner), name) for owner, name, *_ in run.numbers.values()}
         self.changed = []
         books = [self._old_records(book, young, runtime) for book in (self.records, self.quiet)]
         for iterator, text in self.iterators.values():
@@ -276,8 +308,8 @@ class Watch:
         optimizers = [(o, plain) for o, plain in self.optimizers.values() if id(o) not in young]
         for o, plain in optimizers:
             self.changed += [f"{k!r} in the state of {type(o).__name__}" for s, k, v in plain if not same(s.get(k), v)]
-        guards = [OptimizerGuard(o, runtime) for o, _ in optimizers]
-        self.guards = Guards(*books, modules, guards, _outside(run))
+        guards = [OptimizerGuard(o, runtime, id(o) in self.stepped) for o, _ in optimizers]
+        self.guards = Guards(*books, modules, guards, _outside(run), _gradients(run))
         for book in (self.records, self.quiet, self.modules, self.optimizers, self.iterators, self.functions):
             book.clear()
         self.kept.clear()
@@ -295,12 +327,12 @@ class Watch:
         """The records that a later run may find changed; those that this run changed go to ``changed``."""
         kept = []
         for r in book.values():
-            place = (id(r.box), r.key)
-            if id(r.owner) in young or id(r.box) in young or (place in runtime and place not in self.frozen):
+            place = (id(r.owner), r.key)
+            if id(r.owner) in young or (place in runtime and place not in self.frozen):
                 continue
             if not same(r.now(), r.value):
                 self.changed.append(r.text)
-            elif id(r.value) not in young:
+            elif id(r.value) not in young or r.__class__ is Content:
                 kept.append(r)
         return kept
 
@@ -318,6 +350,18 @@ def _outside(run):
         if id(root) not in run.owners and not isinstance(array, Traced):
             found.append((t, array, node, hooks_of(node)))
     return found
+
+
+def _gradients(run):
+    """Tensors from outside, and whether they had gradients. What is left in the program's own guards are those of arguments."""
+    fixed, rest = [], []
+    for guard, (t, had) in zip(run.program.guards, run.gradients.values(), strict=True):
+        if id(t) in run.shells or id(t) in run.owners:
+            rest.append(guard)
+        else:
+            fixed.append((t, had is not None))
+    run.program.guards = rest
+    return fixed
 
 
 def _python_streams():

@@ -1,0 +1,143 @@
+"""Arrays put together from pieces: concatenation, padding, and gradients of slices, of which several make one array.
+
+``ungetitem`` puts a value into zeros; a sum of such calls whose regions do not meet is one array written piece by piece.
+"""
+
+import math
+
+from . import access
+from .expressions import DTYPES, literal
+from .fuse import in_rows, is_plain, kind
+from .ir import Graph, Instruction
+from .loops import COUNTERS, written
+
+
+def region(key, shape):
+    """(start, extent, step) for each axis of ``shape``; None where the key is not that simple."""
+    named = sum(1 for k in key if k is not None and k is not ...)
+    full = [*key, *(() if ... in key else (...,))]
+    axes = []
+    for k in full:
+        if k is None:
+            return None
+        if k is ...:
+            for _ in range(len(shape) - named):
+                axes.append((0, shape[len(axes)], 1))
+        elif k.__class__ is tuple:
+            start, stop, step = slice(*k[1:]).indices(shape[len(axes)])
+            axes.append((start, len(range(start, stop, step)), step))
+        elif k.__class__ is int:
+            axes.append((k % shape[len(axes)], 1, 1))
+        else:
+            return None
+    return tuple(axes)
+
+
+def assemble(graph):
+    """The graph with ``concat``, ``pad`` and static ``ungetitem``, and sums of these, as ``assemble`` calls."""
+    known, nodes, users = {i: i for i in graph.inputs}, [], {}
+    for n in graph.nodes:
+        for i in n.arguments:
+            users[i] = users.get(i, 0) + 1
+    for o in graph.outputs:
+        users[o] = users.get(o, 0) + 1
+    for n in graph.nodes:
+        inputs = tuple([known[i] if i.__class__ is Instruction else i for i in n.inputs])
+        pieces = _pieces(n, inputs, users)
+        if pieces is None:
+            known[n] = n if inputs == n.inputs else n.copy(inputs)
+        else:
+            values, regions, fill = pieces
+            made = Instruction("assemble", values, {"regions": regions, "fill": fill})
+            made.shape, made.dtype = n.shape, n.dtype
+            known[n] = made
+        nodes.append(known[n])
+    return Graph(graph.inputs, nodes, [known[o] for o in graph.outputs], graph.state)
+
+
+def _pieces(n, inputs, users):
+    """(values, their regions, what fills the rest) of a call that puts an array together; None of any other call."""
+    if n.dtype not in DTYPES or n.keywords or not n.shape or not all(map(is_plain, (i for i in inputs))):
+        return None
+    if n.op == "ungetitem" and len(inputs) == 1:
+        found = region(n.params["key"], n.shape)
+        return None if found is None else (inputs, (found,), 0)
+    if n.op == "concat" and all(i.dtype == n.dtype for i in inputs):
+        axis, start, regions = n.params.get("axis", 0) % len(n.shape), 0, []
+        for i in inputs:
+            regions.append(tuple([(start if k == axis else 0, s, 1) for k, s in enumerate(i.shape)]))
+            start += i.shape[axis]
+        return inputs, tuple(regions), 0
+    if n.op == "pad":
+        found = tuple([(before, s, 1) for (before, _), s in zip(n.params["widths"], inputs[0].shape)])
+        return inputs, (found,), n.params.get("value", 0)
+    if n.op == "add" and len(inputs) == 2 and all(i.op == "assemble" and i.shape == n.shape and not i.params["fill"] for i in inputs):
+        regions = (*inputs[0].params["regions"], *inputs[1].params["regions"])
+        if all(users.get(i, 0) == 1 for i in n.inputs) and _are_apart(regions):
+            return (*inputs[0].inputs, *inputs[1].inputs), regions, 0
+    return None
+
+
+def _are_apart(regions):
+    def meet(a, b):
+        return all(x[0] < y[0] + (y[1] - 1) * y[2] + 1 and y[0] < x[0] + (x[1] - 1) * x[2] + 1 for x, y in zip(a, b))
+
+    return not any(meet(a, b) for k, a in enumerate(regions) for b in regions[:k])
+
+
+# ---------------------------------------------------------------------------------------------------------------- emission
+def operands(n):
+    """The values that the pieces look into, or the pieces themselves."""
+    return [_source(p)[0] if _source(p) else p for p in n.inputs]
+
+
+def _source(piece):
+    """(value, Affine address over the space, space) of a piece's elements; None where they must be laid out first."""
+    below = in_rows(piece)
+    space = access.refine([piece.shape, below.shape]) if math.prod(piece.shape) else None
+    if space is None:
+        return None
+    flat = access.address(access.own_index(space), space)
+    index, n = access.split(flat, below.shape, space), below
+    while index is not None and kind(n) == "view":
+        x = n.inputs[0]
+        if n.op == "reshape" and kind(in_rows(x)) != "view":
+            return in_rows(x), access.address(index, n.shape), space
+        index, n = access.through(n, index, space), x
+    return None if index is None else (n, access.address(index, n.shape), space)
+
+
+def emit(n, emitter):
+    """Lines that fill what no piece covers, then copy each piece."""
+    kind_of = "u1" if n.dtype == bool else DTYPES[n.dtype]
+    lines = []
+    regions = n.params["regions"]
+    size = math.prod(n.shape)
+    if sum(math.prod([extent for _, extent, _ in r]) for r in regions) < size:
+        value = literal(n.params["fill"], n.dtype)
+        body = ["for i in range(n):", f"    x0[i] = {f'u1({value})' if kind_of == 'u1' else value}"]
+        lines.append(f"{emitter.module.function(['n', 'x0'], body)}({size}, {emitter.pointer(n)})")
+    for piece, where in zip(n.inputs, regions):
+        if math.prod(piece.shape):
+            lines.append(_copy(n, piece, where, emitter))
+    return lines
+
+
+def _copy(n, piece, where, emitter):
+    found = _source(piece)
+    if found is None or not emitter.has_memory(found[0]):
+        value, space = in_rows(piece), piece.shape
+        place = access.address(access.own_index(space), space)
+    else:
+        value, place, space = found
+    flat = access.address(access.own_index(space), space)
+    index = list(access.split(flat, [extent for _, extent, _ in where], space))
+    target = access.address([i.times(step, start) for i, (start, _, step) in zip(index, where)], n.shape)
+    body, indent = [], ""
+    for k, extent in enumerate(space):
+        if extent != 1:
+            body.append(f"{indent}for {COUNTERS[k]} in range({extent}):")
+            indent += "    "
+    body.append(f"{indent}x1[{written(target)}] = x0[{written(place)}]")
+    return f"{emitter.module.function(['x0', 'x1'], body)}({emitter.pointer(value)}, {emitter.pointer(n)})"
+
