@@ -5,6 +5,7 @@ index of its own element into that of its input's, and laid out in rows an index
 a loop reads through them.
 """
 
+import itertools
 import math
 
 VIEWS = frozenset("reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous getitem flip swapaxes".split())
@@ -155,6 +156,6 @@ def refine(shapes):
             step *= n
             marks.add(step)
     marks = sorted(marks)
-    if any(b % a for a, b in zip(marks, marks[1:])):
+    if any(b % a for a, b in itertools.pairwise(marks)):
         return None
     return tuple([b // a for a, b in zip(reversed(marks[:-1]), reversed(marks[1:]))])

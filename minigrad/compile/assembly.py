@@ -48,6 +48,7 @@ def assemble(graph):
             known[n] = n if inputs == n.inputs else n.copy(inputs)
         else:
             values, regions, fill = pieces
+            nodes += [v for v in values if v not in inputs]  # a value that had to be stretched
             made = Instruction("assemble", values, {"regions": regions, "fill": fill})
             made.shape, made.dtype = n.shape, n.dtype
             known[n] = made
@@ -71,11 +72,41 @@ def _pieces(n, inputs, users):
     if n.op == "pad":
         found = tuple([(before, s, 1) for (before, _), s in zip(n.params["widths"], inputs[0].shape)])
         return inputs, (found,), n.params.get("value", 0)
-    if n.op == "add" and len(inputs) == 2 and all(i.op == "assemble" and i.shape == n.shape and not i.params["fill"] for i in inputs):
+    if n.op == "index_put" and len(inputs) == 2 and all(i.dtype == n.dtype for i in inputs):
+        found = region(n.params["key"], n.shape)
+        if found is None:
+            return None
+        whole = tuple([(0, s, 1) for s in n.shape])
+        return (inputs[0], _stretched(inputs[1], n.params["key"], found)), (whole, found), 0
+    if (
+        n.op == "add"
+        and len(inputs) == 2
+        and all(i.op == "assemble" and i.shape == n.shape and not i.params["fill"] for i in inputs)
+    ):
         regions = (*inputs[0].params["regions"], *inputs[1].params["regions"])
         if all(users.get(i, 0) == 1 for i in n.inputs) and _are_apart(regions):
             return (*inputs[0].inputs, *inputs[1].inputs), regions, 0
     return None
+
+
+def _stretched(value, key, where):
+    """A value in the shape of the region that it is written to."""
+    named = [k for k in key if k is not None and k is not ...]
+    whole = {a for a, k in zip(_axes_of(key, len(where)), named) if k.__class__ is int}
+    shape = tuple([extent for a, (_, extent, _) in enumerate(where) if a not in whole])
+    if value.shape == shape:
+        return value
+    made = Instruction("broadcast_to", (value,), {"shape": shape})
+    made.shape, made.dtype = shape, value.dtype
+    return made
+
+
+def _axes_of(key, ndim):
+    """The axis that each integer and slice of a key stands for."""
+    if ... not in key:
+        return list(range(len(key)))
+    before = key.index(...)
+    return [*range(before), *range(ndim - (len(key) - before - 1), ndim)]
 
 
 def _are_apart(regions):
@@ -140,4 +171,3 @@ def _copy(n, piece, where, emitter):
             indent += "    "
     body.append(f"{indent}x1[{written(target)}] = x0[{written(place)}]")
     return f"{emitter.module.function(['x0', 'x1'], body)}({emitter.pointer(value)}, {emitter.pointer(n)})"
-

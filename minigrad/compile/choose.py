@@ -8,7 +8,10 @@ from .assembly import assemble
 from .ir import Graph, Instruction
 from .simplify import simplify
 
-PAIRED = ("cross_entropy_vjp", "attention_vjp")  # backward calls that a kernel computes beside, or with what is left by, the forward
+PAIRED = (
+    "cross_entropy_vjp",
+    "attention_vjp",
+)  # backward calls that a kernel computes beside, or with what is left by, the forward
 
 
 def choose(graph):
@@ -87,6 +90,7 @@ def _replace_picks(graph, n, values, changed):
 def _rebuilt(graph, changed, made):
     """The graph with ``changed`` values, in an order in which each call comes after what it reads."""
     known, nodes = {i: i for i in graph.inputs}, []
+
     def build(n):
         stack = [n]
         while stack:

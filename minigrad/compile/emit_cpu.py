@@ -12,8 +12,8 @@ from .loops import Nest
 
 MACHINE = ("apart", "plus", "times", "largest", "smallest")
 NUMBERS = dict(
-    add="{} + {}", subtract="{} - {}", multiply="{} * {}", divide="{} / {}", power="{} ** {}", negative="-{}", sqrt="math.sqrt({})",
-    exp="math.exp({})", log="np.log({})", maximum="max({}, {})", minimum="min({}, {})", abs="abs({})", reciprocal="1.0 / {}",
+    add="{} + {}", subtract="{} - {}", multiply="{} * {}", divide="{} / {}", power="{} ** {}", negative="-{}",
+    sqrt="math.sqrt({})", exp="math.exp({})", log="np.log({})", maximum="max({}, {})", minimum="min({}, {})", abs="abs({})", reciprocal="1.0 / {}",
     square="{0} * {0}", cos="math.cos({})", sin="math.sin({})", floor="math.floor({})",
 )  # fmt: skip
 OPTIONS = 'nogil=True, error_model="numpy", fastmath={"contract"}'
@@ -43,7 +43,8 @@ class Module:
 
     def _loop(self, name, parameters, body):
         lines = "\n".join(["    apart()", *("    " + line for line in body)])
-        return f"@njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, {OPTIONS})\ndef {name}({', '.join(parameters)}):\n{lines}\n"
+        options = f"cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, {OPTIONS}"
+        return f"@njit({options})\ndef {name}({', '.join(parameters)}):\n{lines}\n"
 
     def _head(self, code):
         """Imports, helpers, and the short names of the types that the code uses."""
@@ -152,7 +153,8 @@ class Emitter:
             elif storage.where == "arena":
                 self.lines.append(f"{name} = {at}(table[0] + {storage.number})")
             else:
-                self.lines.append(f"{name} = {at}({(self.arguments if storage.where == 'argument' else self.results)[storage.number]})")
+                names = self.arguments if storage.where == "argument" else self.results
+                self.lines.append(f"{name} = {at}({names[storage.number]})")
         return name
 
     def _number(self, n):

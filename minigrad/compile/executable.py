@@ -11,6 +11,7 @@ from .emit_cpu import Emitter, is_written
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
 from .plan import plan
+from .replay import Unsuited
 from .simplify import dead_code
 
 ALIGNMENT = 64
@@ -204,10 +205,6 @@ class Executable:
             return results[storage.number]
         what, key = self.plan.table[storage.number]
         return self.captured[key].array if what == "input" else self.gradient_tensors[key].array
-
-
-class Unsuited(Exception):
-    """The program cannot be bound to these tensors as machine code."""
 
 
 def is_possible(program):

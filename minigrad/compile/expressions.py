@@ -40,7 +40,8 @@ HELPERS = {
     "sign": "def sign(a):\n    return (1 if a > 0 else 0) - (1 if a < 0 else 0)",
     "math_log": "def math_log(a):  # IEEE: -inf at 0, NaN below\n    return np.log(a)",
 }
-CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE, *TRUTH, *BITS, *"add subtract multiply negative abs where relu".split()])
+_LIGHT = "add subtract multiply negative abs where relu".split()
+CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE, *TRUTH, *BITS, *_LIGHT])
 
 
 def is_elementwise(n):

@@ -27,8 +27,10 @@ def is_reduction(n):
         return False
     x = n.inputs[0].dtype
     if n.op in ("any", "all"):
-        return n.dtype == bool and x == bool
-    return (n.dtype.kind == "f" and x == n.dtype and x.itemsize > 2) or (n.dtype == "int64" and x.kind in "ib" and x.itemsize != 2)
+        return n.dtype.char == x.char == "?"
+    if n.dtype.kind == "f":
+        return x == n.dtype and x.itemsize > 2
+    return n.dtype.char == "l" and x.char in "l?"
 
 
 def reduced_axes(n):
@@ -151,8 +153,7 @@ def _roots(graph, kinds, operands):
         if kinds[n] in ("map", "view"):
             roots.add(n)
 
-    for o in graph.outputs:
-        need(o)
+    roots.update(o for o in graph.outputs if kinds[o] in ("map", "view"))
     owners = {}
     for n in reversed(graph.nodes):
         what = kinds[n]
@@ -169,8 +170,8 @@ def _roots(graph, kinds, operands):
             mine = set()
             for c in consumers.get(n, ()):
                 mine |= {c} if c in roots or kinds[c] in ("call", "reduce") else owners.get(c, set())
-            stretched = any(math.prod(c.shape) > math.prod(n.shape) for c in consumers.get(n, ()) if kinds[c] in ("map", "view"))
-            if what == "map" and (len(mine) > 1 or stretched) and not _is_cheap(n, kinds):
+            larger = [c for c in consumers.get(n, ()) if kinds[c] in ("map", "view") and math.prod(c.shape) > math.prod(n.shape)]
+            if what == "map" and (len(mine) > 1 or larger) and not _is_cheap(n, kinds):
                 roots.add(n)
             owners[n] = mine
         if n in roots:
@@ -314,7 +315,7 @@ def _join(schedule, k, n, values):
 
 def _find_local(schedule):
     """Roots that no other task reads, and that are no results, live in registers."""
-    kept = {in_rows(o) for o in schedule.graph.outputs}
+    kept = set(schedule.graph.outputs)
     readers = schedule.readers()
     for task in schedule.tasks:
         if isinstance(task, Loop):

@@ -6,7 +6,8 @@ asks :meth:`Guards.hold`, in a few microseconds: it compares identities and one 
 * A record is one place that was read: a global, a closure variable, an attribute, an entry of a dict or list.
 * Modules, and hooks of any kind, move a counter when they change (``graph.changes``); while it stands, they are not looked at.
 * Optimizers: their groups, settings and state. The learning rate is a run-time input; only its kind is compared.
-* Tensors from outside: shape, dtype, whether they require a gradient and whether they have one. Their values are read anew at each call.
+* Tensors from outside: shape, dtype, whether they require a gradient and whether they have one. Their values are read anew
+  at each call.
 """
 
 from itertools import chain, repeat
@@ -14,7 +15,8 @@ from operator import attrgetter, getitem, is_, is_not, itemgetter
 
 import numpy as np
 
-from ..graph import changes
+from ..errors import TraceError
+from ..graph import changes, owner_of
 from ..nn.hooks import everywhere
 from ..optim import optimizer as optimizers
 from ..tensor import Tensor
@@ -196,9 +198,7 @@ def structure(module):
 
 
 def same_structure(a, b):
-    return all(
-        len(x) == len(y) and all(p[0] == q[0] and p[1] is q[1] for p, q in zip(x, y)) for x, y in zip(a, b)
-    )
+    return all(len(x) == len(y) and all(p[0] == q[0] and p[1] is q[1] for p, q in zip(x, y)) for x, y in zip(a, b))
 
 
 def hooks_of(node):
@@ -217,9 +217,10 @@ class Guards:
         guards: OptimizerGuards.
         tensors: (tensor, its array, its node, its hooks) of tensors from outside.
         gradients: (tensor, whether it has a gradient).
+        written: tensors that the program writes to, and the arrays of tensors while the run lasts, id(tensor) -> array.
     """
 
-    def __init__(self, records, quiet, modules, guards, tensors, gradients):
+    def __init__(self, records, quiet, modules, guards, tensors, gradients, written):
         self.records, self.quiet, self.modules, self.optimizers = list(records), list(quiet), list(modules), list(guards)
         self.tensors, self.arrays = [t for t, *_ in tensors], [a for _, a, *_ in tensors]
         self.hooks = [h for *_, h in tensors]
@@ -231,6 +232,8 @@ class Guards:
         self.with_grad, self.without = [[t for t, had in gradients if had is flag] for flag in (True, False)]
         self.everywhere = list(everywhere.items())
         self.changes = changes[0]
+        self.written, arrays = written
+        self.memory = {id(owner_of(arrays[id(t)])) for t in self.written}
         self.moved = 0  # how often a tensor from outside was found with another array
         self.checks = [*self._record_checks(), *[g.holds for g in self.optimizers]]
 
@@ -242,7 +245,9 @@ class Guards:
             return False
         if not all(map(is_, map(_node, self.leaves), self.nodes)):
             return False
-        if not all(map(is_not, map(_grad, self.with_grad), repeat(None))) or not all(map(is_, map(_grad, self.without), repeat(None))):
+        if not all(map(is_not, map(_grad, self.with_grad), repeat(None))) or not all(
+            map(is_, map(_grad, self.without), repeat(None))
+        ):
             return False
         for check in self.checks:
             if not check():
@@ -286,7 +291,16 @@ class Guards:
                     return False
                 self.arrays[i] = a
         self.moved += 1
+        self.memory = {id(owner_of(t.array)) for t in self.written}
         return True
+
+    def refuse_shared(self, array):
+        """TraceError for an argument that shares memory with what the program writes: when it is read would matter."""
+        if id(array if array.base is None else owner_of(array)) in self.memory:
+            raise TraceError(
+                f"an argument of shape {tuple(array.shape)} shares memory with a tensor that the compiled function writes in "
+                "place, such as a parameter: pass x.clone()"
+            )
 
     def _record_checks(self):
         """One function for each kind of place, which reads them all without a line of Python for each."""
@@ -301,7 +315,7 @@ class Guards:
             checks.append(_check(cells, lambda: map(_contents, of_cells)))
         slow = [r for r in self.records if r.__class__ in (Attribute, Content, Length) or r.value is MISSING]
         if slow:
-            checks.append(lambda: all([r.holds() for r in slow]))
+            checks.append(lambda: all(r.holds() for r in slow))
         return checks
 
 
@@ -317,7 +331,7 @@ def _check(records, read):
                 return True
         except (LookupError, ValueError):  # an entry, or a variable, is gone
             return False
-        if not all([r.holds() for r in records]):
+        if not all(r.holds() for r in records):
             return False
         values[:] = [r.value for r in records]
         return True

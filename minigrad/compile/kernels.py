@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .expressions import DTYPES, literal
-from .fuse import is_plain
-from .ir import Instruction
+from .fuse import in_rows, is_plain
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -41,7 +40,7 @@ def lowering(name, accepts):
 def takes(n):
     """Whether a kernel computes this call, so that it stays whole."""
     entry = TABLE.get(n.op)
-    return entry is not None and all(i is None or is_plain(i) for i in n.inputs if i.__class__ is not int) and entry.accepts(n)
+    return entry is not None and all(i is None or is_plain(i) for i in n.inputs) and entry.accepts(n)
 
 
 def scalar_functions():
@@ -68,8 +67,6 @@ class Writer:
 
     def array(self, n, *shape):
         """The memory of a value as a C-contiguous array."""
-        from .fuse import in_rows
-
         shape = ", ".join(map(str, shape or n.shape)) + ("," if len(shape or n.shape) == 1 else "")
         self.emitter.needs.add(("numba", "carray"))
         return f"carray({self.emitter.pointer(in_rows(n))}, ({shape}))"

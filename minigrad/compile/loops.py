@@ -11,7 +11,6 @@ from . import access
 from .access import Affine
 from .expressions import DTYPES, expression, literal, uniform_literal
 from .fuse import in_rows, is_reduction, iterated, reduced_axes
-from .ir import Instruction
 
 COUNTERS = "ijklmnopq"
 BLOCK = range(256, 4097)  # how many elements a register sums before it is added to the next
@@ -77,9 +76,7 @@ class Nest:
             if n.op == "reshape" and self._has_memory(in_rows(x)):
                 return self._load(in_rows(x), access.address(index, n.shape))
             return self._value(x, access.through(n, index, self.space))
-        operands = {
-            i: self._value(i, index if i.number else access.broadcast(index, i.shape)) for i in n.arguments
-        }
+        operands = {i: self._value(i, index if i.number else access.broadcast(index, i.shape)) for i in n.arguments}
         key = n, access.address(index, n.shape)
         if key not in self.known:
             self.known[key] = name = f"v{len(self.calls) + len(self.loads)}"

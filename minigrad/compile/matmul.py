@@ -74,7 +74,7 @@ def emit(n, pointer, schedule):
     for extent in reversed(batch):
         out_steps.insert(0, step)
         step *= extent
-    while batch and b_steps[-1] == 0 and (a_steps[-1] == m * a.row_step and not a.transposed or batch[-1] == 1):
+    while batch and b_steps[-1] == 0 and ((a_steps[-1] == m * a.row_step and not a.transposed) or batch[-1] == 1):
         m *= batch[-1]  # one product over all rows
         batch, a_steps, b_steps, out_steps = batch[:-1], a_steps[:-1], b_steps[:-1], out_steps[:-1]
     lines, indent = [], ""
@@ -86,11 +86,11 @@ def emit(n, pointer, schedule):
         return " + ".join([str(offset), *(f"{s} * b{d}" for d, s in enumerate(steps) if s)])
 
     kind = "f4" if n.dtype.char == "f" else "f8"
-    lines.append(
-        f"{indent}gemm({a.transposed}, {b.transposed}, {m}, {columns}, {k}, {kind}(1), {pointer(a.value)}, {place(a.offset, a_steps)}, "
-        f"{a.leading}, {pointer(b.value)}, {place(b.offset, b_steps)}, {b.leading}, {kind}(0), {pointer(n)}, {place(0, out_steps)}, "
-        f"{columns})"
-    )
+    left = f"{pointer(a.value)}, {place(a.offset, a_steps)}, {a.leading}"
+    right = f"{pointer(b.value)}, {place(b.offset, b_steps)}, {b.leading}"
+    result = f"{pointer(n)}, {place(0, out_steps)}, {columns}"
+    sizes = f"{a.transposed}, {b.transposed}, {m}, {columns}, {k}"
+    lines.append(f"{indent}gemm({sizes}, {kind}(1), {left}, {right}, {kind}(0), {result})")
     return lines
 
 

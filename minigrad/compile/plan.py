@@ -14,7 +14,7 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Storage:
-    """``where``: "table" (the address stands there at ``number``), "arena" (``number`` bytes into it), "argument", "result"."""
+    """``where``: "table" (the address stands there), "arena" (``number`` bytes into it), "argument" or "result"."""
 
     where: str
     number: int
@@ -35,7 +35,11 @@ class Plan:
 
 
 def plan(schedule, targets, argument_of):
-    """A :class:`Plan`. ``argument_of``: inputs that are arguments of the step -> their position. ``targets``: output -> ("result", number), ("state", its input), ("gradient", number) or ("number", number)."""
+    """A :class:`Plan`.
+
+    ``argument_of``: inputs that are arguments of the step -> their position. ``targets``: output -> ("result", number),
+    ("state", its input), ("gradient", number) or ("number", number).
+    """
     made, readers = Plan(), schedule.readers()
     order = {task: k for k, task in enumerate(schedule.tasks)}
     last = {value: max(order[t] for t in tasks) for value, tasks in readers.items()}
@@ -79,7 +83,7 @@ def _computed(task, schedule):
 
 
 def _may_overwrite(schedule, task, k, n, state, readers, order):
-    """Whether task ``k`` may write ``n`` over ``state``: nobody reads the old value later, and it reads each element only where it writes."""
+    """Whether task ``k`` may write ``n`` over ``state``: nobody reads it later, and the task reads elements only where it writes."""
     if any(order[t] > k for t in readers.get(state, ())):
         return False
     if not isinstance(task, Loop):

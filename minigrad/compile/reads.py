@@ -9,14 +9,18 @@ import weakref
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _PACKAGES = tuple({os.path.join(sysconfig.get_path(p), "") for p in ("purelib", "platlib")})
-_TRUSTED = ("numpy", "numba", "llvmlite", "scipy", "cupy", "ml_dtypes", "_pytest", "pytest", "pluggy")  # they keep no settings that a model reads
+_TRUSTED = (  # libraries that keep no settings which a model reads
+    "numpy", "numba", "llvmlite", "scipy", "cupy", "ml_dtypes", "_pytest", "pytest", "pluggy",
+)  # fmt: skip
 _KEEPING = ("nn", "optim", "amp", "utils", "data", "distributions", "torchvision", "compress", "quantization")
 
 LIBRARY, KEEPER, USER = range(3)  # not looked at; looked at for what its object keeps; looked at wholly
 
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
-_ITERATING = ("GET_ITER", "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING")
-_ASKING = {"items", "values", "keys"}
+_ITERATING = (
+    "GET_ITER", "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING", "CONTAINS_OP",
+)  # fmt: skip
+_ASKING = {"items", "values", "keys", "len"}
 _BY_NAME = {"getattr", "hasattr", "attrgetter", "itemgetter"}
 _known = weakref.WeakKeyDictionary()  # code -> Reads
 
@@ -67,9 +71,8 @@ def reads_of(code):
     return found
 
 
-def kind_of(code):
-    """How much of a function of this code is looked at, by the file that it stands in."""
-    file = code.co_filename
+def kind_of(file):
+    """How much of a function is looked at, by the file that it stands in."""
     if file.startswith(_HERE):
         return KEEPER if file[len(_HERE) :].split(os.sep)[0].removesuffix(".py") in _KEEPING else LIBRARY
     if file.startswith(("<frozen", "<minigrad", "<__array_function__")):

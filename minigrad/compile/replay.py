@@ -1,12 +1,19 @@
 """Repeating a traced run: with the values that captured tensors, gradients and numbers have now, and writing them back."""
 
+import importlib.util
+import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import backends, graph
+from .. import backends, graph, kernels
 from .ir import Graph, as_array
 from .simplify import simplify
+
+
+class Unsuited(Exception):
+    """A program cannot be bound to the tensors of now as machine code."""
 
 
 def get(owner, name):
@@ -45,18 +52,48 @@ class Program:
     """
 
     def __init__(self, graph: Graph):
-        self.graph, self.simple = graph, None
+        self.graph, self.simple, self.executable = graph, None, None
         self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
 
     def fits(self, args):
         return all((slot(args)._grad is not None) == had for slot, had in self.guards)
 
     def replay(self, args):
+        """One call with the values of now: as machine code, or call by call where there is no compiler or it fails."""
+        if self.executable is None:
+            self.executable = self._compiled()
+        if self.executable and kernels.enabled():
+            try:
+                return self.executable(args)
+            except Unsuited:
+                self.executable = False
+        return self.run(args)
+
+    def run(self, args):
         """One call with the values of now, call by call of the simplified graph."""
         if self.simple is None:
             self.simple = simplify(self.graph)
         inputs = [read(args) for read in self.readers]
         return self.finish(self.simple.run(*inputs), inputs, args)
+
+    def _compiled(self):
+        """The machine code; False where Numba is missing or switched off, the arrays lie elsewhere, or compiling fails."""
+        if importlib.util.find_spec("numba") is None or os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+            return False
+        from .executable import Executable, is_possible
+
+        if not is_possible(self):
+            return False
+        try:
+            return Executable(self)
+        except Exception as error:
+            warnings.warn(
+                f"this step runs without machine code, slower, because compiling it failed: {type(error).__name__}: {error}. Please "
+                "report it with the output of python -m minigrad doctor",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return False
 
     def finish(self, values, inputs, args):
         """Write back what the run changed, and build its result."""

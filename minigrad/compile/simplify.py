@@ -8,7 +8,7 @@ import numpy as np
 from .expressions import is_elementwise
 from .ir import NUMBER, Graph, Instruction, compute, uniform
 
-FROM_SHAPE = frozenset(["one", "zeros_like", "ones_like", "full_like", "full"])  # of their input they need the shape or dtype alone
+FROM_SHAPE = frozenset("one zeros_like ones_like full_like full".split())  # of their input they need shape and dtype alone
 VIEWS = frozenset("reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous swapaxes flip".split())
 
 
@@ -123,4 +123,4 @@ def _same_swapped(n, inputs):
 
 def _is(operand, number):
     value = uniform(operand) if operand.__class__ is Instruction else operand
-    return value is not None and value == number
+    return value is not None and number is not None and value == number

@@ -11,6 +11,7 @@ from ..dtype import get_default_dtype
 from ..errors import MinigradError, TraceError, describe
 from ..graph import LEAF, PICK, is_inference_mode_enabled, levels, recording, tracer
 from ..tensor import Tensor
+from .guards import hooks_of
 from .trace import Trace
 from .watch import Watch
 
@@ -88,6 +89,9 @@ class Step:
     def _run(self, key, tensors, args, kwargs):
         for program in self.programs.get(key, ()):
             if program.depends.hold() and (not program.guards or program.fits(tensors)):
+                if program.depends.memory:
+                    for t in tensors:
+                        program.depends.refuse_shared(t.array)
                 return program.replay(tensors)
         return self._trace(key, tensors, args, kwargs)
 
@@ -199,6 +203,8 @@ def _tensor_layout(t, tensors):
             return i
     tensors.append(t)
     a = t.array
+    if t.node is not None and hooks_of(t.node):
+        raise TraceError("an argument of a compiled function has hooks, which it would not call: register them inside")
     return (t.__class__, a.__class__, a.shape, a.dtype, t.node is not None)
 
 

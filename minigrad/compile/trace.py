@@ -324,8 +324,11 @@ class Trace(Notebook):
         if now is None or self.before.has(now):
             self._effect(lambda args, _: setattr(slot(args), "_grad", now))
         else:
-            n = self.captured[id(t)][1] if id(t) in self.captured else self.shells[id(t)][1] if id(t) in self.shells else None
-            self._effect(lambda args, value: setattr(slot(args), "_grad", wrap(value)), now, ("the gradient of {}", n), owner=slot)
+            known = self.captured.get(id(t)) or self.shells.get(id(t))
+            n = known and known[1]
+            self._effect(
+                lambda args, value: setattr(slot(args), "_grad", wrap(value)), now, ("the gradient of {}", n), owner=slot
+            )
 
     def _number(self, owner, name, value):
         now, kind = get(owner, name), type(value)

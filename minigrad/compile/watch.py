@@ -6,6 +6,7 @@ among them. The walk takes too much rather than too little: at worst a change th
 """
 
 import builtins
+import collections
 import enum
 import functools
 import gc
@@ -13,6 +14,7 @@ import random
 import sys
 import time
 import types
+from array import array
 
 import numpy as np
 
@@ -22,14 +24,23 @@ from ..graph import tracer
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..tensor import Tensor
+from . import guards as g
 from .arrays import Traced, refuse
-from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, Length, OptimizerGuard, content, hooks_of, same, same_structure, structure
+from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, Length, OptimizerGuard, same, structure
 from .reads import LIBRARY, USER, is_library, kind_of, reads_of
 
 DEPTH = 8  # attributes and elements are followed so far
 _OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
 _SILENT = ((builtins, "print"), (builtins, "input"), *[(time, n) for n in ("time", "perf_counter", "monotonic", "process_time")])
-_INSIDE = ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_INSIDE = (
+    "_parameters",
+    "_buffers",
+    "_modules",
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
 
 
 class Watch:
@@ -43,7 +54,8 @@ class Watch:
         self.stepped = set()  # ids of the optimizers that did more than zero_grad()
         self.iterators = {}  # id -> (iterator, where it was found)
         self.functions = {}  # code -> functions of users with this code
-        self.kinds = {}  # code -> kind
+        self.ran = set()  # the code of users' functions that ran
+        self.kinds = {}  # file -> kind
         self.classes = {}  # class -> those of it and its bases that are users'
         self.seen = set()
         self.frozen = set()  # (id(owner), key) of places that a user's function reads as they are, and not by runtime()
@@ -79,7 +91,7 @@ class Watch:
 
         @functools.wraps(function)
         def call(*args, **kwargs):
-            if tracer.get() is not None and kind_of(sys._getframe(1).f_code) == USER:
+            if tracer.get() is not None and kind_of(sys._getframe(1).f_code.co_filename) == USER:
                 raise refuse(f"{name}() was called", "call it outside; a value that changes comes in as a tensor")
             return function(*args, **kwargs)
 
@@ -87,9 +99,9 @@ class Watch:
 
     def _event(self, frame, event, arg):
         code = frame.f_code
-        kind = self.kinds.get(code)
+        kind = self.kinds.get(code.co_filename)
         if kind is None:
-            kind = self.kinds[code] = kind_of(code)
+            kind = self.kinds[code.co_filename] = kind_of(code.co_filename)
         if kind == LIBRARY:
             return None
         if event == "call":
@@ -100,14 +112,20 @@ class Watch:
             if code.co_argcount and code.co_varnames[0] == "self":
                 self._keeper_frame(code, frame.f_locals.get("self"))
         elif event == "return" and arg is not None and kind == USER and frame.f_back is not None:
-            if type(arg) not in PLAIN and not isinstance(arg, _OPAQUE) and self.kinds.get(frame.f_back.f_code) == USER:
+            if (
+                type(arg) not in PLAIN
+                and not isinstance(arg, _OPAQUE)
+                and self.kinds.get(frame.f_back.f_code.co_filename) == USER
+            ):
                 self._walk(arg, reads_of(frame.f_back.f_code), f"what {code.co_name}() returned", 0)
         return None
 
     def _user_frame(self, code, globals, locals):
         reads = reads_of(code)
-        if code not in self.seen:
-            self.seen.add(code)
+        if (id(code), id(globals)) not in self.seen:  # and not the code itself: that of two modules may be equal
+            self.seen.add((id(code), id(globals)))
+            self.kept.append(code)
+            self.ran.add(code)
             for name in sorted(reads.globals & globals.keys()):
                 self._place(Item(globals, globals, name, globals[name], f"the global {name}"), reads, 0)
             for f in self.functions.get(code, ()):
@@ -149,11 +167,11 @@ class Watch:
         """``f`` may run: what its closure holds is looked at when it does."""
         while isinstance(f, functools.partial | types.MethodType):
             f = f.func if isinstance(f, functools.partial) else f.__func__
-        if isinstance(f, types.FunctionType) and kind_of(f.__code__) == USER:
+        if isinstance(f, types.FunctionType) and kind_of(f.__code__.co_filename) == USER:
             known = self.functions.setdefault(f.__code__, [])
             if all(f is not k for k in known):
                 known.append(f)
-                if f.__code__ in self.seen:
+                if f.__code__ in self.ran:
                     self._closure(f, reads_of(f.__code__))
 
     def _closure(self, f, reads):
@@ -189,10 +207,10 @@ class Watch:
             if not gc.is_tracked(value):
                 self.untracked.add(id(value))
             self._dict(value, reads, text, depth + 1)
-        elif isinstance(value, list | tuple | set | frozenset):
+        elif isinstance(value, list | tuple | set | frozenset | collections.deque | array | bytearray):
             self._elements(value, reads, text, depth + 1)
         elif isinstance(value, np.ndarray):
-            self._place(Content(value, value, "", content(value), text), None, 0)
+            self._place(Content(value, value, "", g.content(value), text), None, 0)
         elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
             self._callable(value, reads, text, depth + 1)
         elif isinstance(value, types.ModuleType):
@@ -261,13 +279,13 @@ class Watch:
         every = every or reads.wholly
         keys = list(box) if every else [k for k in box if isinstance(k, str | int) and k in reads.keys]
         if every and all(type(v) in PLAIN for v in box.values()):
-            self._place(Content(box, box, "", content(box), text), None, 0)
+            self._place(Content(box, box, "", g.content(box), text), None, 0)
             return
         for k in keys:
             self._place(Item(box, box, k, box[k], f"{text}[{k!r}]"), reads, depth)
-        if every:
+        if every or not keys:
             self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
-        else:
+        if not every:
             for k in reads.keys - box.keys():
                 if isinstance(k, str) and k.isidentifier():
                     self._place(Item(box, box, k, MISSING, f"{text}[{k!r}]"), None, depth)
@@ -276,16 +294,16 @@ class Watch:
         plain = all(type(v) in PLAIN for v in box)
         if not isinstance(box, tuple | frozenset) and (plain or isinstance(box, set)):
             if plain:
-                self._place(Content(box, box, "", content(box), text), None, 0)
+                self._place(Content(box, box, "", g.content(box), text), None, 0)
             return
         if plain:
             return
         for i, v in enumerate(box):
-            if isinstance(box, list):
+            if not isinstance(box, tuple):
                 self._place(Item(box, box, i, v, f"{text}[{i}]"), reads, depth)
             elif type(v) not in PLAIN and not isinstance(v, _OPAQUE):
                 self._walk(v, reads, f"{text}[{i}]", depth)
-        if isinstance(box, list):
+        if not isinstance(box, tuple):
             self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
 
     def _optimizer(self, optimizer):
@@ -304,12 +322,14 @@ class Watch:
             if id(iterator) not in young:
                 raise refuse(f"{text} is an iterator ({type(iterator).__name__})", "call next() outside and pass the value")
         modules = [(m, s) for m, s in self.modules.values() if id(m) not in young]
-        self.changed += [f"the structure of a {type(m).__name__}" for m, s in modules if not same_structure(structure(m), s)]
+        self.changed += [f"the structure of a {type(m).__name__}" for m, s in modules if not g.same_structure(structure(m), s)]
         optimizers = [(o, plain) for o, plain in self.optimizers.values() if id(o) not in young]
         for o, plain in optimizers:
             self.changed += [f"{k!r} in the state of {type(o).__name__}" for s, k, v in plain if not same(s.get(k), v)]
-        guards = [OptimizerGuard(o, runtime, id(o) in self.stepped) for o, _ in optimizers]
-        self.guards = Guards(*books, modules, guards, _outside(run), _gradients(run))
+        of_optimizers = [OptimizerGuard(o, runtime, id(o) in self.stepped) for o, _ in optimizers]
+        self.guards = Guards(*books, modules, of_optimizers, _outside(run), _gradients(run), _written(run))
+        for _, _, position in run.shells.values():
+            self.guards.refuse_shared(run.inputs[position])
         for book in (self.records, self.quiet, self.modules, self.optimizers, self.iterators, self.functions):
             book.clear()
         self.kept.clear()
@@ -343,12 +363,12 @@ _LOADERS = ("data/loader.py", "data\\loader.py")
 def _outside(run):
     """The tensors that a run captured, as they were; gradients are found by their owners at each call."""
     found = []
-    for t, array, node in run.held.values():
+    for t, memory, node in run.held.values():
         root = t
         while root._base is not None:
             root = root._base[0]
-        if id(root) not in run.owners and not isinstance(array, Traced):
-            found.append((t, array, node, hooks_of(node)))
+        if id(root) not in run.owners and not isinstance(memory, Traced):
+            found.append((t, memory, node, g.hooks_of(node)))
     return found
 
 
@@ -362,6 +382,11 @@ def _gradients(run):
             fixed.append((t, had is not None))
     run.program.guards = rest
     return fixed
+
+
+def _written(run):
+    """The tensors from outside that the run wrote to."""
+    return [t for t, n in run.captured.values() if t.array.instruction is not n], {k: a for k, (_, a, _) in run.held.items()}
 
 
 def _python_streams():
