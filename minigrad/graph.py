@@ -15,6 +15,7 @@ recording = _recording.get  # per thread, as every context variable
 tracer = contextvars.ContextVar("minigrad_tracer", default=None)  # the Trace being made in this thread, or None
 levels = contextvars.ContextVar("minigrad_levels", default=())  # the vmaps that this thread is in, the innermost last
 serial = itertools.count(1).__next__
+changes = [0]  # how often a module was changed, or a hook of any kind was registered or removed: see compile/guards.py
 
 
 def runtime(owner, name):
@@ -197,6 +198,7 @@ class Handle:
 
     def __init__(self, hooks, key):
         self._hooks, self.id = hooks, key
+        changes[0] += 1
 
     @classmethod
     def add(cls, node, kind, hook):
@@ -207,6 +209,7 @@ class Handle:
 
     def remove(self):
         self._hooks.pop(self.id, None)
+        changes[0] += 1
 
     def __enter__(self):
         return self
@@ -254,27 +257,47 @@ class _Writes:
     """
 
     def __init__(self):
-        self.entries = {}  # id(owner) -> [serial, count of writes, weak reference that removes the entry]
+        # id(owner) -> [serial, count of writes, weak reference that removes the entry, the groups that it belongs to]
+        self.entries = {}
         self.last = 0
 
     def stamp(self, array):
+        entry = self._entry(array)
+        entry[0] = self.last = serial()
+        entry[1] += 1
+
+    def _entry(self, array):
         owner = owner_of(array)
         key = id(owner)
-        self.last = now = serial()
         entry = self.entries.get(key)
         if entry is None:
-            self.entries[key] = [now, 1, weakref.ref(owner, lambda _: self.entries.pop(key, None))]
-        else:
-            entry[0] = now
-            entry[1] += 1
+            entry = self.entries[key] = [0, 0, weakref.ref(owner, lambda _: self.entries.pop(key, None)), ()]
+        return entry
+
+    def group(self, arrays):
+        """A group of arrays that are always written together: one stamp serves them all."""
+        made = [0, 0]
+        for array in arrays:
+            entry = self._entry(array)
+            entry[3] = (*entry[3], made)
+        return made
+
+    def ungroup(self, group, arrays):
+        for array in arrays:
+            entry = self._entry(array)
+            entry[3] = tuple([g for g in entry[3] if g is not group])
+
+    def stamp_group(self, group):
+        group[0] = self.last = serial()
+        group[1] += 1
 
     def when(self, array):
         entry = self.entries.get(id(owner_of(array)))
-        return entry[0] if entry else 0
+        return max(entry[0], *[g[0] for g in entry[3]], 0) if entry else 0
 
     def count(self, array):
         entry = self.entries.get(id(owner_of(array)))
-        return entry[1] if entry else 0
+        return entry[1] + sum(g[1] for g in entry[3]) if entry else 0
 
 
 writes = _Writes()

@@ -56,7 +56,7 @@ def strides_of(shape):
     strides, step = [], 1
     for n in reversed(shape):
         strides.append(step)
-        step *= n
+        step *= max(n, 1)
     return tuple(reversed(strides))
 
 
@@ -149,6 +149,8 @@ def _sliced(key, index, shape):
 def refine(shapes):
     """The finest shape that all of ``shapes``, of one size, are made of by joining neighbouring axes; None if there is none."""
     size = math.prod(shapes[0])
+    if not size:
+        return (0,)
     marks = {1, size}
     for shape in shapes:
         step = 1

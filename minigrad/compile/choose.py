@@ -5,6 +5,7 @@ Some kernels serve a forward and its backward together: what the forward has fou
 
 from . import assembly, kernels, matmul
 from .assembly import assemble
+from .expressions import WHOLE, is_elementwise
 from .ir import Graph, Instruction
 from .simplify import simplify
 
@@ -16,8 +17,13 @@ PAIRED = (
 
 def choose(graph):
     """The graph with every composed operation replaced by its text, but for those that a kernel computes."""
-    whole = simplify(graph.inline(lambda n: kernels.takes(n) or n.op in PAIRED))
-    return assemble(simplify(pairs(whole).inline(kernels.takes)))
+    whole = simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))
+    return assemble(simplify(pairs(whole).inline(stays_whole)))
+
+
+def stays_whole(n):
+    """Whether a composed operation is not opened: a kernel computes it, or it is one function inside a loop."""
+    return (n.op in WHOLE and is_elementwise(n)) or kernels.takes(n)
 
 
 def operands(n):

@@ -13,8 +13,8 @@ from .loops import Nest
 MACHINE = ("apart", "plus", "times", "largest", "smallest")
 NUMBERS = dict(
     add="{} + {}", subtract="{} - {}", multiply="{} * {}", divide="{} / {}", power="{} ** {}", negative="-{}",
-    sqrt="math.sqrt({})", exp="math.exp({})", log="np.log({})", maximum="max({}, {})", minimum="min({}, {})", abs="abs({})", reciprocal="1.0 / {}",
-    square="{0} * {0}", cos="math.cos({})", sin="math.sin({})", floor="math.floor({})",
+    sqrt="math.sqrt({})", exp="math.exp({})", log="np.log({})", maximum="max({}, {})", minimum="min({}, {})",
+    abs="abs({})", reciprocal="1.0 / {}", square="{0} * {0}", cos="math.cos({})", sin="math.sin({})", floor="math.floor({})",
 )  # fmt: skip
 OPTIONS = 'nogil=True, error_model="numpy", fastmath={"contract"}'
 
@@ -48,8 +48,8 @@ class Module:
 
     def _head(self, code):
         """Imports, helpers, and the short names of the types that the code uses."""
-        types = dict(f4="np.float32", f8="np.float64", i4="np.int32", i8="np.int64", u4="np.uint32", u8="np.uint64", u1="np.uint8",
-                     b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
+        types = dict(f4="np.float32", f8="np.float64", i4="np.int32", i8="np.int64", u4="np.uint32", u8="np.uint64",
+                     u1="np.uint8",                      b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
         machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if re.search(rf"\b{w}\(", code)]
         lines.append(f"from minigrad.kernels.cpu.machine import {', '.join(machine)}")
@@ -69,9 +69,10 @@ class Module:
 class Emitter:
     """The lines of ``step``. ``segments``: texts of functions, or calls that stay with NumPy, in order."""
 
-    def __init__(self, schedule, plan, targets, arguments, results):
+    def __init__(self, schedule, plan, targets, arguments, results, apart=False):
         self.schedule, self.plan, self.targets = schedule, plan, targets
         self.arguments, self.results = arguments, results
+        self.apart = apart  # each task a function of its own, so that each can be timed
         self.module, self.segments, self.lines, self.defined = Module(), [], [], set()
         self.place = {n: k for k, n in enumerate([*schedule.graph.inputs, *schedule.graph.nodes])}
         self.functions, self.needs, self.checks = kernels.scalar_functions(), self.module.needs, []
@@ -83,6 +84,8 @@ class Emitter:
                 self._loop(task)
             else:
                 self._call(task)
+            if self.apart:
+                self._close()
         for n, where in self.targets.items():
             if where[0] == "number":
                 self.lines.append(f"numbers[{where[1]}] = {self._number(n)}")

@@ -1,6 +1,8 @@
 """A traced program as machine code: bound to the memory of its tensors, and called."""
 
-import sys
+from operator import attrgetter, is_
+from sys import getrefcount
+from types import FunctionType
 
 import numpy as np
 
@@ -20,7 +22,7 @@ ALIGNMENT = 64
 class Executable:
     """The machine code of a Program. ``stages``: the graph after each pass; ``source``: the generated module's text."""
 
-    def __init__(self, program):
+    def __init__(self, program, apart=False):
         self.program = program
         self.stages = {"trace": program.graph}
         chosen = choose.choose(program.graph)
@@ -35,7 +37,7 @@ class Executable:
         self.plan.checks_from = len(self.number_inputs) + len(self.number_outputs)
         arguments = [f"a{k}" for k in range(len(self.argument_inputs))]
         results = [f"r{k}" for k in range(len(self.result_outputs))]
-        emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results)
+        emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results, apart)
         self.source, self.segments = emitter.emit()
         self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
         module = cache.load(self.source)
@@ -45,11 +47,11 @@ class Executable:
     # ------------------------------------------------------------------------------------------------- inputs and outputs
     def _sort_inputs(self):
         """Which inputs are captured Tensors (their addresses stand in the table), which are read anew at each call."""
-        self.number_inputs, self.argument_inputs, self.captured, self.readers = [], [], {}, []
+        self.number_inputs, self.argument_inputs, self.captured, self.number_readers = [], [], {}, []
         for n, read, source in zip(self.graph.inputs, self.program.readers, self.program.sources):
             if n.number:
                 self.number_inputs.append(n)
-                self.readers.append((len(self.number_inputs) - 1, read))
+                self.number_readers.append((len(self.number_inputs) - 1, read))
             elif source is not None and source[0] == "captured":
                 self.captured[n] = source[1]
             else:
@@ -83,7 +85,7 @@ class Executable:
         self.arena = memory[start : start + self.plan.arena_size]
         self.table = np.zeros(len(self.plan.table), np.int64)
         self.numbers = np.full(self.plan.checks_from + len(self.checks), -1.0)
-        self.kept, self.bound, self.gradient_tensors = [], [], [None] * len(self.gradients)
+        self.kept, self.bound, self.places, self.bound_arrays = [], [], [], [None]
         self.gradient_places = [None] * len(self.gradients)
         for k, (what, key) in enumerate(self.plan.table):
             if what == "arena":
@@ -92,37 +94,52 @@ class Executable:
                 self.kept.append(np.ascontiguousarray(key.params["value"]))
                 self.table[k] = self.kept[-1].ctypes.data
             elif what == "input":
-                self.bound.append([self.captured[key], None, k])
+                self.bound.append(self.captured[key])
+                self.places.append(k)
             else:
                 self.gradient_places[key] = k
+        self.gradient_tensors = [self._gradient(k) for k in range(len(self.gradients))]
+        self.gradient_owners = [_fixed(owner) for _, _, owner in self.gradients]
+        self.result_positions = [k for k, _ in self.result_outputs]
+        self.group, self.grouped = None, ()
         self.written = [e.writes for e in self.program.effects if e.writes is not None]
         self.late = set(self.plan.late)
         effects = [e for e in self.program.effects if e.writes is None and e.owner is None]
         late = [e for e in self.program.effects if e.output is not None and self.graph.outputs[e.output] in self.late]
         self.effects = [*late, *effects]
         self.stamped = [self.captured[n] for n in self.written if n in self.captured]
+        self.bound_arrays = [None] * len(self.bound)
         self.written_arguments = [self.argument_of[n] for n in self.written if n in self.argument_of]
 
-    def _rebind(self, entry):
-        """A captured Tensor has other memory than before."""
-        t, _, k = entry
-        array = t.array
-        if not (array.flags.c_contiguous and (array.flags.writeable or t not in self.stamped)):
-            raise Unsuited(f"a captured tensor of shape {tuple(array.shape)} does not lie in rows in memory")
-        entry[1] = array
-        self.table[k] = array.ctypes.data
+    def _rebind(self):
+        """Captured Tensors have other memory than before: look up their addresses."""
+        arrays = [t.array for t in self.bound]
+        written = set(map(id, self.stamped))
+        for t, a in zip(self.bound, arrays):
+            if not (a.flags.c_contiguous and (a.flags.writeable or id(t) not in written)):
+                raise Unsuited(f"a captured tensor of shape {tuple(a.shape)} does not lie in rows in memory")
+        if self.group is not None:
+            graph.writes.ungroup(self.group, self.grouped)
+        self.grouped = [t.array for t in self.stamped]
+        self.group = graph.writes.group(self.grouped)
+        for k, a in zip(self.places, arrays):
+            self.table[k] = a.ctypes.data
+        self.bound_arrays = arrays
 
     def __call__(self, args):
-        for entry in self.bound:
-            if entry[0].array is not entry[1]:
-                self._rebind(entry)
+        if not all(map(is_, map(_array_of, self.bound), self.bound_arrays)):
+            self._rebind()
         numbers = self.numbers
-        for k, read in self.readers:
+        for k, read in self.number_readers:
             numbers[k] = read(args)
         arrays = [read(args) for _, read in self.argument_inputs]
         given = [a if a.flags.c_contiguous else np.ascontiguousarray(a).reshape(a.shape) for a in arrays]
-        for k, g in enumerate(self.gradients):
-            self._gradient_memory(k, g)
+        k = 0
+        for t in self.gradient_tensors:
+            # our list, the parameter's slot, `t` and the argument here: whoever else has it keeps it as it is
+            if getrefcount(t) > 4 or getrefcount(t.array) > 2:
+                self.gradient_tensors[k] = self._gradient(k)
+            k += 1
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
         for code in self.code:
             code(self.table, numbers, *given, *results)
@@ -135,18 +152,11 @@ class Executable:
             graph.writes.stamp(arrays[k])
         return self._finish(args, results)
 
-    def _failed(self, slot, error, n, given, results):
-        place, self.numbers[slot] = int(self.numbers[slot]), -1
-        return error([self._operand(i, given, results) for i in n.arguments], place)
-
     def _finish(self, args, results):
-        for t in self.stamped:
-            graph.writes.stamp(t.array)
-        for (_, _, slot), t in zip(self.gradients, self.gradient_tensors):
-            slot(args)._grad = t
-        values = {}
-        for (k, _), r in zip(self.result_outputs, results):
-            values[k] = r
+        graph.writes.stamp_group(self.group)
+        for owner, t in zip(self.gradient_owners, self.gradient_tensors):
+            (owner(args) if owner.__class__ is FunctionType else owner)._grad = t
+        values = dict(zip(self.result_positions, results))
         for position, k in enumerate(self.number_outputs):
             values[k] = float(self.numbers[len(self.number_inputs) + position])
         for e in self.effects:
@@ -156,13 +166,16 @@ class Executable:
     def _value(self, k, values):
         return values[k] if k in values else self._array(self.graph.outputs[k], (), ())
 
-    def _gradient_memory(self, k, g):
-        """The gradient of the last call is written over where nobody but its parameter still has it."""
-        t = self.gradient_tensors[k]
-        if t is None or sys.getrefcount(t) > 4 or sys.getrefcount(t.array) > 2:
-            o = g[1]
-            t = self.gradient_tensors[k] = wrap(np.empty(o.shape, o.dtype))
-            self.table[self.gradient_places[k]] = t.array.ctypes.data
+    def _gradient(self, k):
+        """New memory for a gradient: that of the last call is written over where nobody but its parameter still has it."""
+        o = self.gradients[k][1]
+        t = wrap(np.empty(o.shape, o.dtype))
+        self.table[self.gradient_places[k]] = t.array.ctypes.data
+        return t
+
+    def _failed(self, slot, error, n, given, results):
+        place, self.numbers[slot] = int(self.numbers[slot]), -1
+        return error([self._operand(i, given, results) for i in n.arguments], place)
 
     # ------------------------------------------------------------------------------------------------ what stays with NumPy
     def _by_numpy(self, n):
@@ -205,6 +218,17 @@ class Executable:
             return results[storage.number]
         what, key = self.plan.table[storage.number]
         return self.captured[key].array if what == "input" else self.gradient_tensors[key].array
+
+
+_array_of = attrgetter("array")
+
+
+def _fixed(owner):
+    """The Tensor that ``owner(arguments)`` gives for any arguments; ``owner`` itself where it depends on them."""
+    try:
+        return owner(())
+    except IndexError:
+        return owner
 
 
 def is_possible(program):

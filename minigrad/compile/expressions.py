@@ -31,6 +31,9 @@ BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
 SAME_VALUE = frozenset("astype copy contiguous alias".split())
 
+WHOLE = frozenset("sigmoid silu gelu gelu_tanh gelu_dx gelu_tanh_dx".split())  # operations that are one function in a loop
+SLOPES = {"gelu_dx": "gelu_slope", "gelu_tanh_dx": "gelu_tanh_slope"}
+
 BOOL = np.dtype(bool)
 _NAMES = dict(float32="f4", float64="f8", int64="i8", int32="i4", uint32="u4", uint64="u8", bool="b1", uint8="u1")
 DTYPES = {np.dtype(d): name for d, name in _NAMES.items()}
@@ -52,6 +55,8 @@ def is_elementwise(n):
         return True
     if n.op in BITS:
         return all(i.dtype == BOOL for i in n.arguments) and n.dtype == BOOL
+    if n.op in WHOLE:
+        return n.dtype.kind == "f" and not n.params
     if n.op in ARITHMETIC and n.op not in ("maximum", "minimum"):
         return n.dtype.kind in "fi" or (n.dtype.kind == "u" and n.op in ("add", "multiply"))
     if n.op in ("copy", "contiguous"):
@@ -73,7 +78,10 @@ def expression(n, name, functions):
     if n.op in SAME_VALUE:
         return operand(n.inputs[0], n.dtype, name)
     if n.op == "power":
-        return _power(n, name)
+        return _power(n, name, functions)
+    if n.op in SLOPES:
+        g, x = (operand(i, n.dtype, name) for i in n.inputs)
+        return f"{g} * {functions[SLOPES[n.op]][n.dtype == np.float64]}({x})"
     if n.op in TRUTH or n.op in BITS:
         template, dtype = {**TRUTH, **BITS}[n.op], BOOL
     elif n.op in COMPARISONS:
@@ -99,7 +107,7 @@ def uniform_literal(n):
     return None if value is None or n.dtype not in DTYPES else literal(value, n.dtype)
 
 
-def _power(n, name):
+def _power(n, name, functions):
     base, exponent = n.inputs
     x = operand(base, n.dtype, name)
     if exponent.__class__ in (int, float):
@@ -107,7 +115,8 @@ def _power(n, name):
             return " * ".join([x] * int(exponent))
         if exponent in (0.5, -0.5):
             return f"np.sqrt({x})" if exponent > 0 else f"{DTYPES[n.dtype]}(1) / np.sqrt({x})"
-    return f"{x} ** {operand(exponent, n.dtype, name)}"
+    y = operand(exponent, n.dtype, name)
+    return f"{functions['pow'][n.dtype == np.float64]}({x}, {y})" if n.dtype.kind == "f" else f"{x} ** {y}"
 
 
 def _promotes_as(i):

@@ -179,6 +179,9 @@ class Nest:
             head.append(f"for i in range({size}):")
             head.append(f"    {target}[i] = {start}")
         value = f"{DTYPES[n.dtype]}({value})" if n.inputs[0].dtype != n.dtype else value
+        if not over:  # one element each
+            before[dims].append(f"{target}[{at}] = {value}")
+            return
         if inner == dims:
             before[dims].append(f"{target}[{at}] = {exact(f'{target}[{at}]', value)}")
             return

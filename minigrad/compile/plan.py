@@ -42,7 +42,7 @@ def plan(schedule, targets, argument_of):
     """
     made, readers = Plan(), schedule.readers()
     order = {task: k for k, task in enumerate(schedule.tasks)}
-    last = {value: max(order[t] for t in tasks) for value, tasks in readers.items()}
+    last = {value: max(order[t] for t in tasks) for value, tasks in readers.items()}  # the task after which it may be gone
     for n in schedule.graph.inputs:
         if n in argument_of:
             made.storage[n] = Storage("argument", argument_of[n], n.dtype)
@@ -58,7 +58,7 @@ def plan(schedule, targets, argument_of):
             where = targets.get(value)
             if where is not None and where[0] == "state" and not _may_overwrite(schedule, task, k, n, where[1], readers, order):
                 made.late.append(value)
-                where = ("late", value)
+                where, last[value] = None, len(schedule.tasks)
             if where is None:
                 made.storage[value] = _in_place(made, schedule, task, k, n, last, free) or free.take(value)
             elif where[0] == "state":
@@ -83,7 +83,7 @@ def _computed(task, schedule):
 
 
 def _may_overwrite(schedule, task, k, n, state, readers, order):
-    """Whether task ``k`` may write ``n`` over ``state``: nobody reads it later, and the task reads elements only where it writes."""
+    """Whether task ``k`` may write ``n`` over ``state``: nobody reads that later, and the task only where it writes."""
     if any(order[t] > k for t in readers.get(state, ())):
         return False
     if not isinstance(task, Loop):

@@ -45,7 +45,7 @@ class Effect:
 class Program:
     """A graph with all that a call needs besides.
 
-    * ``readers``: per input of the graph, arguments -> array or number; ``sources``: what it is, if that is simple (see Trace.input).
+    * ``readers``: per input of the graph, arguments -> array or number; ``sources``: what it is, if simple (Trace.input).
     * ``build``: (values, arguments) -> what the function returns.
     * ``effects``: what happens after a call.
     * ``guards``: (arguments -> Tensor, whether it had a gradient): the graph is right only where that is so.
@@ -88,8 +88,8 @@ class Program:
             return Executable(self)
         except Exception as error:
             warnings.warn(
-                f"this step runs without machine code, slower, because compiling it failed: {type(error).__name__}: {error}. Please "
-                "report it with the output of python -m minigrad doctor",
+                f"this step runs without machine code, slower, because compiling it failed ({type(error).__name__}: {error}); "
+                "please report it with the output of python -m minigrad doctor",
                 RuntimeWarning,
                 stacklevel=4,
             )

@@ -77,6 +77,8 @@ def _folded(n, inputs):
     """A call on constants alone as a constant, or None."""
     if n.number or n.dtype is None or n.dtype == object or (not n.shape and not n.arguments):
         return None
+    if 0 in n.shape:
+        return constant(np.zeros((), n.dtype), n.shape)
     if n.op in FROM_SHAPE:
         value = {"one": 1, "zeros_like": 0, "ones_like": 1}.get(n.op, n.params.get("value", 0))
         return constant(np.asarray(value).astype(n.dtype), n.shape)

@@ -28,6 +28,9 @@ class Step:
     globals, closure variables, attributes and entries of them. Where one of these has changed, and for other shapes or
     dtypes, the function is traced again; a trace whose guards hold again is used again.
 
+    Not seen: functions of libraries that are replaced, what is written into a module's ``__dict__`` past ``setattr``, and side
+    effects (a file that is written, a log), which happen in a trace only. ``print()`` and the clock are refused.
+
     A call is also traced again after one that made tensors which stay in use, such as an optimizer's state in its first step.
 
     Raises:

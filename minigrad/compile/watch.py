@@ -10,6 +10,7 @@ import collections
 import enum
 import functools
 import gc
+import os
 import random
 import sys
 import time
@@ -32,6 +33,8 @@ from .reads import LIBRARY, USER, is_library, kind_of, reads_of
 DEPTH = 8  # attributes and elements are followed so far
 _OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
 _SILENT = ((builtins, "print"), (builtins, "input"), *[(time, n) for n in ("time", "perf_counter", "monotonic", "process_time")])
+_ENVIRONMENT = {"environ", "getenv"}
+_EVERYTHING = reads_of((lambda box: [*box]).__code__)  # of something that is read wholly
 _INSIDE = (
     "_parameters",
     "_buffers",
@@ -126,7 +129,10 @@ class Watch:
             self.seen.add((id(code), id(globals)))
             self.kept.append(code)
             self.ran.add(code)
-            for name in sorted(reads.globals & globals.keys()):
+            if not _ENVIRONMENT.isdisjoint(reads.names):
+                self._walk(os.environ.__dict__["_data"], _EVERYTHING, "os.environ", 0)
+            named = reads.globals | reads.keys if "globals" in reads.globals else reads.globals
+            for name in sorted(named & globals.keys()):
                 self._place(Item(globals, globals, name, globals[name], f"the global {name}"), reads, 0)
             for f in self.functions.get(code, ()):
                 self._closure(f, reads)
@@ -225,7 +231,9 @@ class Watch:
 
     def _callable(self, f, reads, text, depth):
         self._function(f)
-        if isinstance(f, functools.partial):
+        if isinstance(f, types.FunctionType):
+            self._attributes(f, f.__dict__, reads, text, depth)
+        elif isinstance(f, functools.partial):
             self._elements(f.args, reads, text, depth)
             self._dict(f.keywords, reads, text, depth, every=True)
             self._walk(f.func, reads, text, depth)
@@ -277,7 +285,8 @@ class Watch:
 
     def _dict(self, box, reads, text, depth, every=False):
         every = every or reads.wholly
-        keys = list(box) if every else [k for k in box if isinstance(k, str | int) and k in reads.keys]
+        known = reads.keys | reads.names if hasattr(type(box), "__getattr__") else reads.keys
+        keys = list(box) if every else [k for k in box if isinstance(k, str | int) and k in known]
         if every and all(type(v) in PLAIN for v in box.values()):
             self._place(Content(box, box, "", g.content(box), text), None, 0)
             return
