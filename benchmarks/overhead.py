@@ -7,6 +7,7 @@ of the ratio within a round. Below 1 minigrad is faster. Losses are compared bef
 """
 
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -92,12 +93,12 @@ def operations(minigrad, torch):
 
 
 def steps(minigrad, torch):
-    import workloads
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+    from benchmarks.peers import workloads
 
     rows = []
     for name in ("tiny_mlp", "mnist_mlp", "cnn"):
-        build = getattr(workloads, name)
-        ours, theirs = build(minigrad, np.random.default_rng(0)), build(torch, np.random.default_rng(0))
+        ours, theirs = (workloads.build(name, lib, np.random.default_rng(0)) for lib in (minigrad, torch))
         for i in range(10):
             a, b = ours().item(), theirs().item()
             assert abs(a - b) <= 1e-3 * abs(b), f"{name}: the losses of step {i} differ: {a} and {b}"

@@ -1,15 +1,29 @@
-"""``torch.compile`` and ``torch.compiler``: programs that compile their models run them as they are.
+"""``torch.compile`` and ``torch.compiler``: functions and modules that are traced once and then repeated.
 
-What minigrad itself compiles, it compiles by ``minigrad.compile.trace_step``. ``compile`` here keeps the program's numbers and
-the names that PyTorch gives: the wrapper's state dict has the prefix ``_orig_mod.``.
+A function becomes a :class:`minigrad.compile.Step`. A module is compiled where no gradients are recorded, and runs as it is
+where they are: to compile its training, compile the function that does a whole step, with ``backward()`` and the optimizer.
+
+``minigrad.compile`` raises a TraceError where a function cannot be followed. ``torch.compile``, which is this module's
+``compile``, does as PyTorch does at a graph break: the function runs in Python, and one warning names the line.
 """
 
+import functools
+import types
+import weakref
+
 from . import compiler_settings as config  # noqa: F401
+from .compile.step import Step
+from .graph import recording, tracer
 from .nn import Module
+
+_steps = weakref.WeakSet()
 
 
 class OptimizedModule(Module):
     """What ``torch.compile(module)`` returns: it runs the module ``_orig_mod`` and hands attributes through to it.
+
+    Under ``no_grad`` it is traced and repeated; while gradients are recorded it runs in Python. Its state dict has the prefix
+    ``_orig_mod.`` that PyTorch gives it.
 
     >>> import minigrad
     >>> model = minigrad.compile(minigrad.nn.Linear(2, 1))
@@ -17,13 +31,14 @@ class OptimizedModule(Module):
     (['_orig_mod.weight', '_orig_mod.bias'], 2)
     """
 
-    def __init__(self, mod):
+    def __init__(self, mod, fullgraph=False):
         super().__init__()
         self._modules["_orig_mod"] = mod
         self.__dict__["training"] = mod.training
+        self.__dict__["_step"] = _step(mod, fullgraph)
 
     def forward(self, *args, **kwargs):
-        return self._orig_mod(*args, **kwargs)
+        return self._orig_mod(*args, **kwargs) if recording() else self._step(*args, **kwargs)
 
     def __len__(self):
         return len(self._orig_mod)
@@ -40,34 +55,56 @@ class OptimizedModule(Module):
             setattr(self._orig_mod, name, value)
 
 
+def _step(fn, fullgraph):
+    step = Step(fn, fullgraph)
+    _steps.add(step)
+    return step
+
+
 def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False):
-    """A module in a wrapper that runs it, a function as it is; without a model, a decorator.
+    """A function or a module that is traced at its first call and repeated from then on; without a model, a decorator.
 
     Args:
-        model: a Module or a function.
-        fullgraph, dynamic, backend, mode, options, disable: PyTorch's settings, without effect.
+        model: a function, or a Module. Built-in functions and classes are handed back.
+        fullgraph: whether what cannot be traced is an error. ``minigrad.compile`` has True; ``torch.compile`` has False, and
+            then runs the function as it is, with one warning. Python's part of a first call that fails then happens twice.
+        disable: hand the model back as it is.
+        dynamic, backend, mode, options: PyTorch's settings, without effect.
+
+    >>> import minigrad
+    >>> @minigrad.compile
+    ... def f(x, times):
+    ...     return x * times + 1
+    >>> f(minigrad.ones(2), 2.0), f(minigrad.ones(2), 3.0), f.traces
+    (tensor([3., 3.]), tensor([4., 4.]), 2)
     """
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
     if model is None:
-        return lambda model: compile(
-            model, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
+        return functools.partial(
+            compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
         )
-    if disable or not isinstance(model, Module):
+    if disable or isinstance(model, Step | OptimizedModule | types.BuiltinFunctionType | type):
         return model
-    return OptimizedModule(model)
+    if isinstance(model, Module):
+        return OptimizedModule(model, fullgraph)
+    if not callable(model):
+        raise TypeError(f"compile: model must be a function or a Module, not {type(model).__name__}")
+    return _step(model, fullgraph)
 
 
 def is_compiling():
-    """False: programs run in Python."""
-    return False
+    """Whether a function is being traced."""
+    return tracer.get() is not None
 
 
 is_dynamo_compiling = is_compiling
 
 
 def reset():
-    """Nothing was compiled, so there is nothing to forget."""
+    """Forget all programs: every compiled function is traced again."""
+    for step in _steps:
+        step.reset()
 
 
 def disable(fn=None, recursive=True, **_):

@@ -3,16 +3,15 @@
 What has a meaning here acts; the rest is remembered and read back, as a program expects, and changes nothing.
 """
 
-import os
-import sys
 import warnings
 
 from .device import device as Device
 from .dtype import set_default_dtype
 from .tensor import Tensor
+from .threads import get_num_threads, set_num_threads  # noqa: F401  (PyTorch has them here)
 
 _set = {
-    "threads": None, "interop": None, "precision": "highest", "deterministic": False, "warn_only": False, "debug": 0,
+    "interop": None, "precision": "highest", "deterministic": False, "warn_only": False, "debug": 0,
     "warn_always": False,
 }  # fmt: skip
 
@@ -59,34 +58,6 @@ strided, sparse_coo, sparse_csr = layout("strided"), layout("sparse_coo"), layou
 
 
 # ---------------------------------------------------------------------------------------------------------------- threads
-def get_num_threads():
-    """The number of threads that kernels may use: what :func:`set_num_threads` said, else the processor's cores."""
-    if _set["threads"] is None and hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return _set["threads"] or os.cpu_count() or 1
-
-
-def set_num_threads(num):
-    """Let Numba's kernels use ``num`` threads. Matrix products keep the number that ``OMP_NUM_THREADS`` gave at the start.
-
-    >>> import minigrad
-    >>> before = minigrad.get_num_threads()
-    >>> minigrad.set_num_threads(1); minigrad.get_num_threads()
-    1
-    >>> minigrad.set_num_threads(before)
-    """
-    if not isinstance(num, int):
-        raise TypeError(f"set_num_threads expects an int, but got {type(num).__name__}")
-    if num <= 0:
-        raise RuntimeError(f"set_num_threads expects a positive integer, got {num}")
-    _set["threads"] = num
-    numba = sys.modules.get("numba")
-    if numba is not None:
-        numba.set_num_threads(min(num, numba.config.NUMBA_NUM_THREADS))
-    elif "NUMBA_NUM_THREADS" not in os.environ:
-        os.environ["NUMBA_NUM_THREADS"] = str(num)  # read when the first kernel is needed
-
-
 def init_num_threads():
     """Kept for PyTorch's signature: threads start when they are first needed."""
 

@@ -114,6 +114,28 @@ def test_script_and_compile_change_nothing():
     assert minigrad.jit.script(f) is f and f(minigrad.ones(1)).item() == 2
 
 
+def test_graph_breaks_run_in_python():
+    calls = []
+
+    @minigrad.compiler.compile
+    def f(x):
+        calls.append("called")
+        return x * 2 if x.sum() > 0 else x
+
+    with pytest.warns(RuntimeWarning, match="line"):
+        assert f(minigrad.ones(1)).item() == 2 and f(-minigrad.ones(1)).item() == -1
+    assert len(calls) == 3
+
+
+def test_modules_are_compiled_for_inference():
+    model = minigrad.compile(minigrad.nn.Linear(1, 1))
+    model(minigrad.ones(1)).backward()
+    assert model._step.traces == 0
+    with minigrad.no_grad():
+        model(minigrad.ones(1))
+    assert model._step.traces == 1
+
+
 def test_one_process_only():
     with pytest.raises((RuntimeError, ValueError), match="process"):
         minigrad.distributed.init_process_group("gloo", rank=0, world_size=2)

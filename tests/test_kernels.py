@@ -24,8 +24,15 @@ CASES = {  # the kernels that must run -> the call and its float inputs
     "conv2d conv2d_dx conv2d_dw": (lambda x, w: F.conv2d(x, w, padding=1), [normal(2, 8, 12, 12), normal(8, 8, 3, 3)]),
     "max_pool2d max_unpool_add": (lambda x: F.max_pool2d(x, 2), [normal(4, 16, 18, 18)]),
     "avg_pool2d avg_pool2d_dx": (lambda x: F.avg_pool2d(x, 2), [normal(4, 16, 18, 18)]),
-    "softmax": (lambda x: x.softmax(-1), [normal(80, 65)]),
-    "log_softmax": (lambda x: x.log_softmax(-1), [normal(80, 65)]),
+    "softmax softmax_dx": (lambda x: x.softmax(-1), [normal(80, 65)]),
+    "log_softmax log_softmax_dx": (lambda x: x.log_softmax(0), [normal(80, 65)]),
+    "attention": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v), [normal(2, 3, 40, 8) for _ in range(3)]),
+    "rms_norm": (lambda x, w: F.rms_norm(x, (64,), w), [normal(80, 64), normal(64)]),
+    "group_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [normal(8, 8, 9, 9) + 1, normal(8), normal(8)]),
+    "batch_norm_eval": (
+        lambda x, m, v, w, b: F.batch_norm(x, m, v.square() + 1, w, b),
+        [normal(8, 8, 9, 9), *[normal(8) for _ in range(4)]],
+    ),
     "cross_entropy": (lambda x: F.cross_entropy(x, minigrad.tensor(CLASSES)), [normal(80, 65)]),
     "layer_norm": (lambda x, w, b: F.layer_norm(x, (64,), w, b), [normal(80, 64), normal(64), normal(64)]),
     "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), [normal(8, 8, 9, 9), normal(8), normal(8)]),
@@ -33,7 +40,7 @@ CASES = {  # the kernels that must run -> the call and its float inputs
     "sigmoid": (lambda x: x.sigmoid(), [normal(80, 65) * 3]),
     "erf": (lambda x: x.erf(), [normal(80, 65)]),
     "exp": (lambda x: x.exp(), [normal(140, 140)]),
-    "index_add_rows": (lambda w: F.embedding(minigrad.tensor(CLASSES), w), [normal(65, 64)]),
+    "embedding index_add_rows": (lambda w: F.embedding(minigrad.tensor(CLASSES), w), [normal(65, 64)]),
 }
 
 
@@ -57,7 +64,6 @@ def test_kernel_equals_text(names, monkeypatch):
         (lambda x, w: F.batch_norm(x, None, None, w, training=True), 1),
         (lambda x: F.instance_norm(x), 0),
         (lambda x, w, b: F.instance_norm(x, None, None, w, b), 2),
-        (lambda x, w, b: F.group_norm(x, 2, w, b), 2),
     ],
 )
 def test_every_norm_of_pictures_takes_the_kernel_of_batch_norm(call, parameters, monkeypatch):

@@ -16,15 +16,11 @@ numba = pytest.importorskip("numba")
 
 from minigrad.kernels.cpu import (  # noqa: E402
     KERNELS,
-    batch_norm,
     convolution,
     elementwise,
-    indexing,
     jit,
-    layer_norm,
     optimizer,
     philox,
-    pooling,
     quantized,
     recurrent,
     rows,
@@ -82,24 +78,22 @@ def plain_conv2d(x, weight, stride, padding, dilation, groups):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_conv2d_and_its_derivatives(case, dtype, monkeypatch):
+def test_conv2d_and_its_derivatives(case, dtype):
     samples, channels, size, outputs, kernel, stride, padding, dilation, groups = case
     x = normal(samples, channels, *size, dtype=dtype)
     weight = normal(outputs, channels // groups, *kernel, dtype=dtype)
     settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     expected = plain_conv2d(x, weight, **settings)
     g = normal(*expected.shape, dtype=dtype, seed=1)
-    for block in (convolution.BLOCK, 1, 400):  # all in one block, row by row, some rows or samples at a time
-        monkeypatch.setattr(convolution, "BLOCK", block)
-        for order in (np.copy, turned):
-            y = convolution.conv2d(order(x), order(weight), **settings)
-            dx = convolution.conv2d_dx(order(g), order(weight), size=size, **settings)
-            dw = convolution.conv2d_dw(order(g), order(x), kernel=kernel, **settings)
-            assert y.dtype == dx.dtype == dw.dtype == dtype
-            close(y, expected)
-            # both derivatives are adjoints of a linear map: <g, conv(x)> = <dx, x> = <dw, w>, here for each unit vector
-            close(dx, adjoint(lambda unit: plain_conv2d(unit, weight, **settings), x, g))
-            close(dw, adjoint(lambda unit: plain_conv2d(x, unit, **settings), weight, g))
+    for order in (np.copy, turned):
+        y = convolution.conv2d(order(x), order(weight), **settings)
+        dx = convolution.conv2d_dx(order(g), order(weight), size=size, **settings)
+        dw = convolution.conv2d_dw(order(g), order(x), kernel=kernel, **settings)
+        assert y.dtype == dx.dtype == dw.dtype == dtype
+        close(y, expected)
+        # both derivatives are adjoints of a linear map: <g, conv(x)> = <dx, x> = <dw, w>, here for each unit vector
+        close(dx, adjoint(lambda unit: plain_conv2d(unit, weight, **settings), x, g))
+        close(dw, adjoint(lambda unit: plain_conv2d(x, unit, **settings), weight, g))
 
 
 def adjoint(function, x, g):
@@ -118,91 +112,6 @@ def test_conv2d_keeps_nan_and_infinity_where_they_are():
     y = convolution.conv2d(x, np.ones((1, 1, 2, 2), np.float32))
     assert np.isnan(y[0, 0, 0, 0]) and np.isposinf(y[0, 0, 2, 2])
     assert np.isfinite(y).sum() == y.size - 2
-
-
-# ---------------------------------------------------------------------------------------------------------- pooling
-POOLS = [  # (H, W), kernel, stride, padding, dilation, (OH, OW)
-    ((6, 8), (2, 2), (2, 2), (0, 0), (1, 1), (3, 4)),
-    ((7, 9), (2, 2), (2, 2), (0, 0), (1, 1), (3, 4)),
-    ((7, 9), (2, 2), (2, 2), (0, 0), (1, 1), (4, 5)),  # ceil_mode
-    ((7, 6), (3, 2), (2, 1), (1, 1), (1, 1), (4, 7)),
-    ((8, 8), (3, 3), (1, 1), (1, 1), (1, 1), (8, 8)),
-    ((9, 10), (2, 3), (2, 3), (1, 0), (2, 2), (5, 2)),
-]
-
-
-def taps(start, kernel, dilation, size):
-    return [start + k * dilation for k in range(kernel) if 0 <= start + k * dilation < size]
-
-
-def plain_windows(size, kernel, stride, padding, dilation, out_size):
-    """For each output the list of its pixels, in order."""
-    for i, j in np.ndindex(*out_size):
-        down = taps(i * stride[0] - padding[0], kernel[0], dilation[0], size[0])
-        across = taps(j * stride[1] - padding[1], kernel[1], dilation[1], size[1])
-        yield (i, j), [a * size[1] + b for a in down for b in across]
-
-
-def plain_max(plane, pixels):
-    best = pixels[0]
-    for p in pixels:
-        if plane[p] > plane[best] or np.isnan(plane[p]):
-            best = p
-    return best
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("case", POOLS)
-def test_max_pool2d_and_its_adjoint(case, dtype):
-    size, kernel, stride, padding, dilation, out_size = case
-    x = np.round(normal(2, 2, *size, dtype=dtype), 1)  # with ties
-    x[0, 0, 1, 1] = x[0, 0, 1, 2] = x[0, 0, 2, 1] = np.nan
-    x[0, 1], x[1, 0, 0] = -np.inf, np.inf
-    settings = {"stride": stride, "padding": padding, "dilation": dilation, "out_size": out_size}
-    for order in (np.copy, turned):
-        y, indices = pooling.max_pool2d(order(x), kernel_size=kernel, **settings)
-        assert indices.dtype == np.int64 and y.dtype == dtype and y.shape == indices.shape == (2, 2, *out_size)
-        for n, c in np.ndindex(2, 2):
-            plane = x[n, c].ravel()
-            for at, pixels in plain_windows(size, kernel, **settings):
-                assert indices[n, c][at] == plain_max(plane, pixels)
-            np.testing.assert_array_equal(y[n, c], plane[indices[n, c]])
-        g = normal(*y.shape, dtype=dtype)
-        expected = np.zeros((2, 2, size[0] * size[1]))
-        for n, c in np.ndindex(2, 2):
-            np.add.at(expected[n, c], indices[n, c], g[n, c])
-        close(pooling.max_unpool_add(order(g), order(indices), size=size), expected.reshape(x.shape))
-
-
-def test_an_index_outside_the_plane_is_an_error():
-    for bad in (-1, 6):
-        indices = np.array([[[[0, bad]]]])
-        with pytest.raises(IndexError, match=str(bad)):
-            pooling.max_unpool_add(np.ones((1, 1, 1, 2), np.float32), indices, size=(2, 3))
-
-
-@pytest.mark.parametrize("count_include_pad, divisor_override", [(True, None), (False, None), (True, 5)])
-@pytest.mark.parametrize("case", [case for case in POOLS if case[4] == (1, 1)])
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_avg_pool2d_and_its_derivative(case, count_include_pad, divisor_override, dtype):
-    size, kernel, stride, padding, _, out_size = case
-    x = normal(2, 2, *size, dtype=dtype)
-    settings = {"stride": stride, "padding": padding, "out_size": out_size}
-    more = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-    matrix = np.zeros((*out_size, size[0] * size[1]))
-    for (i, j), pixels in plain_windows(size, kernel, dilation=(1, 1), **settings):
-        rows_seen, columns_seen = (
-            min(step * at - pad + k, n + pad) - (step * at - pad)
-            for step, at, pad, k, n in zip(stride, (i, j), padding, kernel, size)
-        )
-        counted = rows_seen * columns_seen if count_include_pad else len(pixels)
-        matrix[i, j, pixels] = 1 / (divisor_override or counted)
-    g = normal(2, 2, *out_size, dtype=dtype)
-    for order in (np.copy, turned):
-        y = pooling.avg_pool2d(order(x), kernel_size=kernel, **settings, **more)
-        close(y, np.einsum("ncp,ijp->ncij", x.reshape(2, 2, -1).astype(float), matrix))
-        dx = pooling.avg_pool2d_dx(order(g), kernel_size=kernel, size=size, **settings, **more)
-        close(dx, np.einsum("ncij,ijp->ncp", g.astype(float), matrix).reshape(x.shape))
 
 
 # ------------------------------------------------------------------------------------------------------ elementwise
@@ -259,159 +168,6 @@ def test_elementwise_takes_any_layout():
         np.testing.assert_array_equal(elementwise.exp(x.T), elementwise.exp(x).T)
 
 
-# ------------------------------------------------------------------------------------------------------------- rows
-def plain_log_softmax(x):
-    x = x.astype(float)
-    with np.errstate(all="ignore"):
-        shifted = x - x.max(-1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def logits_with_extremes(classes):
-    x = 3 * normal(8, classes)
-    x[1] += 1000
-    x[2, 0] = -np.inf
-    x[3] = -np.inf
-    x[4, -1] = np.nan
-    x[5, 0] = -np.nan
-    x[6, 0] = np.inf
-    x[7] = -np.abs(x[7]) - 50  # a maximum below zero
-    return x
-
-
-@pytest.mark.parametrize("classes", [1, 3, 16, 37])
-def test_softmax_and_log_softmax(classes):
-    x = logits_with_extremes(classes)
-    expected = plain_log_softmax(x)
-    with np.errstate(all="ignore"):
-        for given in (x, turned(x), x.reshape(2, 4, classes)):
-            close(rows.log_softmax(given, axis=-1), expected.reshape(given.shape), 1e-6)
-            close(rows.softmax(given, axis=-1), np.exp(expected).reshape(given.shape), 1e-6)
-
-
-@pytest.mark.parametrize("classes", [1, 3, 16, 37])
-def test_cross_entropy(classes):
-    x = logits_with_extremes(classes)
-    target = np.arange(8) % classes
-    log_softmax = plain_log_softmax(x)
-    g = normal(8)
-    expected = np.exp(log_softmax)
-    expected[np.arange(8), target] -= 1
-    with np.errstate(all="ignore"):
-        for order in (np.copy, turned):
-            loss, residual = rows.cross_entropy(order(x), target)
-            close(loss, -log_softmax[np.arange(8), target], 1e-6)
-            saved = {"logits": order(x), "target": target}
-            dlogits, dtarget = rows.cross_entropy_backward(g, saved, residual, (True, False))
-            close(dlogits, expected * g[:, None].astype(float), 1e-6)
-            assert dtarget is None
-            assert rows.cross_entropy_backward(g, saved, residual, (False, False)) == (None, None)
-
-
-@pytest.mark.parametrize("wrong", [-1, 3, -100])
-def test_a_target_that_is_no_class_is_an_error(wrong):
-    with pytest.raises(IndexError, match=f"target {wrong} "):
-        rows.cross_entropy(normal(2, 3), np.array([0, wrong]))
-
-
-# ------------------------------------------------------------------------------------------------------------ norms
-def numeric_gradient(function, x, g_outputs, step=1e-6):
-    """d sum(g * outputs) / dx in float64 by central differences."""
-    gradient = np.empty(x.size)
-    for i in range(x.size):
-        moved = [x.copy() for _ in range(2)]
-        moved[0].flat[i] += step
-        moved[1].flat[i] -= step
-        up, down = (sum(np.vdot(g, y) for g, y in zip(g_outputs, function(m)) if g is not None) for m in moved)
-        gradient[i] = (up - down) / (2 * step)
-    return gradient.reshape(x.shape)
-
-
-def plain_layer_norm(x, weight, bias):
-    mean = x.mean(-1, keepdims=True)
-    rstd = 1 / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-5)
-    return (x - mean) * rstd * weight + bias, mean, rstd
-
-
-def plain_batch_norm(x, weight, bias):
-    others = tuple(a for a in range(x.ndim) if a != 1)
-    column = (-1,) + (1,) * (x.ndim - 2)
-    mean, variance = x.mean(others), x.var(others)
-    rstd = 1 / np.sqrt(variance + 1e-5)
-    y = (x - mean.reshape(column)) * (rstd * weight).reshape(column) + bias.reshape(column)
-    return y, mean, variance
-
-
-NORMS = {
-    "layer": (
-        layer_norm.layer_norm,
-        layer_norm.layer_norm_backward,
-        plain_layer_norm,
-        -1,
-        [(3, 7), (2, 3, 5), (1, 17)],
-    ),
-    "batch": (
-        batch_norm.batch_norm,
-        batch_norm.batch_norm_backward,
-        plain_batch_norm,
-        1,
-        [(5, 3), (2, 3, 4), (2, 3, 2, 5)],
-    ),
-}
-
-
-@pytest.mark.parametrize("given", [(True, False, False), (True, True, True), (False, True, False), (False, False, True)])
-@pytest.mark.parametrize("shape", [0, 1, 2])
-@pytest.mark.parametrize("name", NORMS)
-def test_norms(name, shape, given):
-    forward, backward, plain, axis, shapes = NORMS[name]
-    x = normal(*shapes[shape], dtype=np.float64) * 2 + 1
-    weight, bias = (normal(x.shape[axis], dtype=np.float64, seed=s) for s in (1, 2))
-    expected = plain(x, weight, bias)
-    g = [normal(*y.shape, dtype=np.float64, seed=3) if wanted else None for y, wanted in zip(expected, given)]
-    gradients = (
-        numeric_gradient(lambda moved: plain(moved, weight, bias), x, g),
-        numeric_gradient(lambda moved: plain(x, moved, bias), weight, g),
-        numeric_gradient(lambda moved: plain(x, weight, moved), bias, g),
-    )
-    for dtype in FLOATS:
-        for order in (np.copy, turned):
-            arrays = [order(a.astype(dtype)) for a in (x, weight, bias)]
-            outputs, residual = forward(*arrays, eps=1e-5)
-            for y, e in zip(outputs, expected):
-                assert y.dtype == dtype
-                close(y, e)
-            saved = {"x": arrays[0], "weight": arrays[1], "y": outputs}
-            slopes = tuple(None if part is None else order(part.astype(dtype)) for part in g)
-            actual = backward(slopes, saved, residual, (True, True, True), eps=1e-5)
-            for a, e in zip(actual, gradients):
-                assert a.dtype == dtype
-                close(a, e, 2e-5 if dtype == np.float32 else 1e-6)
-            partial = backward(slopes, saved, residual, (True, False, False), eps=1e-5)
-            np.testing.assert_array_equal(partial[0], actual[0])
-            assert partial[1:] == (None, None)
-
-
-@pytest.mark.parametrize("name", NORMS)
-def test_norms_far_from_zero(name):
-    forward, _, plain, _, _ = NORMS[name]
-    x = normal(16, 16) + 1000  # a variance from squares would have no digits left
-    weight, bias = (normal(16, seed=s) for s in (1, 2))
-    for y, e in zip(forward(x, weight, bias, eps=1e-5)[0], plain(x.astype(float), weight, bias)):
-        close(y, e, 1e-3)
-
-
-def test_layer_norm_sums_more_rows_than_a_chunk():
-    x, g = normal(layer_norm.CHUNK * 2 + 3, 3), normal(layer_norm.CHUNK * 2 + 3, 3, seed=1)
-    weight = normal(3)
-    outputs, _ = layer_norm.layer_norm(x, weight, weight, eps=1e-5)
-    saved = {"x": x, "weight": weight, "y": outputs}
-    _, dweight, dbias = layer_norm.layer_norm_backward((g, None, None), saved, None, (True,) * 3, eps=1e-5)
-    _, mean, rstd = plain_layer_norm(x.astype(float), weight, weight)
-    close(dbias, g.astype(float).sum(0))
-    close(dweight, (g * ((x - mean) * rstd)).sum(0))
-
-
 # ------------------------------------------------------------------------------------------------- recurrent layers
 def plain_lstm(gates, h, c, weight):
     hs, cs = [], []
@@ -452,19 +208,6 @@ def test_lstm_backward(given):
     slope = sum((part * d).sum() for part, d in zip(gradients, steps))
     np.testing.assert_allclose(slope, (loss(1) - loss(-1)) / 2e-5, rtol=1e-7)
     assert recurrent.lstm_backward(g, saved, activated, (True, True, True, False, False))[3] is None
-
-
-# ------------------------------------------------------------------------------------------------- rows by their index
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_index_add_rows(dtype):
-    g, index = normal(9, 5, dtype=dtype), np.array([3, 0, 3, 3, 6, 0, 1, 3, 6])
-    expected = np.zeros((7, 5))
-    np.add.at(expected, index, g)
-    for order in (np.copy, turned):
-        close(indexing.index_add_rows(order(g), index, rows=7), expected)
-    for wrong in (-1, 7):
-        with pytest.raises(IndexError, match=f"index {wrong} "):
-            indexing.index_add_rows(g[:2], np.array([0, wrong]), rows=7)
 
 
 # ------------------------------------------------------------------------------------------------------- optimizers
@@ -619,11 +362,18 @@ ACCEPTED = {
     "sigmoid": ((MATRIX,), {}),
     "erf": ((MATRIX,), {}),
     "gelu": ((MATRIX,), {}),
+    "attention": ((MATRIX, MATRIX, MATRIX), {"causal": True, "scale": 0.1}),
     "softmax": ((MATRIX,), {"axis": -1}),
+    "softmax_dx": ((MATRIX, MATRIX), {"axis": 0}),
+    "log_softmax_dx": ((MATRIX, MATRIX), {"axis": 1}),
     "log_softmax": ((MATRIX,), {"axis": 1}),
     "cross_entropy": ((MATRIX, INDEX), {}),
     "layer_norm": ((MATRIX, ROW, ROW), {"eps": 1e-5}),
+    "rms_norm": ((MATRIX, ROW), {"eps": 1e-5}),
     "batch_norm": ((MATRIX, ROW, ROW), {"eps": 1e-5}),
+    "batch_norm_eval": ((MATRIX, ROW, ROW + 1, ROW, ROW), {"eps": 1e-5}),
+    "group_norm": ((MATRIX, ROW, ROW), {"groups": 8, "eps": 1e-5}),
+    "embedding": ((INDEX, MATRIX), {"padding_idx": None, "scale_grad_by_freq": False}),
     "index_add_rows": ((MATRIX, INDEX), {"rows": 10}),
     "adam": ((MATRIX, MATRIX, MATRIX, MATRIX, None), {"lr": 0.1}),
     "sgd": ((MATRIX, MATRIX, None), {"lr": 0.1}),
@@ -663,9 +413,11 @@ def test_impossible_calls_are_left_to_the_text():
     assert not accepts("conv2d", X4, W4[:, :5])
     assert not accepts("conv2d", X4, W4, dilation=(17, 1))  # a window larger than the padded image
     assert not accepts("conv2d", X4[0], W4)
-    assert not accepts("softmax", MATRIX, axis=0)
+    assert not accepts("softmax", MATRIX, axis=2)
+    assert not accepts("attention", MATRIX, MATRIX[:, :5], MATRIX)
+    assert not accepts("group_norm", MATRIX, ROW, ROW, groups=3)
     assert not accepts("cross_entropy", MATRIX, INDEX[:-1])
-    assert not accepts("layer_norm", MATRIX, None, None)
+    assert not accepts("layer_norm", MATRIX, ROW[:5], None)
     for name, states in (("adam", (MATRIX, MATRIX, None)), ("sgd", (None,))):
         assert not accepts(name, MATRIX.T, MATRIX, *states)  # written in place: the layout must be its own
         frozen = MATRIX.copy()
@@ -714,7 +466,7 @@ def test_a_folder_that_cannot_be_written_means_no_cache(monkeypatch):
 def test_a_changed_file_of_the_folder_expires_the_cache():
     if numba.config.DISABLE_JIT:
         pytest.skip("nothing is cached")
-    stamps = {str(loop._cache._cache_file._source_stamp) for loop in (rows._softmax, elementwise._exp_loop)}
+    stamps = {str(loop._cache._cache_file._source_stamp) for loop in (rows.softmax_rows, rows.exp_of)}
     assert all("elementwise.py" in stamp and "rows.py" in stamp for stamp in stamps)
 
 

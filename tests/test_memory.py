@@ -1,7 +1,10 @@
 """Tensors as memory: views with free steps, storages, resizing, and classes of users that derive from Tensor."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -112,3 +115,37 @@ def test_lists_of_sequences_index_like_tuples():
 def test_a_trace_knows_no_memory():
     with pytest.raises(RuntimeError, match="as_strided: a traced tensor has no memory"):
         minigrad.compile.trace(lambda x: x.as_strided((2, 2), (1, 1)).sum(), minigrad.randn(4))
+
+
+FAULTS = """
+import resource, minigrad
+from minigrad.backends import memory
+x = minigrad.ones(3 * 2**22)  # 48 MiB: more than glibc keeps by itself
+for i in range(25):
+    if i == 5:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    y = x[: x.numel() - i % 3] + 1
+    del y
+print(memory.reuse(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(**environment):
+    """Whether freed memory is kept, and the pages that the system had to give to twenty large additions."""
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k not in ("GLIBC_TUNABLES", "MINIGRAD_ALLOCATOR")
+    }
+    done = subprocess.run([sys.executable, "-c", FAULTS], env=kept | environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told, number = done.stdout.split()
+    return told == "True", int(number)
+
+
+def test_large_arrays_reuse_memory():
+    told, number = faults()
+    if not told:
+        pytest.skip("another C library than glibc")
+    assert number < 50
+    for environment in ({"MINIGRAD_ALLOCATOR": "0"}, {"MALLOC_MMAP_THRESHOLD_": "1000000"}):
+        told, number = faults(**environment)
+        assert not told and number >= 20 * 24  # in pages of 2 MiB at best

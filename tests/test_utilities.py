@@ -178,8 +178,13 @@ def test_compiling_keeps_functions():
     def f(x):
         return x + 1
 
-    for made in (minigrad.compile(f), minigrad.compile(mode="default")(f), compiler.disable(f), compiler.disable()(f)):
+    for made in (minigrad.compile(f), minigrad.compile(mode="default")(f)):
+        assert isinstance(made, minigrad.compile.Step) and made.__wrapped__ is f and made(minigrad.ones(1)).tolist() == [2.0]
+        assert made.traces == 1 and minigrad.compile(made) is made
+    for made in (compiler.disable(f), compiler.disable()(f), minigrad.compile(f, disable=True)):
         assert made is f
+    with pytest.raises(TypeError, match="must be a function or a Module"):
+        minigrad.compile(3)
     assert compiler.allow_in_graph(f) is f is compiler.assume_constant_result(f) and not compiler.is_compiling()
     assert compiler.list_backends() == [] and compiler.reset() is None and compiler.cudagraph_mark_step_begin() is None
     with pytest.raises(RuntimeError, match="Either mode or options"):

@@ -11,6 +11,7 @@ import os
 import numpy as np
 
 from ..errors import NoCudaError
+from . import memory
 from .numpy import NumpyBackend
 
 # PyTorch keeps its flags under this name (torch.backends.cudnn.benchmark). They lie apart from the array libraries, in
@@ -18,6 +19,7 @@ from .numpy import NumpyBackend
 __path__.append(os.path.join(os.path.dirname(os.path.dirname(__file__)), "torch_names", "flags"))
 _FLAGS = frozenset("cpu cuda cudnn mkl mkldnn mps openmp opt_einsum quantized".split())
 
+memory.reuse()
 numpy = NumpyBackend()
 by_type = {np.ndarray: numpy}  # array type -> backend; the tracer, vmap and CuPy add theirs
 wrappers = []  # array types of vmap, which come before any other among the arguments of one call

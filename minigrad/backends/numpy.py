@@ -36,9 +36,18 @@ _zeros, _ones = _Zeros(), _Ones()
 _add_reduce, _max_reduce, _empty, _dot = np.add.reduce, np.maximum.reduce, np.empty, np.dot
 
 
-def _kernel_or(name, word, x):
+LARGE = 4096  # elements: no kernel of a word takes fewer
+
+
+def _by_kernel(name, *arrays, **params):
+    """What the kernel of a word makes of its call, or None where no kernel takes it."""
     kernel = kernels.table("numpy").get(name)
-    return kernel.run(x)[0] if kernel is not None and kernel.takes(x) else word(x)
+    return kernel.run(*arrays, **params)[0] if kernel is not None and kernel.takes(*arrays, **params) else None
+
+
+def _kernel_or(name, word, x):
+    y = _by_kernel(name, x) if x.size >= LARGE else None
+    return word(x) if y is None else y
 
 
 class NumpyBackend(IndexingWords):
@@ -49,7 +58,7 @@ class NumpyBackend(IndexingWords):
     def __init__(self):
         super().__init__(np)
         self.asarray, self.where, self.matrix_transpose = np.asarray, _where, operator.attrgetter("mT")
-        for name in ("exp", "erf"):  # words that have a kernel, too; operations that are no words find theirs by name
+        for name in ("exp", "erf", "tanh", "sin", "cos"):  # words with a kernel; operations that are no words find theirs by name
             setattr(self, name, functools.partial(_kernel_or, name, getattr(self, name)))
 
     def host(self, x):
@@ -66,6 +75,8 @@ class NumpyBackend(IndexingWords):
     def sum(self, x, *, axis=None, keepdims=False):
         dtype = x.dtype
         if dtype is _FLOAT32 or dtype is _FLOAT64:
+            if x.size >= LARGE and (y := _by_kernel("sum", x, axis=axis, keepdims=keepdims)) is not None:
+                return y
             if axis is None and not keepdims:
                 return _add_reduce(x, None, None, _empty((), dtype))  # straight into a 0-d array: no NumPy scalar on the way
             return _add_reduce(x, axis, None, None, keepdims)
@@ -73,15 +84,28 @@ class NumpyBackend(IndexingWords):
 
     def matmul(self, a, b):
         dtype = getattr(b, "dtype", None)
-        if (dtype is _FLOAT32 or dtype is _FLOAT64) and a.dtype is dtype and a.ndim == 2 == b.ndim:
-            return _dot(a, b)  # the same product, with less ado than np.matmul
+        if (dtype is _FLOAT32 or dtype is _FLOAT64) and a.dtype is dtype and b.ndim == 2:
+            if a.size >= LARGE and (y := _by_kernel("matmul", a, b)) is not None:
+                return y
+            if a.ndim == 2:
+                return _dot(a, b)  # the same product, with less ado than np.matmul
         return super().matmul(a, b)
 
     def max(self, x, *, axis=None, keepdims=False):
-        return _max_reduce(x, axis, None, None, keepdims)
+        y = _by_kernel("max", x, axis=axis, keepdims=keepdims) if x.size >= LARGE else None
+        return _max_reduce(x, axis, None, None, keepdims) if y is None else y
 
     def min(self, x, *, axis=None, keepdims=False):
-        return np.minimum.reduce(x, axis, None, None, keepdims)
+        y = _by_kernel("min", x, axis=axis, keepdims=keepdims) if x.size >= LARGE else None
+        return np.minimum.reduce(x, axis, None, None, keepdims) if y is None else y
+
+    def _cumulate(self, function, x, axis):
+        y = _by_kernel(function.__name__, x, axis=axis) if x.size >= LARGE else None
+        return super()._cumulate(function, x, axis) if y is None else y
+
+    def contiguous(self, x):
+        y = _by_kernel("contiguous", x) if x.size >= LARGE else None
+        return super().contiguous(x) if y is None else y
 
     def _scan(self, function, x, axis):
         return function.accumulate(x, axis=axis) if x.ndim else x.copy()
@@ -105,14 +129,16 @@ class NumpyBackend(IndexingWords):
     def take_along_axis(self, x, indices, *, axis):
         if _one_a_row(indices, axis):
             return x[_counting(len(indices)), indices[:, 0]].reshape(-1, 1)
-        return super().take_along_axis(x, indices, axis=axis)
+        y = _by_kernel("take_along_axis", x, indices, axis=axis) if indices.size >= LARGE else None
+        return super().take_along_axis(x, indices, axis=axis) if y is None else y
 
     def scatter_along_axis(self, v, indices, *, axis, shape):
         if _one_a_row(indices, axis):
             out = np.zeros(shape, v.dtype)
             out[_counting(len(indices)), indices[:, 0]] = v[:, 0]  # no place is named twice
             return out
-        return super().scatter_along_axis(v, indices, axis=axis, shape=shape)
+        y = _by_kernel("scatter_along_axis", v, indices, axis=axis, shape=shape) if indices.size >= LARGE else None
+        return super().scatter_along_axis(v, indices, axis=axis, shape=shape) if y is None else y
 
     def broadcast_to(self, x, *, shape):
         if math.prod(shape) > 16384 or x.__class__ is not np.ndarray:
@@ -203,6 +229,8 @@ def _where(c, a, b):
     """
     if b.__class__ is float and b == 0.0 and hasattr(a, "dtype"):
         b = _zeros[a.dtype]  # a ready array: three times as quick as the number for 8x8
+    if c.size >= LARGE and (y := _by_kernel("where", c, a, b)) is not None:
+        return y
     if c.size > 1024:
         dtype = a.dtype if hasattr(a, "dtype") else getattr(b, "dtype", None)
         bits = _BITS.get(dtype)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..random import default_generator, manual_seed
+from ..threads import set_num_threads
 from .collate import default_collate
 from .dataset import IterableDataset, columns, samples
 
@@ -111,6 +112,7 @@ def _send(pipe, results):
 
 def _work(tasks, results, dataset, batched, collate_fn, drop_last, base_seed, init_fn, number, num_workers, engine=None):
     global _info
+    set_num_threads(1)  # there are as many workers as the user wants busy cores
     seed = (base_seed + number) % 2**64
     random.seed(seed)
     if engine is not None:  # that of the main process, which a spawned worker does not inherit

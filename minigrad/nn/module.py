@@ -3,7 +3,7 @@
 from .. import empty_like, house
 from ..device import device as Device
 from ..dtype import as_dtype
-from ..graph import no_grad
+from ..graph import changes, no_grad
 from ..tensor import Tensor
 from .everywhere import register_module_backward_hook as register_module_backward_hook
 from .everywhere import register_module_buffer_registration_hook as register_module_buffer_registration_hook
@@ -90,6 +90,7 @@ class Module(Walks, State):
         raise AttributeError(missing)
 
     def __setattr__(self, name, value):
+        changes[0] += 1  # compiled functions look at their modules again
         own = self.__dict__
         if isinstance(value, Parameter):
             self._forget(name, "_parameters", "parameters")
@@ -136,6 +137,7 @@ class Module(Walks, State):
         self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name):
+        changes[0] += 1
         for kind in _KINDS:
             if name in self.__dict__[kind]:
                 del self.__dict__[kind][name]
@@ -156,6 +158,7 @@ class Module(Walks, State):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        changes[0] += 1
         for kind in _KINDS:
             self.__dict__[kind] = Registry(self.__dict__, state[kind])
 

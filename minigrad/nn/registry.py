@@ -2,6 +2,8 @@
 
 from collections.abc import MutableMapping
 
+from ..graph import changes
+
 
 class Registry(dict):
     """The parameters, buffers or submodules of a module by name.
@@ -19,14 +21,17 @@ class Registry(dict):
     def __setitem__(self, name, value):
         dict.__setitem__(self, name, value)
         self.attributes[name] = value
+        changes[0] += 1
 
     def __delitem__(self, name):
         dict.__delitem__(self, name)
         self.attributes.pop(name, None)
+        changes[0] += 1
 
     def pop(self, name, *default):
         if name in self:
             self.attributes.pop(name, None)
+        changes[0] += 1
         return dict.pop(self, name, *default)
 
     # dict's own would write past the methods above; these are made from them.

@@ -43,6 +43,49 @@ def masked_softmax(xp, x, *, axis):
     return e / xp.where(xp.equal(total, 0.0), 1.0, total)
 
 
+# ------------------------------------------------------------------------------------------------- without mask and dropout
+def _weights(xp, q, k, causal, scale):
+    scores = xp.matmul(q * scale, xp.matrix_transpose(k))  # (..., T, S)
+    if causal:
+        scores = scores + xp.triu(xp.full(scores, shape=tuple(scores.shape[-2:]), value=-math.inf), k=1)
+    return xp.softmax(scores, axis=-1)
+
+
+def _attention_rule(xp, g, q, k, v, causal, scale):
+    weights = _weights(xp, q, k, causal, scale)
+    slopes = xp.softmax_dx(xp.matmul(g, xp.matrix_transpose(v)), weights, axis=-1) * scale
+    dk = xp.matmul(xp.matrix_transpose(slopes), q)
+    return xp.matmul(slopes, k), dk, xp.matmul(xp.matrix_transpose(weights), g)
+
+
+def _plain_attention(q, k, v, *, causal, scale):
+    return _attention_reference(q, k, v, is_causal=causal, scale=scale)
+
+
+@op(
+    names="",
+    vjp=_attention_rule,
+    formula=r"Y = P V, \quad P = \mathrm{softmax}(s Q K^\top + M)",
+    derivative=(
+        r"\bar V = P^\top \bar Y, \quad \bar Q = s \bar Z K, \quad \bar K = s \bar Z^\top Q, \quad \bar Z = P \circ (\bar P - "
+        r"\mathrm{rowsum}(\bar P \circ P)), \quad \bar P = \bar Y V^\top"
+    ),
+    samples=lambda r: [
+        S(normal(r, 2, 3, 2), normal(r, 2, 4, 2), normal(r, 2, 4, 5), causal=False, scale=0.5),
+        S(normal(r, 2, 1, 4, 3), normal(r, 2, 1, 4, 3), normal(r, 2, 1, 4, 2), causal=True, scale=0.7),
+        S(normal(r, 1, 2, 3), normal(r, 1, 4, 3), normal(r, 1, 4, 2), causal=True, scale=-0.5),
+        S(normal(r, 1, 5, 3), normal(r, 1, 2, 3), normal(r, 1, 2, 2), causal=True, scale=1.0),
+    ],
+    reference=_plain_attention,
+)
+def attention(xp, q, k, v, *, causal, scale):
+    """softmax(scale q k') v of queries (..., T, D), keys (..., S, D) and values (..., S, E), all with the same leading axes:
+    (..., T, E). Causal: query i sees the keys 0 to i.
+    """
+    return xp.matmul(_weights(xp, q, k, causal, scale), v)
+
+
+# ------------------------------------------------------------------------------------------------- PyTorch's function of them
 def _attention_reference(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
     if enable_gqa:
         k, v = (np.repeat(a, q.shape[-3] // a.shape[-3], axis=-3) for a in (k, v))
@@ -141,7 +184,10 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
         )
     if enable_gqa:
         key, value = (_repeat_heads(t, q.shape) for t in (key, value))
-    scores = matmul(query * (1.0 / math.sqrt(q.shape[-1]) if scale is None else scale), key.mT)  # (..., L, S)
+    scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else scale
+    if attn_mask is None and not dropout_p and _are_alike(query, key, value):
+        return attention(query, key, value, causal=bool(is_causal), scale=scale)
+    scores = matmul(query * scale, key.mT)  # (..., L, S)
     if is_causal:
         weights = _along_last("softmax", scores + _causal(scores))
     elif attn_mask is not None:
@@ -149,6 +195,13 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     else:
         weights = _along_last("softmax", scores)
     return matmul(_dropout(weights, dropout_p), value)
+
+
+def _are_alike(query, key, value):
+    """Whether the three have one dtype and the same leading dimensions, and there is a key to look at."""
+    q, k, v = query.array, key.array, value.array
+    shapes = q.shape[:-2] == k.shape[:-2] == v.shape[:-2] and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
+    return shapes and k.shape[-2] > 0 and q.dtype == k.dtype == v.dtype and q.dtype.kind not in "biuc"
 
 
 def _along_last(name, scores):

@@ -80,6 +80,42 @@ def batch_norm(xp, x, weight=None, bias=None, *, eps=1e-5):
     return y if ndim == 4 else xp.contiguous(y), mean, var  # pictures may keep their channels last
 
 
+def _eval_rule(xp, g, x, mean, variance, weight, eps):
+    ndim, axes = len(x.shape), _others(x.shape)
+    rstd = 1.0 / xp.sqrt(variance + eps)
+    scale = rstd if weight is None else weight * rstd
+    total = xp.sum(g, axis=axes)
+    slope = xp.sum(g * (x - _channel(xp, mean, ndim)), axis=axes) * rstd
+    return g * _channel(xp, scale, ndim), -scale * total, slope * scale * rstd * -0.5, slope, total
+
+
+def _eval_reference(x, mean, variance, weight=None, bias=None, *, eps):
+    return _batch_norm_reference(x, mean, variance, weight, bias, eps=eps)
+
+
+@op(
+    names="",
+    vjp=_eval_rule,
+    formula=r"y = w r (x - \mu) + b, \quad r = 1 / \sqrt{\sigma^2 + \epsilon}",
+    derivative=(
+        r"\bar x = w r \bar y, \quad \bar w = \sum \bar y (x - \mu) r, \quad \bar b = \sum \bar y, \quad "
+        r"\bar \mu = -w r \bar b, \quad \overline{\sigma^2} = -\tfrac{1}{2} w r^2 \bar w"
+    ),
+    samples=lambda r: [
+        S(normal(r, 4, 3), normal(r, 3), positive(r, 3), positive(r, 3), normal(r, 3), eps=1e-5),
+        S(normal(r, 2, 3, 2, 2), normal(r, 3), positive(r, 3), eps=0.1),
+        S(normal(r, 2, 3, 4), normal(r, 3), positive(r, 3), None, normal(r, 3), eps=0.1),
+    ],
+    reference=_eval_reference,
+)
+def batch_norm_eval(xp, x, mean, variance, weight=None, bias=None, *, eps=1e-5):
+    """Each channel of ``x`` (N, C, ...) minus ``mean``, over the root of ``variance``, times ``weight`` plus ``bias``."""
+    scale = 1.0 / xp.sqrt(variance + eps)
+    scale = scale if weight is None else weight * scale
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return x * _channel(xp, scale, x.ndim) + _channel(xp, shift, x.ndim)
+
+
 def _running(buffer, value, momentum):
     """Move a running statistic towards the batch's, in place and without history."""
     if buffer is not None:
@@ -173,19 +209,26 @@ def _batch_norm(input, running_mean, running_var, weight=None, bias=None, traini
         return y
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
-    scale = (running_var + eps).rsqrt()
-    scale = scale if weight is None else scale * weight
-    shift = -running_mean * scale if bias is None else bias - running_mean * scale
-    columns = (-1, *(1,) * (len(shape) - 2))
-    return input * scale.reshape(columns) + shift.reshape(columns)
+    of_channels = [p if p is None or p.array.ndim == 1 else p.reshape(-1) for p in (running_mean, running_var, weight, bias)]
+    return batch_norm_eval(input, *of_channels, eps=eps)
 
 
 # --------------------------------------------------------------------------------------------------- groups of channels
-def _affine(y, weight, bias):
-    """``weight`` and ``bias`` (C,) on (N, C, ...)."""
-    columns = (-1, *(1,) * (y.array.ndim - 2))
-    y = y if weight is None else y * weight.reshape(columns)
-    return y if bias is None else y + bias.reshape(columns)
+def _grouped(xp, x, groups, eps):
+    """Each group of each sample with mean 0 and variance 1 (N, G, K), and 1 / its deviation."""
+    count = math.prod(x.shape[1:]) // groups
+    rows = xp.reshape(x, shape=(x.shape[0], groups, count))
+    centred = rows - xp.sum(rows, axis=-1, keepdims=True) / count
+    rstd = 1.0 / xp.sqrt(xp.sum(xp.square(centred), axis=-1, keepdims=True) / count + eps)
+    return centred * rstd, rstd
+
+
+def _group_rule(xp, g, x, weight, groups, eps):
+    h, rstd = _grouped(xp, x, groups, eps)
+    t = xp.reshape(g if weight is None else g * _channel(xp, weight, len(x.shape)), shape=tuple(h.shape))
+    level, slope = (xp.sum(part, axis=-1, keepdims=True) / h.shape[-1] for part in (t, t * h))
+    axes, dx = _others(x.shape), (t - level - h * slope) * rstd
+    return xp.reshape(dx, shape=tuple(x.shape)), xp.sum(g * xp.reshape(h, shape=tuple(x.shape)), axis=axes), xp.sum(g, axis=axes)
 
 
 def _group_reference(x, num_groups, weight=None, bias=None, eps=1e-5):
@@ -193,6 +236,27 @@ def _group_reference(x, num_groups, weight=None, bias=None, eps=1e-5):
     h = ((h - h.mean(-1, keepdims=True)) / np.sqrt(h.var(-1, keepdims=True) + eps)).reshape(x.shape)
     shape = (-1, *(1,) * (x.ndim - 2))
     return h * (1.0 if weight is None else weight.reshape(shape)) + (0.0 if bias is None else bias.reshape(shape))
+
+
+@op(
+    names="",
+    vjp=_group_rule,
+    formula=r"y = w h + b, \quad h = (x - \mu_g) r, \quad r = 1 / \sqrt{\sigma_g^2 + \epsilon}",
+    derivative=r"\bar x = r\,(\bar h - \mathrm{mean}_g(\bar h) - h\,\mathrm{mean}_g(\bar h h)), \quad "
+    r"\bar w = \sum \bar y h, \quad \bar b = \sum \bar y",
+    onnx="GroupNormalization",
+    samples=lambda r: [
+        S(normal(r, 2, 4, 3), positive(r, 4), normal(r, 4), groups=2, eps=1e-5),
+        S(normal(r, 2, 6, 2, 2), groups=3, eps=0.1),
+        S(normal(r, 3, 4), None, normal(r, 4), groups=1, eps=0.1),
+    ],
+    reference=lambda x, w=None, b=None, *, groups, eps: _group_reference(x, groups, w, b, eps),
+)
+def group_norm(xp, x, weight=None, bias=None, *, groups, eps=1e-5):
+    """Each of ``groups`` groups of channels of each sample (N, C, ...) with mean 0 and variance 1, then weight and bias (C,)."""
+    y = xp.reshape(_grouped(xp, x, groups, eps)[0], shape=tuple(x.shape))
+    y = y if weight is None else y * _channel(xp, weight, x.ndim)
+    return y if bias is None else y + _channel(xp, bias, x.ndim)
 
 
 @function(
@@ -214,7 +278,7 @@ def _group_reference(x, num_groups, weight=None, bias=None, eps=1e-5):
     ],
     reference=_group_reference,
 )
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+def _group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Mean 0 and variance 1 over each group of channels of each sample, then ``weight`` and ``bias`` for each channel.
 
     Args:
@@ -241,9 +305,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"{list(shape)} "
             f"and num_groups={num_groups}"
         )
-    # each group of each sample is a channel of a batch of one
-    y, _, _ = batch_norm(input.reshape(1, shape[0] * num_groups, math.prod(shape[1:]) // num_groups), eps=eps)
-    return _affine(y.reshape(shape), weight, bias)
+    of_channels = [p if p is None or p.array.ndim == 1 else p.reshape(-1) for p in (weight, bias)]
+    return group_norm(input, *of_channels, groups=num_groups, eps=eps)
 
 
 def _instance_reference(

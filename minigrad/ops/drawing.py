@@ -29,16 +29,16 @@ def words_for(dtype):
 def key_tensor(generator, words, device=CPU):
     """The key of the next ``words`` random words of ``generator`` (None: the default one), on ``device``."""
     generator = generator or default_generator
-    return _anew(lambda: generator.key(words), device, "random key")
+    return _anew(lambda: generator.key(words), device, "random key", generator)
 
 
 def streamed(generator, device, draw):
     """A Tensor of the array that ``draw(twister)`` makes of the stream of a generator with engine mt19937."""
     generator = generator or default_generator
-    return _anew(lambda: generator.draw(draw), device, "random numbers")
+    return _anew(lambda: generator.draw(draw), device, "random numbers", generator)
 
 
-def _anew(draw, device, name):
+def _anew(draw, device, name, generator):
     """The array ``draw()`` as a Tensor on ``device``. A traced function draws it anew at each call."""
 
     def read():
@@ -47,7 +47,7 @@ def _anew(draw, device, name):
 
     trace = tracer.get()
     if trace is not None:
-        return trace.read(read, name)
+        return trace.read(read, name, generator)
     inside = levels.get()
     return inside[-1].draw(inside, lambda: wrap(read())) if inside else wrap(read())
 

@@ -62,6 +62,21 @@ def put_along_axis(xp, x, indices, v, *, axis):
     return xp.put_along_axis(x, indices, v, axis=axis)
 
 
+@op(
+    names="",
+    vjp=(lambda xp, g: g, lambda xp, g, indices, axis: xp.take_along_axis(g, indices, axis=axis), None),
+    formula=r"y = x, \quad y_{k_i} \mathrel{+}= v_i",
+    derivative=r"\bar x = \bar y, \quad \bar v_i = \bar y_{k_i}",
+    samples=lambda r: [
+        S(normal(r, 3, 4), normal(r, 3, 2), np.array([[1, 1], [0, 3], [2, 2]]), axis=1),
+        S(normal(r, 3, 4), normal(r, 1, 2), np.array([[1, 1]]), axis=0),
+    ],
+)
+def add_along_axis(xp, x, v, indices, *, axis):
+    """``x`` with ``v`` added where take_along_axis would read."""
+    return x + xp.scatter_along_axis(v, indices, axis=axis, shape=tuple(x.shape))
+
+
 _TIES = (np.array([1.0, 5.0, 2.0]), np.array([0, 0, 2, 2]), np.array([1.0, 0.0, 2.0, 3.0]))
 
 
@@ -324,8 +339,8 @@ def scatter_add(input, dim, index, src):
     if not isinstance(src, Tensor):
         raise TypeError(f"scatter_add(): argument 'src' must be Tensor, not {describe(src)}")
     flat, d, places, src = _prepared("scatter_add", input, dim, index, src)
-    added = apply(registry["scatter_along_axis"], (src, places), {"axis": d, "shape": flat.array.shape})
-    return input + (added if flat is input else added.reshape(input.array.shape))
+    out = apply(registry["add_along_axis"], (flat, src, places), {"axis": d})
+    return out if flat is input else out.reshape(input.array.shape)
 
 
 def _numpy_reduce(x, dim, index, src, reduce, include_self=True):

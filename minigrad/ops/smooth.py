@@ -139,15 +139,36 @@ def _normal_cdf(x):
     return 0.5 * np.vectorize(math.erfc, otypes=[float])(-x / math.sqrt(2.0))
 
 
+def _gelu_slope(xp, x):
+    return 0.5 * (1.0 + xp.erf(x * math.sqrt(0.5))) + x * _normal_density(xp, x)
+
+
+def _normal_density(xp, x):
+    return xp.exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
+
+
+@op(
+    kind="elementwise",
+    names="",
+    vjp=(
+        lambda xp, g, x: xp.gelu_dx(g, x),
+        lambda xp, g, g0, x: g * g0 * (_normal_density(xp, x) * (2.0 - x * x)),
+    ),
+    formula=r"z = v\,(\Phi(x) + x \varphi(x))",
+    derivative=r"\bar v = \bar z\,(\Phi(x) + x \varphi(x)), \quad \bar x = \bar z\,v\,\varphi(x)\,(2 - x^2)",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4))],
+    reference=lambda v, x: v * (_normal_cdf(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
+)
+def gelu_dx(xp, g0, x):
+    """The gradient of gelu's input from that of its output."""
+    return g0 * _gelu_slope(xp, x)
+
+
 @op(
     kind="elementwise",
     names="",
     promote="float",
-    vjp=(
-        lambda xp, g, x: (
-            g * (0.5 * (1.0 + xp.erf(x * math.sqrt(0.5))) + x * (xp.exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))))
-        ),
-    ),
+    vjp=(lambda xp, g, x: xp.gelu_dx(g, x),),
     formula=r"y = x \Phi(x) = \frac{x}{2} \left(1 + \mathrm{erf}(x / \sqrt 2)\right)",
     derivative=r"\bar x = \bar y\,(\Phi(x) + x \varphi(x))",
     onnx="Gelu",
@@ -162,16 +183,33 @@ def gelu(xp, x):
 ROOT, CUBE = math.sqrt(2.0 / math.pi), 0.044715
 
 
-def _gelu_tanh_rule(xp, g, x):
+def _gelu_tanh_dx_rule(xp, g, g0, x):
+    """With u the argument of tanh, the second derivative (1 - t**2) * (u' + x * u'' / 2 - x * t * u'**2)."""
+    t, d = xp.tanh(ROOT * (x + CUBE * x * x * x)), ROOT * (1.0 + 3.0 * CUBE * x * x)
+    return g * g0 * ((1.0 - t * t) * (d + x * x * (3.0 * ROOT * CUBE) - x * t * d * d))
+
+
+@op(
+    kind="elementwise",
+    names="",
+    vjp=(lambda xp, g, x: xp.gelu_tanh_dx(g, x), _gelu_tanh_dx_rule),
+    formula=r"z = v\,\left(\frac{1 + t}{2} + \frac{x}{2} (1 - t^2)\,u'\right), \quad t = \tanh u",
+    derivative=(
+        r"\bar v = \mathrm{dx}(\bar z, x), \quad \bar x = \bar z\,v\,(1 - t^2) \left(u' + \frac{x}{2} u'' - x\,t\,u'^2\right)"
+    ),
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4))],
+)
+def gelu_tanh_dx(xp, g0, x):
+    """The gradient of gelu_tanh's input from that of its output."""
     t = xp.tanh(ROOT * (x + CUBE * x * x * x))
-    return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * (ROOT * (1.0 + 3.0 * CUBE * x * x)))
+    return g0 * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * (ROOT * (1.0 + 3.0 * CUBE * x * x)))
 
 
 @op(
     kind="elementwise",
     names="",
     promote="float",
-    vjp=(_gelu_tanh_rule,),
+    vjp=(lambda xp, g, x: xp.gelu_tanh_dx(g, x),),
     formula=r"y = \frac{x}{2} (1 + t), \quad t = \tanh(\sqrt{2 / \pi}\,(x + 0.044715 x^3))",
     derivative=(
         r"\bar x = \bar y\,\left(\frac{1 + t}{2} + \frac{x}{2} (1 - t^2) \sqrt{2 / \pi}\,(1 + 3 \cdot 0.044715 x^2)\right)"
@@ -226,13 +264,28 @@ def _require_float(name, input):
         raise UnsupportedError(f'"{name}" not implemented for {input.dtype}: convert the tensor with .float() first')
 
 
-def _silu_rule(xp, g, x):
+def _silu_dx_rule(xp, g, g0, x):
     s = xp.sigmoid(x)
-    return g * (s * (1.0 + x * (1.0 - s)))
+    return g * g0 * (s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s)))
+
+
+@op(
+    kind="elementwise",
+    names="",
+    vjp=(lambda xp, g, x: xp.silu_dx(g, x), _silu_dx_rule),
+    formula=r"z = v\,\sigma(x) (1 + x (1 - \sigma(x)))",
+    derivative=r"\bar v = \mathrm{dx}(\bar z, x), \quad \bar x = \bar z\,v\,\sigma(x) (1 - \sigma(x)) (2 + x (1 - 2 \sigma(x)))",
+    samples=lambda r: [S(normal(r, 3, 4), normal(r, 3, 4))],
+    reference=lambda v, x: v * (1 + x / (1 + np.exp(x))) / (1 + np.exp(-x)),
+)
+def silu_dx(xp, g0, x):
+    """The gradient of silu's input from that of its output."""
+    s = xp.sigmoid(x)
+    return g0 * (s * (1.0 + x * (1.0 - s)))
 
 
 @activation(
-    vjp=(_silu_rule,),
+    vjp=(lambda xp, g, x: xp.silu_dx(g, x),),
     formula=r"y = x\,\sigma(x)",
     derivative=r"\bar x = \bar y\,\sigma(x) (1 + x (1 - \sigma(x)))",
     samples=lambda r: [*unary(-4.0, 4.0)(r), S(normal(r, 3), inplace=False)],

@@ -34,7 +34,7 @@ def _axes(r):
 
 @op(
     names="",
-    vjp=(lambda xp, g, y, axis: y * (g - xp.sum(g * y, axis=axis, keepdims=True)),),
+    vjp=(lambda xp, g, y, axis: xp.softmax_dx(g, y, axis=axis),),
     formula=r"y_i = e^{x_i} / \sum_j e^{x_j}",
     derivative=r"\bar x_i = y_i \left(\bar y_i - \sum_j \bar y_j y_j\right)",
     onnx="Softmax",
@@ -51,7 +51,7 @@ def softmax(xp, x, *, axis):
 
 @op(
     names="",
-    vjp=(lambda xp, g, y, axis: g - xp.exp(y) * xp.sum(g, axis=axis, keepdims=True),),
+    vjp=(lambda xp, g, y, axis: xp.log_softmax_dx(g, y, axis=axis),),
     formula=r"y_i = x_i - \ln \sum_j e^{x_j}",
     derivative=r"\bar x_i = \bar y_i - e^{y_i} \sum_j \bar y_j",
     onnx="LogSoftmax",
@@ -64,6 +64,45 @@ def log_softmax(xp, x, *, axis):
         return xp.exp(x)
     s = x - xp.max(x, axis=axis, keepdims=True)
     return xp.contiguous(s - xp.log(xp.sum(xp.exp(s), axis=axis, keepdims=True)))
+
+
+def _pairs(r):
+    return [S(normal(r, 3, 4), normal(r, 3, 4), axis=-1), S(normal(r, 2, 3, 2), normal(r, 2, 3, 2), axis=1)]
+
+
+@op(
+    names="",
+    vjp=(
+        lambda xp, g, y, axis: xp.softmax_dx(g, y, axis=axis),
+        lambda xp, g, gy, y, axis: (
+            g * (gy - xp.sum(gy * y, axis=axis, keepdims=True)) - gy * xp.sum(g * y, axis=axis, keepdims=True)
+        ),
+    ),
+    formula=r"z_i = y_i \left(v_i - \sum_j v_j y_j\right)",
+    derivative=r"\bar v = \mathrm{dx}(\bar z, y), \quad "
+    r"\bar y_i = \bar z_i \left(v_i - \sum_j v_j y_j\right) - v_i \sum_j \bar z_j y_j",
+    samples=_pairs,
+    reference=lambda v, y, axis: y * (v - (v * y).sum(axis, keepdims=True)),
+)
+def softmax_dx(xp, gy, y, *, axis):
+    """The gradient of softmax's input from that of its output ``y``."""
+    return y * (gy - xp.sum(gy * y, axis=axis, keepdims=True))
+
+
+@op(
+    names="",
+    vjp=(
+        lambda xp, g, y, axis: g - xp.sum(g * xp.exp(y), axis=axis, keepdims=True),
+        lambda xp, g, gy, y, axis: -g * xp.exp(y) * xp.sum(gy, axis=axis, keepdims=True),
+    ),
+    formula=r"z_i = v_i - e^{y_i} \sum_j v_j",
+    derivative=r"\bar v_i = \bar z_i - \sum_j \bar z_j e^{y_j}, \quad \bar y_i = -\bar z_i e^{y_i} \sum_j v_j",
+    samples=_pairs,
+    reference=lambda v, y, axis: v - np.exp(y) * v.sum(axis, keepdims=True),
+)
+def log_softmax_dx(xp, gy, y, *, axis):
+    """The gradient of log_softmax's input from that of its output ``y``."""
+    return gy - xp.exp(y) * xp.sum(gy, axis=axis, keepdims=True)
 
 
 def _dim_samples(r):

@@ -4,7 +4,7 @@ import functools
 import types
 import warnings
 
-from ..graph import no_grad
+from ..graph import no_grad, tracer
 from ..tensor import Tensor
 from ..views import write
 from .optimizer import Optimizer
@@ -69,6 +69,19 @@ def schedule(get_lr):
     return checked
 
 
+def _after_a_traced_call(step):
+    """``step`` of a class. In a compiled function it runs, as it is, when each call has ended."""
+
+    @functools.wraps(step)
+    def call(self, *args, **kwargs):
+        trace = tracer.get()
+        if trace is None:
+            return step(self, *args, **kwargs)
+        return trace.defer(functools.partial(call, self, *args, **kwargs), f"{type(self).__name__}.step", *args, *kwargs.values())
+
+    return call
+
+
 class LRScheduler:
     """The base of learning rate schedules: a subclass defines ``get_lr()``, the next learning rate of each group.
 
@@ -116,6 +129,11 @@ class LRScheduler:
             optimizer._has_scheduler = True
         self._initial_step()
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _after_a_traced_call(cls.step)
+
     def _initial_step(self):
         self._step_count = 0
         self._is_initial = True
@@ -132,6 +150,7 @@ class LRScheduler:
         """The learning rates that the last step has set, one per parameter group."""
         return self._last_lr
 
+    @_after_a_traced_call
     def step(self, epoch=None):
         """Set the next learning rates."""
         if self._step_count == 1:

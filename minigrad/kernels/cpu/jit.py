@@ -33,11 +33,11 @@ def jit(function=None, *, sums=False, inline=False):
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor a cache folder of the user's is writable
         return numba.njit(**options)(function)
-    _expire_with_any_source(compiled)
+    expire_with_any_source(compiled)
     return compiled
 
 
-def _expire_with_any_source(compiled):
+def expire_with_any_source(compiled):
     """Let a cached kernel expire when any file of this folder changes.
 
     Numba looks only at the file of the kernel itself: after a change to a helper in another file it would load the

@@ -1,4 +1,7 @@
-"""layer_norm over the last axis, forward and backward in one pass each over rows that stay in cache.
+"""layer_norm and rms_norm over the last axis, forward and backward in one pass each over rows that stay in cache.
+
+Ba et al., "Layer normalization", 2016; Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019: the same
+without the mean and the bias.
 
 Shapes: x, y, gradients (R, C) with C the normalised axis; weight, bias (C,); mean, rstd (..., 1), inside the loops
 (R,).
@@ -7,44 +10,88 @@ Shapes: x, y, gradients (R, C) with C the normalised axis; weight, bias (C,); me
 import numpy as np
 
 from .jit import jit
+from .threads import split, split_sums
 
 CHUNK = 64  # rows summed before they are added to dweight and dbias: keeps the rounding error of long batches down
 
 
-def layer_norm(x, weight, bias, *, eps):
+def layer_norm(x, weight=None, bias=None, *, eps):
     """(y, mean, rstd); nothing more is needed backward."""
-    x, weight, bias = map(np.ascontiguousarray, (x, weight, bias))
-    y = np.empty_like(x)
-    mean, rstd = np.empty((*x.shape[:-1], 1), x.dtype), np.empty((*x.shape[:-1], 1), x.dtype)
-    _forward(_rows(x), weight, bias, x.dtype.type(eps), _rows(y), mean.reshape(-1), rstd.reshape(-1))
+    x, weight, bias = np.ascontiguousarray(x), or_full(weight, x, 1), or_full(bias, x, 0)
+    y, mean, rstd = np.empty_like(x), _column(x), _column(x)
+    _forward(x, weight, bias, eps, True, y, mean, rstd)
     return (y, mean, rstd), None
 
 
 def layer_norm_backward(g, saved, residual, needed, *, eps):
     """(dx, dweight, dbias). The outputs mean and rstd may have gradients of their own."""
-    x, weight = np.ascontiguousarray(saved["x"]), np.ascontiguousarray(saved["weight"])
-    _, mean, rstd = saved["y"]
-    gy = np.zeros_like(x) if g[0] is None else np.ascontiguousarray(g[0])
-    gmean, grstd = (np.zeros_like(mean) if part is None else part for part in g[1:])
-    dx, dweight, dbias = np.empty_like(x), np.zeros_like(weight), np.zeros_like(weight)
-    columns = [np.ascontiguousarray(column).reshape(-1) for column in (mean, rstd, gmean, grstd)]
-    _backward(_rows(x), weight, _rows(gy), *columns, _rows(dx), dweight, dbias)
-    return tuple(part if wanted else None for part, wanted in zip((dx, dweight, dbias), needed, strict=True))
+    gradients = _backward(saved["x"], saved["weight"], *g, *saved["y"][1:])
+    return tuple(part if wanted else None for part, wanted in zip(gradients, needed, strict=True))
 
 
-def _rows(x):
+def rms_norm(x, weight=None, *, eps):
+    """(y, 1 / the root mean square); nothing more is needed backward."""
+    x, weight = np.ascontiguousarray(x), or_full(weight, x, 1)
+    y, mean, rstd = np.empty_like(x), np.empty(x.size // x.shape[-1], x.dtype), _column(x)
+    _forward(x, weight, np.zeros_like(weight), eps, False, y, mean, rstd)
+    return (y, rstd), None
+
+
+def rms_norm_backward(g, saved, residual, needed, *, eps):
+    """(dx, dweight). The output rstd may have a gradient of its own."""
+    gradients = _backward(saved["x"], saved["weight"], g[0], None, g[1], None, saved["y"][1])
+    return tuple(part if wanted else None for part, wanted in zip(gradients[:2], needed, strict=True))
+
+
+def _backward(x, weight, gy, gmean, grstd, mean, rstd):
+    """For rms_norm there is no ``mean``."""
+    x, weight = np.ascontiguousarray(x), or_full(weight, x, 1)
+    gy = np.zeros_like(x) if gy is None else np.ascontiguousarray(gy)
+    zeros = None if mean is not None and gmean is not None and grstd is not None else np.zeros(rstd.size, x.dtype)
+    columns = [zeros if part is None else np.ascontiguousarray(part).reshape(-1) for part in (mean, rstd, gmean, grstd)]
+    dx = np.empty_like(x)
+    rows, gradients, results, centered = rows_of(x), rows_of(gy), rows_of(dx), mean is not None
+
+    def some(lo, hi, dweight, dbias):
+        of_rows = [column[lo:hi] for column in columns]
+        norm_gradients(rows[lo:hi], weight, gradients[lo:hi], *of_rows, centered, results[lo:hi], dweight, dbias)
+
+    return dx, *split_sums(some, len(rows), 3 * x.size, weight, weight)
+
+
+def _forward(x, weight, bias, eps, centered, y, mean, rstd):
+    eps, rows, results, mean, rstd = x.dtype.type(eps), rows_of(x), rows_of(y), mean.reshape(-1), rstd.reshape(-1)
+    split(
+        lambda lo, hi: norm_forward(rows[lo:hi], weight, bias, eps, centered, results[lo:hi], mean[lo:hi], rstd[lo:hi]),
+        len(rows),
+        2 * x.size,
+    )
+
+
+def or_full(parameter, x, value):
+    """A parameter of the last axis, or what stands for one that is None."""
+    return np.full(x.shape[-1], value, x.dtype) if parameter is None else np.ascontiguousarray(parameter)
+
+
+def rows_of(x):
     return x.reshape(-1, x.shape[-1])
 
 
+def _column(x):
+    return np.empty((*x.shape[:-1], 1), x.dtype)
+
+
 @jit(sums=True)
-def _forward(x, weight, bias, eps, y, means, rstds):
+def norm_forward(x, weight, bias, eps, centered, y, means, rstds):
+    """y, means and rstds; without ``centered`` the means are 0."""
     rows, columns = x.shape
     zero, one, count = x.dtype.type(0), x.dtype.type(1), x.dtype.type(columns)
     for i in range(rows):
         row, result = x[i], y[i]
         total, squares = zero, zero
-        for j in range(columns):
-            total += row[j]
+        if centered:
+            for j in range(columns):
+                total += row[j]
         mean = total / count
         for j in range(columns):
             squares += (row[j] - mean) * (row[j] - mean)
@@ -55,12 +102,14 @@ def _forward(x, weight, bias, eps, y, means, rstds):
 
 
 @jit(sums=True)
-def _backward(x, weight, g, means, rstds, gmeans, grstds, dx, dweight, dbias):
-    """With h = (x - mean) * rstd and t = g * weight, per row,
+def norm_gradients(x, weight, g, means, rstds, gmeans, grstds, centered, dx, dweight, dbias):
+    """dx; and what these rows give is added to dweight and dbias.
+
+    With h = (x - mean) * rstd and t = g * weight, per row,
 
     dx = rstd * (t - mean(t) - h * mean(t * h)) + gmean / C - grstd * rstd**2 * h / C,
 
-    the last two being the derivatives of mean and rstd by x.
+    the last two being the derivatives of mean and rstd by x. Without ``centered`` the terms of the mean are left out.
     """
     rows, columns = x.shape
     zero, count = x.dtype.type(0), x.dtype.type(columns)
@@ -75,7 +124,7 @@ def _backward(x, weight, g, means, rstds, gmeans, grstds, dx, dweight, dbias):
             dbias_chunk[j] += gradient[j]
             total += t
             product += t * h
-        offset = (gmeans[i] - rstd * total) / count
+        offset = (gmeans[i] - rstd * total) / count if centered else zero
         slope = (rstd * product + grstds[i] * rstd * rstd) / count
         for j in range(columns):
             h = (row[j] - mean) * rstd

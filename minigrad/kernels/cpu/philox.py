@@ -6,6 +6,7 @@ A block of four numbers is a function of a counter and a key alone, so every bac
 import numpy as np
 
 from .jit import jit
+from .threads import split
 
 ROUNDS = 10
 LANES = 256  # blocks that go through a round together: the loop over them is the one that LLVM vectorises
@@ -16,21 +17,26 @@ LOW, WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 def philox_bits(key, *, count):
     """``count`` words uint32; key = [seed, offset] int64. Block b of four words has the counter offset + b."""
-    seed, offset = (int(number) & 0xFFFFFFFFFFFFFFFF for number in key)
+    seed, offset = unsigned(key)
     words = np.empty((-(-count // 4), 4), np.uint32)
-    _blocks(np.uint64(seed), np.uint64(offset), words)
+    split(lambda lo, hi: blocks(seed, offset + np.uint64(lo), words[lo:hi]), count=len(words), work=6 * count)
     return words.reshape(-1)[:count]
 
 
+def unsigned(key):
+    """(seed, offset) of a key of two int64, as uint64."""
+    return tuple([np.uint64(int(number) & 0xFFFFFFFFFFFFFFFF) for number in key])
+
+
 @jit
-def _blocks(seed, offset, words):
+def blocks(seed, offset, words):
     """words (B, 4)"""
     state = np.empty((4, LANES), np.uint32)
     for first in range(0, words.shape[0], LANES):
-        _count(offset + np.uint64(first), state)
+        count_blocks(offset + np.uint64(first), state)
         k0, k1 = seed & LOW, seed >> WORD
         for _ in range(ROUNDS):
-            _round(state, k0, k1)
+            one_round(state, k0, k1)
             k0, k1 = (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
         target = words[first : first + LANES]
         for b in range(target.shape[0]):
@@ -39,7 +45,7 @@ def _blocks(seed, offset, words):
 
 
 @jit
-def _count(offset, state):
+def count_blocks(offset, state):
     low, high = state[0], state[1]
     for b in range(LANES):
         counter = np.uint64(offset + np.uint64(b))
@@ -49,7 +55,7 @@ def _count(offset, state):
 
 
 @jit
-def _round(state, k0, k1):
+def one_round(state, k0, k1):
     c0, c1, c2, c3 = state[0], state[1], state[2], state[3]
     for b in range(LANES):
         p0, p2 = MULTIPLIER_0 * np.uint64(c0[b]), MULTIPLIER_2 * np.uint64(c2[b])

@@ -1,80 +1,210 @@
-"""Loops of the convolutions over *planes*, in which the pixels that a tap meets along an output row lie side by side.
+"""Images as *planes*, in which the pixels that a tap of a window meets, output after output, lie side by side.
 
-With stride 1 the plane is the padded image. A stride (sh, sw) deals the padded image into sh * sw phase planes, pixel
-(i, j) into plane (i % sh, j % sw) at (i // sh, j // sw): within its plane each tap of the window has stride 1 again.
-The strided access is paid once for each pixel, not once for each tap, and the inner loops below are plain copies and
-sums.
+With stride 1 the plane is the padded image. A stride (sd, sh, sw) deals the padded image into sd * sh * sw phase planes:
+pixel (d, i, j) goes to plane (d % sd, i % sh, j % sw), to the place (d // sd, i // sh, j // sw) there. Within its plane
+each tap has stride 1 again, so a plane is one flat array, a tap is a start in it, and a row of outputs is one run from
+there. Only between two rows of outputs a few pixels come along that no output wants. The strided access is paid once for
+each pixel, not once for each tap.
 
-Shapes: B samples, C channels, P the pixels of all planes of a channel, T taps. ``starts`` (T,) is where in P a tap
-begins, and ``plane_w`` the distance between two rows.
+All sizes have three dimensions here; images of two and one have sizes 1 in front. The tables of places are made once for
+each geometry, in NumPy, and the loops read them.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+import numpy as np
+
+from . import simd
 from .jit import jit
 
+SLACK = 64  # elements behind the planes that a block of vectors may read
+BLOCK = 32  # positions: a multiple of the width of every block of sums
+ONES = (1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tables of ``direct.slide`` and ``depthwise.slide``: a convolution, or its gradient by the input.
+
+    ``lines[l, j]`` is the place of pixel j of image line l in the planes of its channel, for the first ``stride`` pixels.
+    Term k of a sum multiplies weight[row + ka[k]] by planes[position + kb[k]]. Each row of ``phases`` is one grid of
+    outputs: its first and last term, the first position, (depths, rows, columns), the first output.
+    """
+
+    lines: np.ndarray
+    ka: np.ndarray
+    kb: np.ndarray
+    phases: np.ndarray
+    sizes: np.ndarray  # of: the planes of a channel, their depths, their rows; between rows of the weight, depths, rows and
+    # columns of the outputs; an image line
+    positions: np.ndarray | None  # of the outputs, filled up to whole blocks, where they are one dense grid
+
+
+def _places(size, stride, padding, shape):
+    """(lines, first pixels) of an image in its planes; line l is row l % H of depth l // H."""
+    index = np.ix_(*[np.arange(n) + p for n, p in zip((*size[:2], min(stride[2], size[2])), padding, strict=True)])
+    return np.ascontiguousarray(_position(index, stride, shape).reshape(size[0] * size[1], -1))
+
+
+def _position(index, stride, shape):
+    """Where pixel (d, i, j) of the padded image lies in the planes of its channel."""
+    phase, place = 0, 0
+    for i, s, n in zip(index, stride, shape, strict=True):
+        phase, place = phase * s + i % s, place * n + i // s
+    return phase * prod(shape) + place
+
+
+def _taps(kernel, dilation):
+    """The pixels (d, i, j) of the first window, each a flat array."""
+    return [i.reshape(-1) * d for i, d in zip(np.indices(kernel), dilation, strict=True)]
+
+
+def _volume(*sizes):
+    """Elements from one channel to the next: an odd number of cache lines, so that a pixel's channels fall into all sets."""
+    return prod(sizes) // 32 * 32 + 48
+
+
+def _positions(out, first, shape):
+    return _filled(first + _position(np.indices(out).reshape(3, -1), ONES, shape))
+
+
+def _filled(rows):
+    """A table of rows for ``simd.multiply``: whole blocks."""
+    return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % simd.ROWS)])
+
+
+def _phase_shape(size, stride, padding):
+    return [-(-(n + 2 * p) // s) for n, s, p in zip(size, stride, padding, strict=True)]
+
+
+@lru_cache(maxsize=256)
+def forward_plan(inputs, size, kernel, out, stride, padding, dilation):
+    """``inputs``: channels of a group."""
+    shape = _phase_shape(size, stride, padding)
+    volume = _volume(*stride, *shape)
+    starts = _position(_taps(kernel, dilation), stride, shape)
+    kb = (np.arange(inputs)[:, None] * volume + starts).reshape(-1)
+    phases = np.array([[0, kb.size, 0, *out, 0]])
+    sizes = [volume, shape[1] * shape[2], shape[2], kb.size, out[1] * out[2], out[2], 1, size[2]]
+    return Plan(_places(size, stride, padding, shape), np.arange(kb.size), kb, phases, np.array(sizes), _positions(out, 0, shape))
+
+
+@lru_cache(maxsize=256)
+def backward_plan(outputs, size, kernel, out, stride, padding, dilation):
+    """``outputs``: channels of a group. The weight is (C, O/groups*T) for this.
+
+    Pixel s * q + r - p of the image meets g[q + (r - t) / s] through each tap at t with t % s = r: each r in range(s) is a phase
+    of the image, and over the planes of g it is a convolution with stride 1.
+    """
+    taps = _taps(kernel, dilation)
+    low = [(k - 1) * d // s for k, d, s in zip(kernel, dilation, stride, strict=True)]
+    shape = [b + max(m, (n - 1 + p) // s + 1) for b, m, n, p, s in zip(low, out, size, padding, stride, strict=True)]
+    volume = _volume(*shape)
+    ka, kb, phases, k = [], [], [], 0
+    for phase in np.ndindex(*stride):
+        first = [max(0, -((r - p) // s)) for r, p, s in zip(phase, padding, stride, strict=True)]
+        counts = [(n - 1 + p - r) // s - q + 1 for n, p, r, s, q in zip(size, padding, phase, stride, first, strict=True)]
+        if min(counts) < 1:
+            continue
+        met = np.flatnonzero(np.all([t % s == r for t, s, r in zip(taps, stride, phase, strict=True)], axis=0))
+        places = _position([b - t[met] // s for b, t, s in zip(low, taps, stride, strict=True)], ONES, shape)
+        ka.append((np.arange(outputs)[:, None] * taps[0].size + met).reshape(-1))
+        kb.append((np.arange(outputs)[:, None] * volume + places).reshape(-1))
+        at = [s * q + r - p for s, q, r, p in zip(stride, first, phase, padding, strict=True)]
+        phases.append([k, k + kb[-1].size, _position(first, ONES, shape), *counts, _position(at, ONES, size)])
+        k += kb[-1].size
+    steps = [stride[0] * size[1] * size[2], stride[1] * size[2], stride[2]]
+    sizes = [volume, shape[1] * shape[2], shape[2], outputs * taps[0].size, *steps, out[2]]
+    positions = _positions(size, phases[0][2], shape) if prod(stride) == 1 else None
+    return Plan(
+        _places(out, ONES, low, shape), np.concatenate(ka), np.concatenate(kb), np.array(phases), np.array(sizes), positions
+    )
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """The tables of ``sum_windows``: where each row (c, t) of the windows begins, filled up to whole blocks; its positions."""
+
+    lines: np.ndarray
+    rows: np.ndarray
+    positions: np.ndarray
+    sizes: np.ndarray  # of: the planes of a channel, an image line, a line of outputs
+
+
+@lru_cache(maxsize=256)
+def window_plan(inputs, size, kernel, out, stride, padding, dilation):
+    """``inputs``: channels of a group."""
+    shape = _phase_shape(size, stride, padding)
+    volume = _volume(*stride, *shape)
+    starts = _position(_taps(kernel, dilation), stride, shape)
+    rows = (np.arange(inputs)[:, None] * volume + starts).reshape(-1)
+    positions = _positions(out, 0, shape)[: prod(out)]
+    return WindowPlan(_places(size, stride, padding, shape), _filled(rows), positions, np.array([volume, size[2], out[2]]))
+
 
 @jit
-def deal(x, stride, padding, phase_shape, planes):
-    """x (B, C, H, W) -> planes (B, C, P), whose border is zero already."""
-    samples, channels, height, width = x.shape
-    sw = stride[1]
-    for n in range(samples):
-        for c in range(channels):
-            for i in range(height):
-                source = x[n, c, i]
-                for first in range(min(sw, width)):
-                    target = planes[n, c, _position(i, first, stride, padding, phase_shape) :]
-                    pixels = source[first:]
-                    for j in range((width - first + sw - 1) // sw):
-                        target[j] = pixels[j * sw]
+def deal(x, first, channels, width, lines, volume, planes):
+    """Images of flat x, from element ``first`` on -> planes (channels, volume), flat, whose border is zero already."""
+    simd.alone()
+    count, step = lines.shape
+    for c in range(channels):
+        for line in range(count):
+            at = first + (c * count + line) * width
+            if step == 1:
+                write_row(x, at, planes, c * volume + lines[line, 0], width)
+            else:
+                for j in range(step):
+                    source, target = x[at + j :], planes[c * volume + lines[line, j] :]
+                    for k in range((width - j + step - 1) // step):
+                        target[k] = source[k * step]
 
 
 @jit
-def gather(planes, stride, padding, phase_shape, x):
-    """planes (B, C, P) -> x (B, C, H, W): the inverse of ``deal``, without the border."""
-    samples, channels, height, width = x.shape
-    sw = stride[1]
-    for n in range(samples):
-        for c in range(channels):
-            for i in range(height):
-                target = x[n, c, i]
-                for first in range(min(sw, width)):
-                    source = planes[n, c, _position(i, first, stride, padding, phase_shape) :]
-                    pixels = target[first:]
-                    for j in range((width - first + sw - 1) // sw):
-                        pixels[j * sw] = source[j]
+def write_row(source, i, target, j, count):
+    """target[j : j + count] = source[i : i + count] of flat arrays, which do not overlap."""
+    lanes = simd.BYTES // source.itemsize
+    if count < lanes:
+        source, target = source[i:], target[j:]
+        for k in range(count):
+            target[k] = source[k]
+        return
+    for k in range(0, count - lanes, lanes):
+        simd.store(target, j + k, simd.load(source, i + k))
+    simd.store(target, j + count - lanes, simd.load(source, i + count - lanes))  # overlaps the one before it
+
+
+@jit(sums=True)
+def finish(values, shift, least):
+    """A flat array plus ``shift``, and ``least`` where that is less; NaN stays. The sum of the values before they are cut off."""
+    total = values.dtype.type(0)
+    for k in range(values.size):
+        value = values[k] + shift
+        total += value
+        values[k] = least if value < least else value
+    return total
 
 
 @jit
-def unfold(planes, starts, plane_w, columns):
-    """planes (B, C, P) -> columns (B, C*T, rows, OW): the operand of the matrix product."""
-    samples, lines, rows, width = columns.shape
-    taps = starts.size
-    for n in range(samples):
-        for line in range(lines):
-            run = planes[n, line // taps, starts[line % taps] :]
-            for i in range(rows):
-                source, target = run[i * plane_w :], columns[n, line, i]
-                for j in range(width):
-                    target[j] = source[j]
+def write_rows(lines, first, p, width, plane_w, columns, target, at, row_step, step):
+    """Positions p .. p + width of a plane, at lines[first :] -> rows of ``columns`` outputs of the flat target.
 
-
-@jit
-def fold_add(columns, starts, plane_w, planes):
-    """planes (B, C, P) += columns (B, C*T, rows, OW): the adjoint of ``unfold``."""
-    samples, lines, rows, width = columns.shape
-    taps = starts.size
-    for n in range(samples):
-        for line in range(lines):
-            run = planes[n, line // taps, starts[line % taps] :]
-            for i in range(rows):
-                target, source = run[i * plane_w :], columns[n, line, i]
-                for j in range(width):
-                    target[j] += source[j]
-
-
-@jit(inline=True)
-def _position(i, j, stride, padding, phase_shape):
-    """Where pixel (i, j) of the image lies in P."""
-    row, column = i + padding[0], j + padding[1]
-    phase = row % stride[0] * stride[1] + column % stride[1]
-    return (phase * phase_shape[0] + row // stride[0]) * phase_shape[1] + column // stride[1]
+    The first output lies at ``at``, the next row ``row_step`` further, the next column ``step``.
+    """
+    simd.alone()
+    row, j = p // plane_w, p % plane_w
+    done = 0
+    while done < width:
+        run = min(plane_w - j, width - done)
+        if j < columns:
+            count, place = min(run, columns - j), at + row * row_step + j * step
+            if step == 1:
+                write_row(lines, first + done, target, place, count)
+            else:
+                source, into = lines[first + done :], target[place:]
+                for k in range(count):
+                    into[k * step] = source[k]
+        done += run
+        row += 1
+        j = 0

@@ -5,7 +5,7 @@ Shapes: inputs (M, K), weights (N, K), outputs (M, N).
 
 import numpy as np
 
-from . import FEW_ROWS
+from .accepts.quantized import FEW_ROWS
 from .jit import jit
 
 EXACT = 1024  # products of int8 that float32 sums exactly: 1024 * 128 * 128 = 2**24

@@ -1,38 +1,44 @@
-"""Convolutions of images."""
+"""Convolutions over one to three dimensions."""
 
-from . import are_images, kernel
+from math import prod
+
+from . import floats, kernel
 
 MULTIPLICATIONS = 2**17
 
 
 def _conv2d(x, weight, *, stride, padding, dilation, groups):
     return (
-        are_images(x, weight)
+        _are_images(x, weight)
         and x.shape[1] == weight.shape[1] * groups
         and len(weight) % groups == 0
         and _window_fits(x.shape[2:], weight.shape[2:], padding, dilation)
-        and weight.size * len(x) * x.shape[2] * x.shape[3] >= MULTIPLICATIONS * stride[0] * stride[1]
+        and weight.size * len(x) * prod(x.shape[2:]) >= MULTIPLICATIONS * prod(stride)
     )
 
 
 def _conv2d_dx(g, weight, *, stride, padding, dilation, groups, size):
     return (
-        are_images(g, weight)
+        _are_images(g, weight)
         and g.shape[1] == len(weight)
         and len(weight) % groups == 0
         and _window_fits(size, weight.shape[2:], padding, dilation)
-        and weight.size * len(g) * g.shape[2] * g.shape[3] >= MULTIPLICATIONS
+        and weight.size * len(g) * prod(g.shape[2:]) >= MULTIPLICATIONS
     )
 
 
 def _conv2d_dw(g, x, *, stride, padding, dilation, groups, kernel):
     return (
-        are_images(g, x)
+        _are_images(g, x)
         and len(g) == len(x)
         and g.shape[1] % groups == 0 == x.shape[1] % groups
         and _window_fits(x.shape[2:], kernel, padding, dilation)
-        and g.size * (x.shape[1] // groups) * kernel[0] * kernel[1] >= MULTIPLICATIONS
+        and g.size * (x.shape[1] // groups) * prod(kernel) >= MULTIPLICATIONS
     )
+
+
+def _are_images(*arrays):
+    return floats(*arrays) and 3 <= arrays[0].ndim <= 5 and all(a.ndim == arrays[0].ndim for a in arrays)
 
 
 def _window_fits(size, kernel, padding, dilation):

@@ -1,19 +1,37 @@
 """Functions of each element."""
 
-from . import CHEAP_ELEMENTS, ELEMENTS, FLOAT32, kernel
+from . import CHEAP_ELEMENTS, ELEMENTS, FLOAT32, FLOATS, floats, kernel
 
 
-def _float32_map(x):
-    return x.dtype == FLOAT32 and x.size >= ELEMENTS
+def _large(x):
+    return x.size >= ELEMENTS and x.dtype in FLOATS
 
 
-def _exp(x):
-    return x.dtype == FLOAT32 and x.size >= CHEAP_ELEMENTS
+def _large32(x):
+    return x.size >= CHEAP_ELEMENTS and x.dtype == FLOAT32
+
+
+def _gradient(g, x):
+    return _large(x) and floats(g, x) and g.shape == x.shape
+
+
+def _where(c, a, b):
+    """A condition and one array of its shape; the other may be a number. Bools, or floats that are false at 0."""
+    arrays = [v for v in (a, b) if getattr(v, "ndim", 0)]
+    numbers = [v for v in (a, b) if not getattr(v, "ndim", 0)]
+    return (
+        len(arrays) > 0
+        and c.size >= ELEMENTS
+        and floats(*arrays)
+        and (c.dtype == bool or c.dtype == arrays[0].dtype)
+        and all(v.shape == c.shape for v in arrays)
+        and all(getattr(v, "dtype", arrays[0].dtype) == arrays[0].dtype and v.__class__ is not bool for v in numbers)
+    )
 
 
 KERNELS = {
-    "exp": kernel("elementwise:exp", _exp),
-    "sigmoid": kernel("elementwise:sigmoid", _float32_map),
-    "erf": kernel("elementwise:erf", _float32_map),
-    "gelu": kernel("elementwise:gelu", _float32_map),
+    "where": kernel("elementwise:where", _where),
+    **{name: kernel(f"elementwise:{name}", _large) for name in ("sigmoid", "silu", "erf", "sin", "cos", "gelu", "gelu_tanh")},
+    **{name: kernel(f"elementwise:{name}", _large32) for name in ("exp", "tanh")},
+    **{name: kernel(f"elementwise:{name}", _gradient) for name in ("silu_dx", "gelu_dx", "gelu_tanh_dx")},
 }

@@ -1,14 +1,17 @@
-"""Pooling of images, both ways."""
+"""Pooling of images, sequences and volumes, both ways."""
 
-from . import ELEMENTS, INT64, are_images, kernel
+from . import INT64, floats, kernel
+
+ELEMENTS = 2**7
+LARGEST = 2**31  # pixels of a channel: places are counted in 32 bits
 
 
 def _pooling(x, **_):
-    return are_images(x) and x.size >= ELEMENTS
+    return floats(x) and 3 <= x.ndim <= 5 and x.size >= ELEMENTS and x.size < LARGEST
 
 
 def _max_unpool_add(g, indices, *, size):
-    return are_images(g) and indices.dtype == INT64 and indices.shape == g.shape and g.size >= ELEMENTS
+    return _pooling(g) and indices.dtype == INT64 and indices.shape == g.shape and len(size) == g.ndim - 2
 
 
 KERNELS = {

@@ -1,15 +1,21 @@
-"""Softmax and cross-entropy over rows."""
+"""Softmax, its derivative and cross-entropy."""
 
-from . import ELEMENTS, FLOAT32, INT64, kernel
+from . import FLOATS, INT64, floats, kernel
+
+ELEMENTS = 2**8
 
 
-def _last_axis(x, *, axis):
-    return x.dtype == FLOAT32 and axis in (-1, x.ndim - 1) and x.size >= ELEMENTS
+def _softmax(x, *, axis):
+    return x.dtype in FLOATS and -x.ndim <= axis < x.ndim and x.size >= ELEMENTS
+
+
+def _softmax_dx(g, y, *, axis):
+    return floats(g, y) and g.shape == y.shape and -y.ndim <= axis < y.ndim and y.size >= ELEMENTS
 
 
 def _cross_entropy(logits, target):
     return (
-        logits.dtype == FLOAT32
+        logits.dtype in FLOATS
         and target.dtype == INT64
         and logits.ndim == 2
         and target.shape == logits.shape[:1]
@@ -18,7 +24,9 @@ def _cross_entropy(logits, target):
 
 
 KERNELS = {
-    "softmax": kernel("rows:softmax", _last_axis),
-    "log_softmax": kernel("rows:log_softmax", _last_axis),
+    "softmax": kernel("rows:softmax", _softmax),
+    "log_softmax": kernel("rows:log_softmax", _softmax),
+    "softmax_dx": kernel("rows:softmax_dx", _softmax_dx),
+    "log_softmax_dx": kernel("rows:log_softmax_dx", _softmax_dx),
     "cross_entropy": kernel("rows:cross_entropy", _cross_entropy, backward="rows:cross_entropy_backward"),
 }

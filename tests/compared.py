@@ -1,0 +1,114 @@
+"""Comparing a drawn function as it is with the same function compiled."""
+
+import linecache
+import warnings
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.compile import Step
+from minigrad.nn import functional as F
+
+ROUNDING = {"float16": 2e-2, "float32": 2e-5, "float64": 1e-11}
+_serial = iter(range(10**9))
+
+
+def function_of(text, captured):
+    """The function ``f`` of a text, with ``captured`` tensors as its globals."""
+    file = f"<drawn {next(_serial)}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+    scope = {"mg": mg, "F": F, "math": __import__("math"), **captured}
+    exec(compile(text, file, "exec"), scope)
+    return scope["f"]
+
+
+class State:
+    """The values of tensors, to go back to."""
+
+    def __init__(self, tensors):
+        self.kept = [(t, t.detach().array.copy()) for t in tensors]
+
+    def restore(self, seed, noise=None):
+        """Every tensor as it was, or off by a few units in the last digit; no gradients."""
+        for t, array in self.kept:
+            t.detach().array[...] = perturbed(array, noise) if noise is not None else array
+            t.grad = None
+        mg.manual_seed(seed)
+
+
+def perturbed(array, noise):
+    if array.dtype.kind != "f":
+        return array
+    scale = 4 * np.finfo(array.dtype).eps
+    return (array * (1 + scale * noise.uniform(-1, 1, array.shape))).astype(array.dtype)
+
+
+def flat(value):
+    if isinstance(value, mg.Tensor):
+        return [value]
+    return [t for v in (value.values() if isinstance(value, dict) else value) for t in flat(v)] if isinstance(value, tuple | list | dict) else []
+
+
+def run(f, examples, watched, calls):
+    """Arrays of what each call returns and leaves behind."""
+    found = []
+    for k in range(calls):
+        given = examples[k]
+        results = flat(f(*given))
+        arrays = [("result %d" % i, t.detach().array.copy()) for i, t in enumerate(results)]
+        arrays += [("tensor %s" % n, t.detach().array.copy()) for n, t in watched.items()]
+        for n, t in [*watched.items(), *((f"a{i}", t) for i, t in enumerate(given))]:
+            arrays.append((f"grad of {n}", None if t.grad is None else t.grad.array.copy()))
+        found.append(arrays)
+    return found
+
+
+def compare(got, expected, others, where):
+    """Equal within rounding: that of the dtype, and what a change of the inputs' last digits makes of the results."""
+    for (name, a), (_, b), *rest in zip(got, expected, *others, strict=True):
+        place = f"{where}, {name}"
+        assert (a is None) == (b is None), f"{place}: {a} for {b}"
+        if b is None:
+            continue
+        assert a.dtype == b.dtype and a.shape == b.shape, f"{place}: {a.dtype}{a.shape} for {b.dtype}{b.shape}"
+        if b.dtype.kind != "f":
+            steady = np.logical_and.reduce([o == b for _, o in rest]) if rest else True
+            assert np.array_equal(a[steady] if a.ndim and rest else a, b[steady] if a.ndim and rest else b) or not np.all(steady), (
+                f"{place}: {a} for {b}")
+            continue
+        with np.errstate(all="ignore"):
+            rounding = ROUNDING[b.dtype.name]
+            largest = np.max(np.abs(b[np.isfinite(b)]), initial=0)
+            allowed = rounding * np.abs(b) + rounding * largest + np.finfo(b.dtype).tiny
+            for _, o in rest:
+                allowed = allowed + 100 * np.abs(o - b)
+            same = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= allowed)
+            shaken = np.logical_or.reduce([np.isfinite(o) != np.isfinite(b) for _, o in rest]) if rest else False
+            assert np.all(same | shaken), f"{place}: off by {np.max(np.abs(a - b)[~(same | shaken)])}:\n{a}\nfor\n{b}"
+
+
+def check(text, captured, examples, calls=4, seed=3):
+    """Assert that the function of ``text`` is the same compiled. Returns the Step."""
+    f = function_of(text, captured)
+    tensors = {**captured, **{f"a{i}k{k}": t for k, e in enumerate(examples) for i, t in enumerate(e)}}
+    state = State(tensors.values())
+    noise = np.random.default_rng(5)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = run(f, examples, captured, calls)
+        others = []
+        state.restore(seed)
+        expected = run(f, examples, captured, calls)
+        for _ in range(2):
+            state.restore(seed, noise)
+            others.append(run(f, examples, captured, calls))
+        state.restore(seed)
+        step = Step(f)
+        warnings.filterwarnings("error", message="this step runs without machine code")
+        got = run(step, examples, captured, calls)
+    programs = [p for kept in step.programs.values() for p in kept]
+    assert programs and any(p.executable for p in programs), "nothing ran as machine code"
+    assert all(p.executable is not False for p in programs), "a program runs without machine code"
+    for k in range(calls):
+        compare(got[k], expected[k], [o[k] for o in others], f"call {k}")
+    return step

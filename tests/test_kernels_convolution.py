@@ -1,0 +1,185 @@
+"""The convolution kernels, algorithm by algorithm, against the operations' own texts in float64."""
+
+import numpy as np
+import pytest
+
+numba = pytest.importorskip("numba")
+
+import minigrad  # noqa: E402
+from minigrad.kernels import table, use_kernels  # noqa: E402
+from minigrad.kernels.cpu import convolution, simd, winograd  # noqa: E402
+from minigrad.nn import functional as F  # noqa: E402
+
+TOLERANCE = {"winograd": 2e-5, "direct": 3e-6, "channels": 3e-6, "depthwise": 3e-6}  # of the largest result, in float32
+
+CASES = [  # algorithms of conv2d, conv2d_dx and conv2d_dw; N, C, size, O, kernel, stride, padding, dilation, groups
+    ("winograd winograd winograd", 2, 16, (24, 24), 18, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ("winograd winograd winograd", 8, 32, (13, 13), 64, (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    ("winograd winograd winograd", 9, 17, (9, 11), 33, (3, 3), (1, 1), (2, 1), (1, 1), 1),
+    ("winograd winograd winograd", 70, 16, (3, 6), 16, (3, 3), (1, 1), (1, 0), (1, 1), 1),
+    ("channels direct direct", 3, 1, (20, 18), 32, (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    ("channels channels direct", 2, 32, (17, 16), 32, (5, 4), (1, 1), (2, 1), (1, 1), 1),
+    ("channels channels direct", 2, 128, (9, 16), 128, (1, 1), (1, 1), (0, 0), (1, 1), 2),
+    ("channels direct direct", 2, 40, (21, 20), 64, (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    ("direct direct direct", 2, 3, (40, 37), 10, (7, 5), (2, 3), (3, 2), (1, 1), 1),
+    ("direct direct direct", 2, 24, (15, 14), 12, (3, 3), (1, 1), (2, 2), (2, 3), 3),
+    ("direct direct direct", 2, 20, (19,), 9, (4,), (3,), (2,), (2,), 1),
+    ("direct direct direct", 1, 5, (9, 8, 11), 7, (3, 2, 3), (1, 1, 1), (1, 0, 1), (1, 1, 1), 1),
+    ("channels direct direct", 2, 4, (7, 9, 10), 64, (3, 3, 2), (2, 1, 1), (1, 1, 0), (1, 2, 1), 2),
+    ("depthwise depthwise depthwise", 2, 12, (17, 19), 12, (3, 3), (1, 1), (1, 1), (1, 1), 12),
+    ("depthwise depthwise depthwise", 2, 6, (18, 17), 18, (5, 2), (2, 1), (2, 1), (1, 2), 6),
+    ("depthwise depthwise depthwise", 2, 5, (7, 6, 9), 5, (3, 1, 3), (1, 2, 1), (1, 0, 2), (2, 1, 1), 5),
+]
+CALLS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+def arrays(case, dtype):
+    """x, weight, g and the settings of a case."""
+    _, samples, channels, size, outputs, kernel, stride, padding, dilation, groups = case
+    r = np.random.default_rng([channels, outputs])
+    x, weight = r.normal(size=(samples, channels, *size)), r.normal(size=(outputs, channels // groups, *kernel))
+    settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    out = convolution.out_size(size, kernel, stride, padding, dilation)
+    g = r.normal(size=(samples, outputs, *out))
+    return *(a.astype(dtype) for a in (x, weight, g)), settings
+
+
+def exact(x, weight, g, settings):
+    """y, dx and dw of the text, in float64."""
+    x, weight = (minigrad.tensor(a.astype(np.float64), requires_grad=True) for a in (x, weight))
+    with use_kernels(False):
+        y = CALLS[x.ndim - 2](x, weight, **settings)
+        y.backward(minigrad.tensor(g.astype(np.float64)))
+    return [t.detach().numpy() for t in (y, x.grad, weight.grad)]
+
+
+def ours(x, weight, g, settings):
+    return [
+        convolution.conv2d(x, weight, **settings),
+        convolution.conv2d_dx(g, weight, size=x.shape[2:], **settings),
+        convolution.conv2d_dw(g, x, kernel=weight.shape[2:], **settings),
+    ]
+
+
+def close(found, expected, tolerance):
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def chosen(x, weight, g, settings):
+    names = ("conv2d", "conv2d_dx", "conv2d_dw")
+    return [convolution.choose(n, x.shape[2:], weight.shape, g.shape[2:], len(x), x.dtype, **settings) for n in names]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+def test_every_algorithm_equals_the_text(case, dtype):
+    given = arrays(case, dtype)
+    algorithms = chosen(*given)
+    if dtype == np.float32:
+        assert algorithms == case[0].split()
+    for algorithm, found, expected in zip(algorithms, ours(*given), exact(*given), strict=True):
+        assert found.dtype == dtype
+        close(found, expected, TOLERANCE[algorithm] if dtype == np.float32 else 1e-13)
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[5], CASES[8], CASES[13]])
+def test_bias_and_relu_behind_the_sum(case):
+    x, weight, g, settings = arrays(case, np.float32)
+    bias = np.random.default_rng(3).normal(size=len(weight)).astype(np.float32) * 5
+    y = exact(x, weight, g, settings)[0] + bias.reshape(-1, *[1] * (x.ndim - 2))
+    order = [settings[k] for k in ("stride", "padding", "dilation", "groups")]
+    close(convolution.forward(x, weight, bias, False, *order), y, 2e-5)
+    clipped = convolution.forward(x, weight, bias, True, *order)
+    close(clipped, np.maximum(y, 0), 2e-5)
+    assert (clipped >= 0).all()
+    x[0] = np.nan
+    assert np.isnan(convolution.forward(x, weight, bias, True, *order)[0]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("case", [CASES[1], CASES[5], CASES[9], CASES[13]])
+def test_what_is_not_finite_stays_where_it_belongs(case, bad):
+    """In x and in g: also where an algorithm adds neighbours that the window does not see."""
+    x, weight, g, settings = arrays(case, np.float32)
+    weight[...] = np.abs(weight) + 0.1
+    x[0, 1, 2, 3] = bad
+    if bad != 3e38:  # infinity minus infinity in float32 otherwise, and any number in float64
+        g[-1, 0, 1, 2] = bad
+    with np.errstate(all="ignore"):
+        for found, expected in zip(ours(x, weight, g, settings), exact(x, weight, g, settings), strict=True):
+            expected = expected.astype(np.float32)
+            unclear = np.abs(expected) > 1e38 if bad == 3e38 else np.zeros(expected.shape, bool)  # finite, or rounded to infinity
+            for kind in (np.isnan, np.isposinf, np.isneginf):
+                np.testing.assert_array_equal(kind(found)[~unclear], kind(expected)[~unclear])
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[4], CASES[8], CASES[13]])
+def test_samples_are_independent(case):
+    """Bits do not depend on how the samples are cut into calls, if the algorithm is the same."""
+    x, weight, g, settings = arrays((case[0], 8, *case[2:]), np.float32)
+    whole, inputs = convolution.conv2d(x, weight, **settings), convolution.conv2d_dx(g, weight, size=x.shape[2:], **settings)
+    for lo, hi in ((0, 6), (6, 8)) if case[0][0] != "w" else ((0, 8), (0, 8)):
+        np.testing.assert_array_equal(convolution.conv2d(x[lo:hi], weight, **settings), whole[lo:hi])
+        part = convolution.conv2d_dx(g[lo:hi], weight, size=x.shape[2:], **settings)
+        np.testing.assert_array_equal(part, inputs[lo:hi])
+
+
+def test_tiles_of_some_samples_are_a_part_of_the_work():
+    x, weight, g, settings = arrays(CASES[1], np.float32)
+    out = g.shape[2:]
+    tables = winograd.tables(x.shape[2:], out, settings["padding"])
+    flat, filters, y = x.reshape(*x.shape[:2], -1), weight.reshape(len(weight), -1), np.empty((*g.shape[:2], 121), np.float32)
+    for lo, hi in ((0, 1), (1, 4), (4, 8)):
+        assert winograd.slide(flat[lo:hi], filters, np.empty(0, np.float32), False, False, *tables, y[lo:hi])
+    np.testing.assert_array_equal(y.reshape(g.shape), convolution.conv2d(x, weight, **settings))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_layouts_and_read_only_arrays(dtype):
+    x, weight, g, settings = arrays(CASES[9], dtype)
+    expected = ours(x, weight, g, settings)
+    turned = [np.asfortranarray(a) for a in (x, weight, g)]
+    for a in (x, weight, g):
+        a.flags.writeable = False
+    for given in (turned, (x, weight, g)):
+        for found, wanted in zip(ours(*given, settings), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows, columns", [(1, 1), (9, 40), (16, 16), (33, 18), (50, 7)])
+def test_transpose(rows, columns, dtype):
+    source = np.random.default_rng(0).normal(size=(rows, columns + 3)).astype(dtype)
+    target = np.zeros((columns, rows + 2), dtype)
+    simd.transpose(source.reshape(-1), simd.START, columns + 3, rows, columns, target.reshape(-1), simd.START, rows + 2)
+    np.testing.assert_array_equal(target[:, :rows], source[:, :columns].T)
+    assert not target[:, rows:].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows, terms, width", [(1, 0, 32), (7, 3, 64), (8, 70, 32), (21, simd.TERMS + 5, 96)])
+def test_multiply_with_tables(rows, terms, width, dtype):
+    r = np.random.default_rng(rows)
+    a, b = r.normal(size=(rows, terms)).astype(dtype), r.normal(size=(terms, width)).astype(dtype)
+    c = np.ones((rows, width), dtype)
+    order = r.permutation(terms)  # the order of the terms is free
+    tables = simd.row_table(rows, terms), order, order * width, simd.row_table(rows, width)
+    for accumulate, expected in ((np.int64(1), 1 + a @ b), (np.int64(0), a @ b)):
+        row_starts, ka, kb, c_rows = tables
+        zero = simd.START
+        simd.multiply(a.reshape(-1), row_starts, ka, b.reshape(-1), zero, kb, c.reshape(-1), c_rows, zero, width, accumulate)
+        np.testing.assert_allclose(c, expected, rtol=1e-3 if dtype == np.float32 else 1e-10, atol=1e-4)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_the_public_functions_take_the_kernels(dimensions, monkeypatch):
+    taken = set()
+    for name in ("conv2d", "conv2d_dx", "conv2d_dw"):
+        kernel = table("numpy")[name]
+        original = kernel.run
+        monkeypatch.setattr(kernel, "run", lambda *a, n=name, f=original, **k: taken.add(n) or f(*a, **k))
+    x = minigrad.randn(2, 16, *[48 if dimensions == 1 else 16] * dimensions, requires_grad=True)
+    weight = minigrad.randn(64, 16, *[5] * dimensions, requires_grad=True)
+    CALLS[dimensions](x, weight).sum().backward()
+    assert taken == {"conv2d", "conv2d_dx", "conv2d_dw"}
