@@ -398,7 +398,7 @@ def test_accepts_large_arrays_and_leaves_the_rest_to_the_text(name):
         return
     for other in (np.float16, np.complex64, np.int32):
         assert not accepts(*[None if a is None else a.astype(other) for a in arrays], **settings)
-    small = [None if a is None else a[:1, :1] if a.ndim > 1 else a[:1] for a in arrays]
+    small = [None if a is None else a[(slice(1),) * a.ndim] for a in arrays]
     assert not accepts(*small, **settings)
     empty = [None if a is None else a[:0] for a in arrays]
     assert not accepts(*empty, **settings)

@@ -92,7 +92,7 @@ def test_softmax_of_several_blocks_and_tiles():
     close(rows.softmax(x, axis=0), np.exp(plain_log_softmax(x.T)).T, 1e-6)
 
 
-@pytest.mark.parametrize("classes", [1, 3, 16, 37])
+@pytest.mark.parametrize("classes", [1, 3, 16, 37, rows.LONG])
 def test_cross_entropy(classes):
     for dtype in FLOATS:
         check_cross_entropy(logits_with_extremes(classes).astype(dtype), normal(8, dtype=dtype), TOLERANCE[dtype])

@@ -85,7 +85,8 @@ def split(place, shape, extents):
 
 
 def broadcast(index, shape):
-    """The index of an operand of ``shape`` beside a result whose index is ``index``."""
+    """The index of an operand of ``shape`` beside a result whose index is ``index``, which may have fewer axes."""
+    index = (ZERO,) * (len(shape) - len(index)) + tuple(index)
     return tuple([ZERO if n == 1 else i for i, n in zip(index[len(index) - len(shape) :], shape)])
 
 
@@ -121,7 +122,7 @@ def through(n, index, extents):
 
 
 def _axes(axis, ndim):
-    given = range(ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    given = range(ndim) if axis is None or not ndim else axis if isinstance(axis, tuple | list) else (axis,)
     return {a % ndim for a in given}
 
 

@@ -23,7 +23,12 @@ def choose(graph):
 
 def stays_whole(n):
     """Whether a composed operation is not opened: a kernel computes it, or it is one function inside a loop."""
-    return (n.op in WHOLE and is_elementwise(n)) or kernels.takes(n)
+    return (n.op in WHOLE and is_elementwise(n)) or kernels.is_called(n) or kernels.takes(n)
+
+
+def stays_with_numpy(n):
+    """Whether a call that is no loop runs from Python, on arrays."""
+    return not (matmul.is_product(n) or n.op == "assemble" or kernels.takes(n))
 
 
 def operands(n):

@@ -56,6 +56,8 @@ class Module:
         needs = self.needs | kernels.modules_of(self.functions, code)
         if re.search(r"\bgemm\(", code):
             needs.add(("minigrad.kernels.cpu.blas", "gemm"))
+        if re.search(r"\bproduct\(", code):
+            needs |= {("minigrad.kernels.cpu.gemm", "product"), ("minigrad.kernels.cpu.tiles", "pointer")}
         for module, name in sorted(needs):
             lines.append(f"from {module} import {name}")
         used = {k: v for k, v in types.items() if re.search(rf"\b{k}\b", code)}

@@ -9,6 +9,7 @@ import numpy as np
 from .. import backends, graph
 from ..tensor import wrap
 from . import cache, choose
+from .calls import Calls
 from .emit_cpu import Emitter, is_written
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
@@ -32,7 +33,7 @@ class Executable:
         self._sort_inputs()
         self.targets = self._targets()
         self.schedule = fuse(simple, choose.operands)
-        self.plan = plan(self.schedule, self.targets, self.argument_of)
+        self.plan = plan(self.schedule, self.targets, self.argument_of, choose.stays_with_numpy)
         self.plan.numbers = {n: k for k, n in enumerate(self.number_inputs)}
         self.plan.checks_from = len(self.number_inputs) + len(self.number_outputs)
         arguments = [f"a{k}" for k in range(len(self.argument_inputs))]
@@ -41,6 +42,7 @@ class Executable:
         self.source, self.segments = emitter.emit()
         self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
         module = cache.load(self.source)
+        self.calls, self.made = Calls(simple), {}
         self.code = [getattr(module, s) if s.__class__ is str else self._by_numpy(s) for s in self.segments]
         self._bind()
 
@@ -93,6 +95,8 @@ class Executable:
             elif what == "constant":
                 self.kept.append(np.ascontiguousarray(key.params["value"]))
                 self.table[k] = self.kept[-1].ctypes.data
+            elif what == "made":
+                pass
             elif what == "input":
                 self.bound.append(self.captured[key])
                 self.places.append(k)
@@ -101,7 +105,7 @@ class Executable:
         self.gradient_tensors = [self._gradient(k) for k in range(len(self.gradients))]
         self.gradient_owners = [_fixed(owner) for _, _, owner in self.gradients]
         self.result_positions = [k for k, _ in self.result_outputs]
-        self.group, self.grouped = None, ()
+        self.group, self.grouped = graph.writes.group(()), ()
         self.written = [e.writes for e in self.program.effects if e.writes is not None]
         self.late = set(self.plan.late)
         effects = [e for e in self.program.effects if e.writes is None and e.owner is None]
@@ -118,8 +122,7 @@ class Executable:
         for t, a in zip(self.bound, arrays):
             if not (a.flags.c_contiguous and (a.flags.writeable or id(t) not in written)):
                 raise Unsuited(f"a captured tensor of shape {tuple(a.shape)} does not lie in rows in memory")
-        if self.group is not None:
-            graph.writes.ungroup(self.group, self.grouped)
+        graph.writes.ungroup(self.group, self.grouped)
         self.grouped = [t.array for t in self.stamped]
         self.group = graph.writes.group(self.grouped)
         for k, a in zip(self.places, arrays):
@@ -181,18 +184,28 @@ class Executable:
     def _by_numpy(self, n):
         """A function that runs one call on the arrays of the step."""
         outputs = [n] if n.dtype is not None else [p for p in self.graph.nodes if p.op == "pick" and p.inputs[0] is n]
+        places = [(o, self._made_at(o)) for o in outputs]
+        compute = self.calls.function(n)
 
         def run(table, numbers, *given):
             split = len(self.argument_inputs)
             arguments, results = given[:split], given[split:]
-            values = [self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs]
             with np.errstate(all="ignore"):
-                found = n.call(values)
-            for o in outputs:
+                found = compute([self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs])
+            for o, place in places:
                 value = found if o is n else found[o.params["output"]]
-                self._array(o, arguments, results)[...] = value
+                if place is None:
+                    self._array(o, arguments, results)[...] = value
+                else:
+                    value = np.ascontiguousarray(value, o.dtype).reshape(o.shape)
+                    self.made[o], table[place] = value, value.ctypes.data
 
         return run
+
+    def _made_at(self, o):
+        storage = self.plan.storage[o]
+        is_made = storage.where == "table" and self.plan.table[storage.number][0] == "made"
+        return storage.number if is_made else None
 
     def _operand(self, i, arguments, results):
         if i.number:
@@ -217,6 +230,8 @@ class Executable:
         if storage.where == "result":
             return results[storage.number]
         what, key = self.plan.table[storage.number]
+        if what == "made":
+            return self.made[key]
         return self.captured[key].array if what == "input" else self.gradient_tensors[key].array
 
 

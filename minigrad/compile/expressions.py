@@ -31,8 +31,9 @@ BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
 SAME_VALUE = frozenset("astype copy contiguous alias".split())
 
-WHOLE = frozenset("sigmoid silu gelu gelu_tanh gelu_dx gelu_tanh_dx".split())  # operations that are one function in a loop
-SLOPES = {"gelu_dx": "gelu_slope", "gelu_tanh_dx": "gelu_tanh_slope"}
+WHOLE = frozenset("sigmoid silu gelu gelu_tanh silu_dx gelu_dx gelu_tanh_dx".split())  # operations that are one function in a loop
+ANGLES, FAR = frozenset(["sin", "cos", "tan"]), 3e9
+SLOPES = {"silu_dx": "silu_slope", "gelu_dx": "gelu_slope", "gelu_tanh_dx": "gelu_tanh_slope"}
 
 BOOL = np.dtype(bool)
 _NAMES = dict(float32="f4", float64="f8", int64="i8", int32="i4", uint32="u4", uint64="u8", bool="b1", uint8="u1")
@@ -89,6 +90,8 @@ def expression(n, name, functions):
         dtype = np.dtype(np.int64) if dtype.kind in "iu" else dtype
     elif n.dtype.kind == "f" and n.op in functions:
         template, dtype = functions[n.op][n.dtype == np.float64] + "({})", n.dtype
+        if n.op in ANGLES:  # the polynomials know angles up to a few billion
+            template = f"{template.format('{0}')} if abs({{0}}) < {literal(FAR, dtype)} else {FLOATS[n.op].format('{0}')}"
     elif n.dtype.kind == "f" and n.op in FLOATS:
         template, dtype = FLOATS[n.op], n.dtype
     else:

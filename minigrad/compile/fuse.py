@@ -36,7 +36,9 @@ def is_reduction(n):
 def reduced_axes(n):
     """The axes of its input that a reduction runs over."""
     axis, ndim = n.params.get("axis"), len(n.inputs[0].shape)
-    return set(range(ndim)) if axis is None else {a % ndim for a in (axis if isinstance(axis, tuple | list) else (axis,))}
+    if axis is None or not ndim:
+        return set(range(ndim))
+    return {a % ndim for a in (axis if isinstance(axis, tuple | list) else (axis,))}
 
 
 def kind(n):

@@ -80,6 +80,9 @@ class Writer:
     def scratch(self, *shape, dtype=None):
         return f"np.empty(({', '.join(map(str, shape))},), {DTYPES[np.dtype(dtype or np.float32)]})"
 
+    def zeros(self, *shape, dtype=None):
+        return self.scratch(*shape, dtype=dtype).replace("empty", "zeros")
+
     def number(self, value, like):
         return literal(value, like.dtype)
 
@@ -170,3 +173,142 @@ def _attention_gradients(n, w):
     rows = w.array(log_sum, *_heads(q)[:2])
     gradients = [w.output(i, *_heads(x), dtype=q.dtype) for i, x in enumerate((q, k, v))]
     w.call("attention:attention_gradients", *arrays, rows, w.array(g, *_heads(g)), *settings, *gradients)
+
+
+# ------------------------------------------------------------------------------------------------------------- normalization
+def _norm_fits(n):
+    x, *parameters = n.inputs[:3]
+    return x.dtype in FLOATS and 0 not in x.shape and all(p is None or p.dtype == x.dtype for p in parameters)
+
+
+def _norm_parameters(x, weight, bias, w):
+    """The texts of weight and bias; of ones and zeros for what is None."""
+    size = x.shape[-1]
+    return (
+        w.array(weight) if weight is not None else f"np.ones({size}, {DTYPES[x.dtype]})",
+        w.array(bias) if bias is not None else w.zeros(size, dtype=x.dtype),
+    )
+
+
+def _rows(x):
+    return math.prod(x.shape[:-1]), x.shape[-1]
+
+
+@lowering("layer_norm", _norm_fits)
+def _layer_norm(n, w):
+    x, weight, bias = n.inputs
+    rows, size = _rows(x)
+    y, mean, rstd = w.output(0, rows, size, dtype=x.dtype), w.output(1, rows, dtype=x.dtype), w.output(2, rows, dtype=x.dtype)
+    settings = w.number(n.params["eps"], x), "True"
+    w.call("layer_norm:norm_forward", w.array(x, rows, size), *_norm_parameters(x, weight, bias, w), *settings, y, mean, rstd)
+
+
+def _layer_norm_vjp_fits(n):
+    names = vjp_values(n, "layer_norm")
+    x = names.get("x")
+    return names.get("y") is not None and x is not None and x.dtype in FLOATS and 0 not in x.shape and n.inputs[0] is not None
+
+
+@lowering("layer_norm_vjp", _layer_norm_vjp_fits)
+def _layer_norm_vjp(n, w):
+    names = vjp_values(n, "layer_norm")
+    x, weight = names["x"], names.get("weight")
+    gy, gmean, grstd = n.inputs[:3]
+    _, mean, rstd = names["y"]
+    rows, size = _rows(x)
+    ones, _ = _norm_parameters(x, weight, None, w)
+    given = [w.array(g, rows) if g is not None else w.zeros(rows, dtype=x.dtype) for g in (gmean, grstd)]
+    order = [k for k, needed in enumerate(n.params["needed"]) if needed]
+    found = {k: w.output(order.index(k), *((rows, size) if k == 0 else (size,)), dtype=x.dtype) if k in order else None
+             for k in range(3)}  # fmt: skip
+    dx = found[0] or w.scratch(rows, size, dtype=x.dtype)
+    sums = []
+    for k in (1, 2):
+        sums.append(found[k] or w.zeros(size, dtype=x.dtype))
+        if found[k]:
+            w.lines.append(f"{found[k]}[:] = 0")
+    arrays = w.array(x, rows, size), ones, w.array(gy, rows, size), w.array(mean, rows), w.array(rstd, rows), *given
+    w.call("layer_norm:norm_gradients", *arrays, "True", dx, *sums)
+
+
+def vjp_values(n, name):
+    """What a backward call has kept, by the names of the operation's rules; a tuple for several outputs."""
+    from ..op import registry
+
+    op = registry[name]
+    rest, found = iter(n.inputs[op.outputs :]), {}
+    for slot, kept in zip(op.layout, n.params["layout"]):
+        if kept == "?":
+            found[slot] = next(rest)
+        elif kept.__class__ is tuple and kept and kept[0] == "?":
+            found[slot] = tuple([next(rest) for _ in kept])
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- dropout, embedding
+@lowering("dropout", lambda n: n.dtype in FLOATS and n.inputs[1].dtype == np.int64 and 0 not in n.shape)
+def _dropout(n, w):
+    x, key = n.inputs
+    size, p = math.prod(n.shape), n.params["p"]
+    seed = w.emitter.pointer(in_rows(key))
+    settings = f"u8({seed}[0])", f"u8({seed}[1])", f"u8({math.floor(p * 2.0**32)})", w.number(1.0 / (1.0 - p), n)
+    w.call("dropout:drop", *settings, w.array(x, size), w.array(n, size))
+
+
+def _no_row(arrays, place):
+    index, other = arrays if arrays[0].dtype == np.int64 else arrays[::-1]
+    rows = len(other)
+    return IndexError(f"index {index.reshape(-1)[place]} is outside {rows} rows")
+
+
+def _takes_rows(n):
+    index, weight = n.inputs
+    return index.dtype == np.int64 and weight.dtype in FLOATS and len(weight.shape) == 2 and 0 not in n.shape
+
+
+@lowering("embedding", _takes_rows)
+def _embedding(n, w):
+    index, weight = n.inputs
+    size, rows = weight.shape[1], math.prod(index.shape)
+    w.checked_call("embedding:take_rows", _no_row, w.array(weight), w.array(index, rows), w.array(n, rows, size))
+
+
+@lowering("add_rows", lambda n: n.inputs[0].dtype in FLOATS and n.inputs[1].dtype == np.int64 and 0 not in n.shape)
+def _add_rows(n, w):
+    g, index = n.inputs
+    total = w.array(n)
+    w.lines.append(f"{total}[:] = 0")
+    w.checked_call("embedding:add_rows", _no_row, w.array(g), w.array(index), "0", str(n.shape[0]), total)
+
+
+@lowering("check_bounds", lambda n: n.inputs[0].dtype == np.int64 and 0 not in n.inputs[0].shape)
+def _check_bounds(n, w):
+    low, high = n.params["low"], n.params["high"]
+    x, size = w.emitter.pointer(in_rows(n.inputs[0])), math.prod(n.inputs[0].shape)
+    body = ["bad = -1", "for i in range(n):", "    if x0[i] < low or x0[i] >= high:", "        bad = i", "        break", "return bad"]
+    name = w.emitter.module.function(["n", "x0", "low", "high"], body)
+    settings = {k: v for k, v in n.params.items()}
+
+    def error(arrays, place):
+        from ..backends import numpy
+
+        try:
+            numpy.check_bounds(arrays[0], **settings)
+        except IndexError as found:
+            return found
+        return IndexError(f"index {arrays[0].reshape(-1)[place]} is out of bounds")
+
+    slot = w.emitter.check(error, n)
+    w.lines += [f"numbers[{slot}] = {name}({size}, {x}, {low}, {high})", f"if numbers[{slot}] >= 0:", "    return"]
+
+
+# -------------------------------------------------------------------------------------- kernels that are called from Python
+CALLED = frozenset(
+    """conv1d conv2d conv3d conv2d_dx conv2d_dw conv3d_dx conv3d_dw conv1d_dx conv1d_dw max_pool2d max_pool1d max_pool3d
+    max_unpool_add avg_pool2d avg_pool2d_dx batch_norm batch_norm_eval group_norm rms_norm lstm gru rnn index_add_rows""".split()
+)
+
+
+def is_called(n):
+    """Whether the call runs as in eager mode, by the kernel (or, where that refuses, the text) of the whole operation."""
+    return (n.op.removesuffix("_vjp") if n.op.endswith("_vjp") else n.op) in CALLED

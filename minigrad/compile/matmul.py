@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from .fuse import in_rows, is_plain, looked_into
 
+TILES_FROM = 2**18  # multiplications of a product, from which on it is done by minigrad's own tiles
+
 
 @dataclass
 class Matrix:
@@ -85,6 +87,14 @@ def emit(n, pointer, schedule):
     def place(offset, steps):
         return " + ".join([str(offset), *(f"{s} * b{d}" for d, s in enumerate(steps) if s)])
 
+    if _by_tiles(n, m, columns, k):
+        offsets = f"pointer({pointer(a.value)}, {place(a.offset, a_steps)})", f"pointer({pointer(b.value)}, {place(b.offset, b_steps)})"
+        out = f"pointer({pointer(n)}, {place(0, out_steps)})"
+        lines.append(
+            f"{indent}product({int(a.transposed)}, {int(b.transposed)}, {m}, {columns}, {k}, f4(1), {offsets[0]}, {a.leading}, "
+            f"{offsets[1]}, {b.leading}, {out}, {columns}, {out}, 0)"
+        )
+        return lines
     kind = "f4" if n.dtype.char == "f" else "f8"
     left = f"{pointer(a.value)}, {place(a.offset, a_steps)}, {a.leading}"
     right = f"{pointer(b.value)}, {place(b.offset, b_steps)}, {b.leading}"
@@ -92,6 +102,15 @@ def emit(n, pointer, schedule):
     sizes = f"{a.transposed}, {b.transposed}, {m}, {columns}, {k}"
     lines.append(f"{indent}gemm({sizes}, {kind}(1), {left}, {right}, {kind}(0), {result})")
     return lines
+
+
+def _by_tiles(n, m, columns, k):
+    """Whether minigrad's own product is faster than BLAS; it takes a second to compile, which small products are not worth."""
+    if n.dtype.char != "f" or m * columns * k * math.prod(n.shape) // max(m * columns, 1) < TILES_FROM:
+        return False
+    from ..kernels.cpu.gemm import prefers_own
+
+    return bool(prefers_own(m, columns, k))
 
 
 def _laid_out(i, left, schedule):

@@ -34,11 +34,12 @@ class Plan:
         return Storage("table", self.table.index(entry), dtype)
 
 
-def plan(schedule, targets, argument_of):
+def plan(schedule, targets, argument_of, by_numpy):
     """A :class:`Plan`.
 
     ``argument_of``: inputs that are arguments of the step -> their position. ``targets``: output -> ("result", number),
-    ("state", its input), ("gradient", number) or ("number", number).
+    ("state", its input), ("gradient", number) or ("number", number). ``by_numpy(call)``: whether its results come as arrays
+    of their own, whose addresses the table gets anew in every call.
     """
     made, readers = Plan(), schedule.readers()
     order = {task: k for k, task in enumerate(schedule.tasks)}
@@ -59,7 +60,9 @@ def plan(schedule, targets, argument_of):
             if where is not None and where[0] == "state" and not _may_overwrite(schedule, task, k, n, where[1], readers, order):
                 made.late.append(value)
                 where, last[value] = None, len(schedule.tasks)
-            if where is None:
+            if where is None and not isinstance(task, Loop) and by_numpy(task.node):
+                made.storage[value] = made.address_of("made", value, n.dtype)
+            elif where is None:
                 made.storage[value] = _in_place(made, schedule, task, k, n, last, free) or free.take(value)
             elif where[0] == "state":
                 made.storage[value] = made.storage[where[1]]

@@ -9,6 +9,7 @@ from .expressions import is_elementwise
 from .ir import NUMBER, Graph, Instruction, compute, uniform
 
 FROM_SHAPE = frozenset("one zeros_like ones_like full_like full".split())  # of their input they need shape and dtype alone
+CHECKS = frozenset(["check_bounds"])  # calls that nothing reads: they may raise
 VIEWS = frozenset("reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous swapaxes flip".split())
 
 
@@ -19,7 +20,7 @@ def simplify(graph):
 
 def dead_code(graph):
     """Without the calls that no output depends on. Inputs stay, so that the graph is called as before."""
-    alive, stack = set(), list(graph.outputs)
+    alive, stack = set(), [*graph.outputs, *(n for n in graph.nodes if n.op in CHECKS)]
     while stack:
         n = stack.pop()
         if n not in alive:

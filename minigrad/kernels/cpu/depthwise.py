@@ -10,7 +10,7 @@ import numpy as np
 
 from .jit import jit
 from .planes import SLACK, deal, finish, write_row, write_rows
-from .simd import BYTES, START, alone, fma, load, splat, store, total
+from .simd import BYTES, START, alone, fma, load, splat, store, total, zeros
 
 WIDE = 4  # vectors that are summed together
 ONE = np.int64(1)
@@ -34,7 +34,7 @@ def slide(x, weight, bias, relu, groups, lines, ka, kb, phases, sizes, y):
     most = 0
     for phase in phases:
         most = max(most, (phase[4] - 1) * plane_w + phase[5])
-    planes, sums = np.zeros(merged * volume + 4 * SLACK, x.dtype), np.empty(most + 4 * SLACK, x.dtype)
+    planes, sums = zeros(merged * volume + 4 * SLACK, x), np.empty(most + 4 * SLACK, x.dtype)
     source, filters, target = x.reshape(-1), weight.reshape(-1), y.reshape(-1)
     for n in range(samples):
         for group in range(groups):
@@ -83,9 +83,9 @@ def sum_windows(g, x, groups, lines, rows, positions, sizes, dw):
     outputs, pixels = g.shape[1], g.shape[2]
     volume, width, columns = sizes[0], sizes[1], sizes[2]
     source, from_g = x.reshape(-1), g.reshape(-1)
-    planes = np.zeros(volume + 2 * SLACK, x.dtype)
+    planes = zeros(volume + 2 * SLACK, x)
     count = positions[pixels - 1] + 1
-    slopes = np.zeros(count + SLACK, x.dtype)  # g with the rows of the planes; zero between them
+    slopes = zeros(count + SLACK, x)  # g with the rows of the planes; zero between them
     per_group = outputs // groups
     dw[:] = 0
     for n in range(len(x)):
@@ -95,7 +95,7 @@ def sum_windows(g, x, groups, lines, rows, positions, sizes, dw):
                 for p in range(0, pixels, columns):
                     write_row(from_g, (n * outputs + o) * pixels + p, slopes, positions[p], columns)
                 _products(slopes, count, planes, rows, dw[o])
-    return np.isfinite(dw.sum())
+    return abs(finish(dw.reshape(-1), x.dtype.type(0), x.dtype.type(-np.inf))) < np.inf
 
 
 @jit

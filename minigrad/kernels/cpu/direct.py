@@ -15,10 +15,10 @@ import numpy as np
 
 from .jit import jit
 from .planes import BLOCK, SLACK, deal, finish, write_rows
-from .simd import START, alone, multiply, row_table, transpose
+from .simd import START, alone, multiply, row_table, steps, transpose, zeros
 
 RESULTS = 2**16  # elements of a block of outputs that wait to be written
-POSITIONS = 256  # of g that are transposed at once
+POSITIONS = np.int64(256)  # of g that are transposed at once
 WRITE, ADD = np.int64(0), np.int64(1)
 
 
@@ -36,7 +36,7 @@ def slide(x, weight, bias, relu, groups, lines, ka, kb, phases, sizes, y):
     results = np.empty(outputs * block, x.dtype)
     rows, result_rows = row_table(outputs, weight_step), row_table(outputs, block)
     source, filters, target = x.reshape(-1), weight.reshape(-1), y.reshape(-1)
-    planes = np.zeros(channels * volume + SLACK, x.dtype)
+    planes = zeros(channels * volume + SLACK, x)
     for n in range(samples):
         for group in range(groups):
             deal(source, (n * groups + group) * channels * x.shape[2], channels, width, lines, volume, planes)
@@ -66,13 +66,13 @@ def slide_channels(x, weight, bias, relu, groups, lines, kb, positions, sizes, y
     outputs, pixels = y.shape[1] // groups, y.shape[2]
     volume, width = sizes[0], sizes[7]
     wide = (outputs + BLOCK - 1) // BLOCK * BLOCK
-    filters = np.zeros(groups * kb.size * wide, x.dtype)  # (group, term, output)
+    filters = zeros(groups * kb.size * wide, x)  # (group, term, output)
     for group in range(groups):
         transpose(weight.reshape(-1), group * outputs * kb.size, kb.size, outputs, kb.size, filters, group * kb.size * wide, wide)
     results, result_rows = np.empty(POSITIONS * wide, x.dtype), row_table(POSITIONS, wide)
-    terms = np.arange(kb.size) * wide
+    terms = steps(kb.size, wide)
     source, target = x.reshape(-1), y.reshape(-1)
-    planes = np.zeros(channels * volume + SLACK, x.dtype)
+    planes = zeros(channels * volume + SLACK, x)
     for n in range(samples):
         for group in range(groups):
             deal(source, (n * groups + group) * channels * x.shape[2], channels, width, lines, volume, planes)
@@ -103,13 +103,13 @@ def sum_windows(g, x, groups, lines, rows, positions, sizes, dw):
     volume, width = sizes[0], sizes[1]
     windows = dw.shape[1]
     columns = (outputs + BLOCK - 1) // BLOCK * BLOCK
-    kb = np.arange(min(POSITIONS, pixels)) * columns
-    slopes = np.zeros(kb.size * columns, x.dtype)
-    planes = np.zeros(channels * volume + SLACK, x.dtype)
-    total, total_rows = np.empty(windows * columns, x.dtype), row_table(windows, columns)
+    kb = steps(min(POSITIONS, pixels), columns)
+    slopes = zeros(kb.size * columns, x)
+    planes = zeros(channels * volume + SLACK, x)
+    total_rows = row_table(windows, columns)
     from_x, from_g, target = x.reshape(-1), g.reshape(-1), dw.reshape(-1)
     for group in range(groups):
-        total[:] = 0
+        total = zeros(windows * columns, x)
         for n in range(samples):
             image = n * groups + group
             deal(from_x, image * channels * x.shape[2], channels, width, lines, volume, planes)

@@ -5,9 +5,12 @@ branches. NaN runs through every select, because a comparison with NaN is false;
 is odd; infinities and denormals come out right.
 
 Errors against float64, in units of the last place (ulp, at most 1.2e-7 relative), largest seen over the whole range:
-exp, log, log2, log10, log1p, sin, cos, pow 1.5; expm1, tanh, sigmoid, erf, softplus, logsigmoid 3; tan 4; gelu and
-gelu_tanh 6, 10 in their left tails, where 0.5 * x * (1 + erf) has no digits left at all; their slopes 5e-7 absolute.
-sin, cos and tan: for abs(x) up to the LARGEST_ANGLE of ``polynomials64``, NaN beyond.
+exp, log, log1p, sin, cos 1.5; expm1, log2, log10, softplus, logsigmoid, pow 2; tanh, sigmoid, erf 3; silu, tan 4; gelu 10,
+also in its left tail, where 0.5 * x * (1 + erf) has no digits left; gelu_tanh 12 for abs(x) < 3 and up to 200 in its left
+tail, where exp magnifies the rounding of its argument; the slopes 5e-7 absolute. silu and sigmoid lose digits where they
+are denormal. sin, cos and tan: for abs(x) up to the LARGEST_ANGLE of ``polynomials64``, NaN beyond.
+
+At -inf gelu and gelu_tanh are -0, their limit, where the product with zero would be NaN; slopes have their limits, too.
 
 Reduction and polynomials follow W. J. Cody and W. Waite, "Software manual for the elementary functions", 1980, with
 coefficients fitted to the least relative error (Remez).

@@ -1,8 +1,9 @@
 """Functions of one float64 number: the algorithms of ``polynomials32`` with longer polynomials.
 
-Errors against extended precision, in units of the last place (ulp, at most 2.3e-16 relative), largest seen: exp, log,
-log1p, sin, cos 1.5; expm1, log2, log10, tanh, sigmoid, softplus, logsigmoid 3; erf, tan 4; gelu 8, gelu_tanh 10, also in
-their left tails down to the denormals; their slopes 2e-15 absolute. sin, cos and tan: for abs(x) up to LARGEST_ANGLE, NaN beyond.
+Errors against extended precision, in units of the last place (ulp, at most 2.3e-16 relative), largest seen: exp, log, log1p,
+sin, cos 1.5; log2, log10 2; expm1, tanh, sigmoid, softplus, logsigmoid 3; silu, erf, tan 4; gelu 12, also in its left tail;
+gelu_tanh 12 for abs(x) < 3 and up to 1500 in its left tail; the slopes 2e-15 absolute. sin, cos and tan: for abs(x) up to
+LARGEST_ANGLE, NaN beyond.
 
 log, sin and cos take the polynomials of FDLIBM (Sun Microsystems, 1993).
 """

@@ -20,6 +20,7 @@ from .threads import split
 
 BLOCK = 2048  # numbers of rows that are worked on together
 TILE = 256  # columns that are worked on together
+LONG = 256  # rows of so many numbers fill the vector loops by themselves
 
 
 def softmax(x, *, axis):
@@ -222,6 +223,14 @@ def _sum(row):
 
 
 @jit(sums=True)
+def _sum_of_exp(row, maximum):
+    total = row.dtype.type(0)
+    for j in range(row.size):
+        total += exponential(row[j] - maximum)
+    return total
+
+
+@jit(sums=True)
 def dot(a, b):
     total = a.dtype.type(0)
     for j in range(a.size):
@@ -340,16 +349,21 @@ def _maximum_tile(x, lo, hi, tops):
 def cross_entropy_forward(logits, target, loss, maxima, sums):
     """loss, maxima, sums (R,) from logits (R, C). Returns the first row whose target is no class, or -1."""
     rows, columns = logits.shape
-    block = max(1, BLOCK // columns)
-    shifted, powers = np.empty((block, columns), logits.dtype), np.empty((block, columns), logits.dtype)
-    for start in range(0, rows, block):
-        last = min(start + block, rows)
-        _powers(logits[start:last], shifted, powers[: last - start], maxima[start:last])
+    block = max(1, BLOCK // columns) if columns < LONG else 0  # long rows are read alone, and nothing of them is written
+    shifted, powers, bits = np.empty((block, columns), logits.dtype), np.empty((block, columns), logits.dtype), integers(logits)
+    for start in range(0, rows, max(1, block)):
+        last = min(start + max(1, block), rows)
+        if block:
+            _powers(logits[start:last], shifted, powers[: last - start], maxima[start:last])
         for i in range(start, last):
             if target[i] < 0 or target[i] >= columns:
                 return i
-            sums[i] = _sum(powers[i - start])
-            loss[i] = logarithm(sums[i]) - shifted[i - start, target[i]]
+            if block:
+                sums[i] = _sum(powers[i - start])
+            else:
+                maxima[i] = largest(bits[i])
+                sums[i] = _sum_of_exp(logits[i], maxima[i])
+            loss[i] = logarithm(sums[i]) - (logits[i, target[i]] - maxima[i])
     return -1
 
 

@@ -385,8 +385,29 @@ def _(context, builder, signature, args):
 
 # --------------------------------------------------------------------------------------------- loops over them
 @jit
+def steps(count, step):
+    """The first ``count`` multiples of ``step``, as a table of places."""
+    alone()
+    table = np.empty(count, np.int64)
+    for k in range(count):
+        table[k] = k * step
+    return table
+
+
+@jit
+def zeros(count, like):
+    """A flat array with the dtype of another."""
+    alone()
+    array = np.empty(count, like.dtype)
+    for k in range(count):
+        array[k] = 0
+    return array
+
+
+@jit
 def row_table(count, step):
     """Where ``count`` rows begin, filled up with the last one to whole blocks."""
+    alone()
     table = np.empty((count + ROWS - 1) // ROWS * ROWS, np.int64)
     for r in range(table.size):
         table[r] = min(r, count - 1) * step

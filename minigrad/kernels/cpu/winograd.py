@@ -22,11 +22,13 @@ import numpy as np
 
 from .jit import jit
 from .planes import finish
-from .simd import START, alone, multiply, row_table, tile_transform, transpose
+from .simd import START, alone, multiply, row_table, steps, tile_transform, transpose, zeros
 
 TILES = 64  # of a block
 LANES, COLUMNS = 16, 32  # COLUMNS: a multiple of the width of every block of sums
+f32 = np.float32
 WRITE, ADD, ONE = np.int64(0), np.int64(1), np.int64(1)
+TAPS, MATRICES = np.int64(9), np.int64(36)
 
 # B', A' and G for the points 0, 1, -1, 2, -2 and infinity
 _INPUT = np.array(
@@ -81,10 +83,9 @@ def slide(x, weight, bias, relu, turned, pixels, places, y):
     _transform_filters(weight.reshape(-1), channels, outputs, turned, wide, u, u_step)
     v_step, m_step = block * deep + LANES, block * wide + LANES
     v, m = np.empty(36 * v_step, np.float32), np.empty(36 * m_step, np.float32)
-    image, result = np.zeros((area + 1) * deep, np.float32), np.empty((positions + 1) * wide, np.float32)
-    ka = np.arange(channels)
-    kb = ka * wide
-    total = np.float32(0)
+    image, result = zeros((area + 1) * deep, x), np.empty((positions + 1) * wide, np.float32)
+    ka, kb = steps(channels, ONE), steps(channels, wide)
+    total = f32(0)
     for begin in range(0, samples * per_sample, block):
         tiles = min(block, samples * per_sample - begin)
         _gather_inputs(x, begin, tiles, pixels, image, v, v_step, deep)
@@ -92,7 +93,7 @@ def slide(x, weight, bias, relu, turned, pixels, places, y):
         for i in range(36):
             multiply(v[i * v_step :], rows, ka, u, i * u_step, kb, m, m_rows, i * m_step, wide, WRITE)
         total += _scatter(m, m_step, begin, tiles, places, result, wide, y, bias, relu)
-    return np.isfinite(total)
+    return abs(total) < np.inf
 
 
 @jit
@@ -106,23 +107,23 @@ def sum_tiles(g, x, pixels, places, dw):
     block = min(TILES, samples * per_sample)
     v_step, z_step, step = block * deep + LANES, block * wide + LANES, channels * wide + LANES
     v, z = np.empty(36 * v_step, np.float32), np.empty(36 * z_step, np.float32)
-    image, slopes = np.zeros((area + 1) * deep, np.float32), np.zeros((g.shape[2] + 1) * wide, np.float32)
-    total = np.zeros(36 * step, np.float32)
+    image, slopes = zeros((area + 1) * deep, x), zeros((g.shape[2] + 1) * wide, x)
+    total = zeros(36 * step, x)
     rows, total_rows = row_table(channels, ONE), row_table(channels, wide)
     for begin in range(0, samples * per_sample, block):
         tiles = min(block, samples * per_sample - begin)
         _gather_inputs(x, begin, tiles, pixels, image, v, v_step, deep)
         _gather_slopes(g, begin, tiles, places, slopes, z, z_step, wide)
-        ka, kb = np.arange(tiles) * deep, np.arange(tiles) * wide
+        ka, kb = steps(tiles, deep), steps(tiles, wide)
         for i in range(36):
             multiply(v[i * v_step :], rows, ka, z, i * z_step, kb, total, total_rows, i * step, wide, ADD)
     lines = np.empty(channels * 9 * wide, np.float32)  # (channel, tap, output)
-    matrices, taps = np.arange(36) * step, np.arange(9)
+    matrices, taps = steps(MATRICES, step), steps(TAPS, ONE)
     for c in range(channels):
         for o in range(0, wide, LANES):
             transform_filter_back(total, matrices, ONE, c * wide + o, lines, taps, wide, c * 9 * wide + o)
     transpose(lines, START, wide, channels * 9, outputs, dw.reshape(-1), START, channels * 9)
-    return np.isfinite(dw.sum())
+    return abs(finish(dw.reshape(-1), f32(0), f32(-np.inf))) < np.inf
 
 
 @jit
@@ -138,7 +139,7 @@ def _transform_filters(filters, channels, outputs, turned, wide, u, step):
                     target[(8 - t) * wide] = source[t]
     else:
         transpose(filters, START, channels * 9, outputs, channels * 9, lines, START, wide)
-    taps, matrices = np.arange(9), np.arange(36) * step
+    taps, matrices = steps(TAPS, ONE), steps(MATRICES, step)
     for c in range(channels):
         for o in range(0, wide, LANES):
             transform_filter(lines, taps, wide, c * 9 * wide + o, u, matrices, ONE, c * wide + o)
@@ -152,9 +153,9 @@ def _scatter(m, step, begin, tiles, places, image, wide, y, bias, relu):
     """
     alone()
     outputs, positions = y.shape[1], y.shape[2]
-    target, least = y.reshape(-1), np.float32(0 if relu else -np.inf)
-    matrices = np.arange(36) * step
-    total = np.float32(0)
+    target, least = y.reshape(-1), f32(0 if relu else -np.inf)
+    matrices = steps(MATRICES, step)
+    total = f32(0)
     for t in range(tiles):
         n, tile = (begin + t) // len(places), (begin + t) % len(places)
         for c in range(0, wide, LANES):
@@ -163,7 +164,7 @@ def _scatter(m, step, begin, tiles, places, image, wide, y, bias, relu):
             transpose(image, START, wide, positions, outputs, target, n * outputs * positions, positions)
             for o in range(outputs):
                 line = target[(n * outputs + o) * positions : (n * outputs + o + 1) * positions]
-                total += finish(line, bias[o] if bias.size else np.float32(0), least)
+                total += finish(line, bias[o] if bias.size else f32(0), least)
     return total
 
 
@@ -176,7 +177,7 @@ def _make_gather(transform):
         alone()
         channels, area = x.shape[1], x.shape[2]
         source = x.reshape(-1)
-        matrices = np.arange(36) * step
+        matrices = steps(MATRICES, step)
         for t in range(tiles):
             n, tile = (begin + t) // len(places), (begin + t) % len(places)
             if tile == 0:
