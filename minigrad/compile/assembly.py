@@ -69,7 +69,7 @@ def _pieces(n, inputs, users):
             regions.append(tuple([(start if k == axis else 0, s, 1) for k, s in enumerate(i.shape)]))
             start += i.shape[axis]
         return inputs, tuple(regions), 0
-    if n.op == "pad":
+    if n.op == "pad" and (n.dtype.kind == "f" or math.isfinite(n.params.get("value", 0))):
         found = tuple([(before, s, 1) for (before, _), s in zip(n.params["widths"], inputs[0].shape)])
         return inputs, (found,), n.params.get("value", 0)
     if n.op == "index_put" and len(inputs) == 2 and all(i.dtype == n.dtype for i in inputs):

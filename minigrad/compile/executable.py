@@ -190,14 +190,17 @@ class Executable:
         def run(table, numbers, *given):
             split = len(self.argument_inputs)
             arguments, results = given[:split], given[split:]
+            values = [self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs]
             with np.errstate(all="ignore"):
-                found = compute([self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs])
+                found = compute(values)
             for o, place in places:
                 value = found if o is n else found[o.params["output"]]
                 if place is None:
                     self._array(o, arguments, results)[...] = value
                 else:
                     value = np.ascontiguousarray(value, o.dtype).reshape(o.shape)
+                    if any(v.__class__ is np.ndarray and np.may_share_memory(v, value) for v in values):
+                        value = value.copy()  # a view, of memory that others get after the operand's last reader
                     self.made[o], table[place] = value, value.ctypes.data
 
         return run

@@ -273,7 +273,12 @@ def _embedding(n, w):
     w.checked_call("embedding:take_rows", _no_row, w.array(weight), w.array(index, rows), w.array(n, rows, size))
 
 
-@lowering("add_rows", lambda n: n.inputs[0].dtype in FLOATS and n.inputs[1].dtype == np.int64 and 0 not in n.shape)
+def _adds_rows(n):
+    return n.inputs[0].dtype in FLOATS and n.inputs[1].dtype == np.int64 and 0 not in n.shape
+
+
+@lowering("index_add_rows", _adds_rows)
+@lowering("add_rows", _adds_rows)
 def _add_rows(n, w):
     g, index = n.inputs
     total = w.array(n)
@@ -305,7 +310,7 @@ def _check_bounds(n, w):
 # -------------------------------------------------------------------------------------- kernels that are called from Python
 CALLED = frozenset(
     """conv1d conv2d conv3d conv2d_dx conv2d_dw conv3d_dx conv3d_dw conv1d_dx conv1d_dw max_pool2d max_pool1d max_pool3d
-    max_unpool_add avg_pool2d avg_pool2d_dx batch_norm batch_norm_eval group_norm rms_norm lstm gru rnn index_add_rows""".split()
+    max_unpool_add avg_pool2d avg_pool2d_dx batch_norm batch_norm_eval group_norm rms_norm lstm gru rnn""".split()
 )
 
 
