@@ -3,11 +3,13 @@
 The text is meant to be read: every value has the number that it has in the printed graph, ``%12`` there is ``v12`` here.
 """
 
+import math
 import re
+from dataclasses import dataclass
 
 from . import assembly, kernels, matmul
 from .expressions import DTYPES, HELPERS
-from .fuse import Loop, in_rows
+from .fuse import Loop, in_rows, iterated
 from .loops import Nest
 
 MACHINE = ("apart", "plus", "times", "largest", "smallest")
@@ -16,6 +18,7 @@ NUMBERS = dict(
     sqrt="math.sqrt({})", exp="math.exp({})", log="np.log({})", maximum="max({}, {})", minimum="min({}, {})",
     abs="abs({})", reciprocal="1.0 / {}", square="{0} * {0}", cos="math.cos({})", sin="math.sin({})", floor="math.floor({})",
 )  # fmt: skip
+LARGE = 2**25  # multiplications of a step, from which on Python calls its tasks: one function of them all compiles for long
 OPTIONS = 'nogil=True, error_model="numpy", fastmath={"contract"}'
 
 
@@ -68,13 +71,37 @@ class Module:
         return "\n".join(lines) + "\n"
 
 
+@dataclass
+class Shared:
+    """A call of the function ``name`` with the places ``given``; ``rows``: (count, work) where threads can share it."""
+
+    name: str
+    given: tuple
+    rows: tuple | None
+
+
+def _work(schedule):
+    """About how many multiplications a step makes, in its products and kernels."""
+    total = 0
+    for task in schedule.tasks:
+        if isinstance(task, Loop):
+            total += max(math.prod(iterated(m)) for m in task.members)
+        elif matmul.is_product(task.node):
+            total += matmul.multiplications(task.node)
+        else:
+            total += 64 * sum(math.prod(i.shape) for i in task.node.arguments if i.shape)
+    return total
+
+
 class Emitter:
     """The lines of ``step``. ``segments``: texts of functions, or calls that stay with NumPy, in order."""
 
-    def __init__(self, schedule, plan, targets, arguments, results, apart=False):
+    def __init__(self, schedule, plan, targets, arguments, results, apart=None):
         self.schedule, self.plan, self.targets = schedule, plan, targets
         self.arguments, self.results = arguments, results
-        self.apart = apart  # each task a function of its own, so that each can be timed
+        self.apart = _work(schedule) >= LARGE if apart is None else apart  # each task a function of its own
+        self.entries = {}  # their texts -> names: tasks that differ in places of memory alone share one
+        self.rows = None  # (count, work) of a task whose rows can be shared among threads
         self.module, self.segments, self.lines, self.defined = Module(), [], [], set()
         self.place = {n: k for k, n in enumerate([*schedule.graph.inputs, *schedule.graph.nodes])}
         self.functions, self.needs, self.checks = kernels.scalar_functions(), self.module.needs, []
@@ -87,34 +114,68 @@ class Emitter:
             else:
                 self._call(task)
             if self.apart:
-                self._close()
+                self._share()
         for n, where in self.targets.items():
             if where[0] == "number":
                 self.lines.append(f"numbers[{where[1]}] = {self._number(n)}")
-        self._close()
-        entries = [text for what, text in self.segments if what == "code"]
-        names, k = [], 0
+        (self._share if self.apart else self._close)()
+        entries, names = [text for text, _ in self.entries.items()], []
         for what, value in self.segments:
-            names.append(f"step_{k}" if what == "code" else value)
-            k += what == "code"
+            if what == "code":
+                names.append(f"step_{len(entries)}")
+                entries.append(value)
+            else:
+                names.append(value)
         return self.module.text(entries), names
 
     def _close(self):
         """End the current function of the step."""
         if self.lines:
-            name = f"step_{sum(what == 'code' for what, _ in self.segments)}"
+            name = f"step_{len(self.entries) + sum(what == 'code' for what, _ in self.segments)}"
             parameters = ["table", "numbers", *self.arguments, *self.results]
             body = "\n".join("    " + line for line in self.lines)
             self.segments.append(("code", f"@njit(cache=True, {OPTIONS})\ndef {name}({', '.join(parameters)}):\n{body}\n"))
         self.lines, self.defined = [], set()
 
+    def _share(self):
+        """End the current task: a function of places in the table, which every task of the same text calls."""
+        if self.lines:
+            given, names = [], {}
+
+            def lifted(found):
+                what, number = found.groups()
+                key = found.group() if what != "size" else len(given)
+                if key not in names:
+                    names[key] = f"i{len(given)}"
+                    given.append(int(number))
+                return names[key] if what == "size" else f"{what}[{names[key]}]"
+
+            def renamed(found):
+                return names.setdefault(found.group(), f"{found.group(1)}{len(names)}")
+
+            text = "\n".join("    " + line for line in self.lines if not line.startswith("#"))
+            text = re.sub(r"\b(table|numbers|size)\[(\d+)\]", lifted, text)
+            text = re.sub(r"\b([vc])\d+\b", renamed, text)
+            parameters = ["table", "numbers", "lo", "hi", *(f"i{k}" for k in range(len(given)))]
+            body = f"({', '.join(parameters)}):\n{text}\n"
+            same = next((t for t in self.entries if t.endswith(body)), None)
+            if same is None:
+                name = f"step_{len(self.entries)}"
+                same = f"@njit(cache=True, {OPTIONS})\ndef {name}{body}"
+                self.entries[same] = name
+            self.segments.append(("call", Shared(self.entries[same], tuple(given), self.rows)))
+        self.lines, self.defined, self.rows = [], set(), None
+
     # ---------------------------------------------------------------------------------------------------------------- tasks
     def _loop(self, task):
-        nest = Nest(task, self.schedule, self.plan.storage, self.functions)
+        nest = Nest(task, self.schedule, self.plan.storage, self.functions, self.apart)
         _, body = nest.text()
         arguments = [self.pointer(n) if what == "pointer" else self._number(n) for what, n in nest.parameters]
         names = list(nest.names.values())
-        if nest.is_flat:
+        if self.apart and nest.is_shared:
+            names, arguments = ["lo", "hi", *names], ["lo", "hi", *arguments]
+            self.rows = nest.extents[0], math.prod(nest.extents) * nest.cost
+        elif nest.is_flat:
             names, arguments = ["n", *names], [str(nest.extents[0]), *arguments]
         self._comment(task.members)
         self.lines.append(f"{self.module.function(names, body)}({', '.join(arguments)})")
@@ -123,7 +184,9 @@ class Emitter:
         n = task.node
         if matmul.is_product(n):
             self._comment([n])
-            self.lines += matmul.emit(n, self.pointer, self.schedule)
+            lines, rows = matmul.emit(n, self.pointer, self.schedule, self.apart)
+            self.lines += lines
+            self.rows = rows
         elif n.op == "assemble":
             self._comment([n])
             self.lines += assembly.emit(n, self)
@@ -131,7 +194,7 @@ class Emitter:
             self._comment([n])
             self.lines += kernels.emit(n, self)
         else:
-            self._close()
+            (self._share if self.apart else self._close)()
             self.segments.append(("numpy", n))
 
     def has_memory(self, n):
@@ -153,6 +216,8 @@ class Emitter:
         if n not in self.defined:
             self.defined.add(n)
             at = f"{'u1' if n.dtype == bool else DTYPES[n.dtype]}_at"
+            if self.apart and storage.where != "table":
+                storage = self.plan.address_of(storage.where, storage.number, storage.dtype)
             if storage.where == "table":
                 self.lines.append(f"{name} = {at}(table[{storage.number}])")
             elif storage.where == "arena":

@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import backends, graph
 from ..tensor import wrap
+from ..kernels.cpu import threads
 from . import cache, choose
 from .calls import Calls
-from .emit_cpu import Emitter, is_written
+from .emit_cpu import Emitter, Shared, is_written
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
 from .plan import plan
@@ -23,7 +24,7 @@ ALIGNMENT = 64
 class Executable:
     """The machine code of a Program. ``stages``: the graph after each pass; ``source``: the generated module's text."""
 
-    def __init__(self, program, apart=False):
+    def __init__(self, program, apart=None):
         self.program = program
         self.stages = {"trace": program.graph}
         chosen = choose.choose(program.graph)
@@ -43,8 +44,26 @@ class Executable:
         self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
         module = cache.load(self.source)
         self.calls, self.made = Calls(simple), {}
-        self.code = [getattr(module, s) if s.__class__ is str else self._by_numpy(s) for s in self.segments]
+        self.code = [self._function(module, s) for s in self.segments]
         self._bind()
+
+    def _function(self, module, segment):
+        """What a call of the step runs: a function of its module, or a call from Python."""
+        if segment.__class__ is str:
+            return getattr(module, segment)
+        if segment.__class__ is Shared:
+            return self._shared(getattr(module, segment.name), segment)
+        return self._by_numpy(segment)
+
+    def _shared(self, function, segment):
+        given, (count, work) = segment.given, segment.rows or (0, 0)
+        if count < 2 or work < 2 * threads.SMALLEST:
+            return lambda table, numbers, *_: function(table, numbers, 0, count, *given)
+
+        def run(table, numbers, *_):
+            threads.split(lambda lo, hi: function(table, numbers, lo, hi, *given), count, work)
+
+        return run
 
     # ------------------------------------------------------------------------------------------------- inputs and outputs
     def _sort_inputs(self):
@@ -88,15 +107,17 @@ class Executable:
         self.table = np.zeros(len(self.plan.table), np.int64)
         self.numbers = np.full(self.plan.checks_from + len(self.checks), -1.0)
         self.kept, self.bound, self.places, self.bound_arrays = [], [], [], [None]
-        self.gradient_places = [None] * len(self.gradients)
+        self.gradient_places, self.each_call = [None] * len(self.gradients), []
         for k, (what, key) in enumerate(self.plan.table):
             if what == "arena":
-                self.table[k] = self.arena.ctypes.data
+                self.table[k] = self.arena.ctypes.data + (key or 0)
             elif what == "constant":
                 self.kept.append(np.ascontiguousarray(key.params["value"]))
                 self.table[k] = self.kept[-1].ctypes.data
             elif what == "made":
                 pass
+            elif what in ("argument", "result"):
+                self.each_call.append((k, what == "result", key))
             elif what == "input":
                 self.bound.append(self.captured[key])
                 self.places.append(k)
@@ -144,6 +165,8 @@ class Executable:
                 self.gradient_tensors[k] = self._gradient(k)
             k += 1
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
+        for k, is_result, i in self.each_call:
+            self.table[k] = (results if is_result else given)[i].ctypes.data
         for code in self.code:
             code(self.table, numbers, *given, *results)
         for slot, error, n in self.checks:

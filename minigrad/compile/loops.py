@@ -25,8 +25,9 @@ WHOLE = {"sum": "{} + {}", "prod": "{} * {}", "max": "max({}, {})", "min": "min(
 class Nest:
     """The text of one loop: ``parameters`` in order, as ("pointer", value) and ("number", value); ``lines`` of the body."""
 
-    def __init__(self, loop, schedule, storage, functions):
+    def __init__(self, loop, schedule, storage, functions, shared=False):
         self.loop, self.schedule, self.storage, self.functions = loop, schedule, storage, functions
+        self.shared = shared  # the outermost loop runs from lo to hi
         self.parameters, self.names = [], {}
         self.loads, self.calls, self.stores, self.sums = [], [], [], []
         self.known, self.helpers = {}, set()
@@ -154,10 +155,20 @@ class Nest:
     def _nest(self, d, before, after):
         lines = list(before[d])
         if d < len(self.extents):
-            count = "n" if self.is_flat else self.extents[d]
+            count = "lo, hi" if d == 0 and self.shared and self.is_shared else "n" if self.is_flat else self.extents[d]
             lines.append(f"for {COUNTERS[d]} in range({count}):")
             lines += ["    " + line for line in self._nest(d + 1, before, after)]
         return lines + after[d]
+
+    @property
+    def is_shared(self):
+        """Whether pieces of the outermost loop may run side by side: nothing is summed over it."""
+        return bool(self.extents) and not any(0 in over for *_, over in self.sums)
+
+    @property
+    def cost(self):
+        """About what an element costs, in elements of a simple loop."""
+        return 1 + sum(2 for call in self.calls if call is not None and call[1].op in self.functions)
 
     @property
     def is_flat(self):

@@ -66,7 +66,7 @@ def operands(n):
     return [i if m is None else m.value for i, m in zip(n.inputs, found)]
 
 
-def emit(n, pointer, schedule):
+def emit(n, pointer, schedule, shared):
     """The lines of the driver: one gemm, or loops over the outer axes around it."""
     a, b = (_laid_out(i, k == 0, schedule) for k, i in enumerate(n.inputs))
     batch = _batch_shape(n)
@@ -79,29 +79,40 @@ def emit(n, pointer, schedule):
     while batch and b_steps[-1] == 0 and ((a_steps[-1] == m * a.row_step and not a.transposed) or batch[-1] == 1):
         m *= batch[-1]  # one product over all rows
         batch, a_steps, b_steps, out_steps = batch[:-1], a_steps[:-1], b_steps[:-1], out_steps[:-1]
+    if shared and not batch and a.rows and m == math.prod(n.shape) // columns:
+        return _rows(n, pointer, a, b, (m, columns, k))
     lines, indent = [], ""
     for d, extent in enumerate(batch):
-        lines.append(f"{indent}for b{d} in range({extent}):")
+        lines.append(f"{indent}for b{d} in range({'lo, hi' if shared and d == 0 else extent}):")
         indent += "    "
 
     def place(offset, steps):
         return " + ".join([str(offset), *(f"{s} * b{d}" for d, s in enumerate(steps) if s)])
 
+    places = place(a.offset, a_steps), place(b.offset, b_steps), place(0, out_steps)
+    lines.append(indent + _product(n, pointer, a, b, (m, columns, k), places, m))
+    return lines, (batch[0], multiplications(n) // 10) if batch and shared else None
+
+
+def _rows(n, pointer, a, b, sizes):
+    """A product whose rows, from lo to hi, may be shared among threads."""
+    m, columns, k = sizes
+    places = f"{a.offset} + {1 if a.transposed else a.row_step} * lo", str(b.offset), f"{columns} * lo"
+    return [_product(n, pointer, a, b, sizes, places, "(hi - lo)")], (m, multiplications(n) // 10)
+
+
+def _product(n, pointer, a, b, sizes, places, rows):
+    """The call of minigrad's own product, or of BLAS."""
+    m, columns, k = sizes
+    of_a, of_b, of_n = pointer(a.value), pointer(b.value), pointer(n)
     if _by_tiles(n, m, columns, k):
-        offsets = f"pointer({pointer(a.value)}, {place(a.offset, a_steps)})", f"pointer({pointer(b.value)}, {place(b.offset, b_steps)})"
-        out = f"pointer({pointer(n)}, {place(0, out_steps)})"
-        lines.append(
-            f"{indent}product({int(a.transposed)}, {int(b.transposed)}, {m}, {columns}, {k}, f4(1), {offsets[0]}, {a.leading}, "
-            f"{offsets[1]}, {b.leading}, {out}, {columns}, {out}, 0)"
-        )
-        return lines
+        left, right, out = (f"pointer({v}, {at})" for v, at in zip((of_a, of_b, of_n), places))
+        how = f"{int(a.transposed)}, {int(b.transposed)}, {rows}, {columns}, {k}, f4(1)"
+        return f"product({how}, {left}, {a.leading}, {right}, {b.leading}, {out}, {columns}, {out}, 0)"
     kind = "f4" if n.dtype.char == "f" else "f8"
-    left = f"{pointer(a.value)}, {place(a.offset, a_steps)}, {a.leading}"
-    right = f"{pointer(b.value)}, {place(b.offset, b_steps)}, {b.leading}"
-    result = f"{pointer(n)}, {place(0, out_steps)}, {columns}"
-    sizes = f"{a.transposed}, {b.transposed}, {m}, {columns}, {k}"
-    lines.append(f"{indent}gemm({sizes}, {kind}(1), {left}, {right}, {kind}(0), {result})")
-    return lines
+    left, right = f"{of_a}, {places[0]}, {a.leading}", f"{of_b}, {places[1]}, {b.leading}"
+    how = f"{a.transposed}, {b.transposed}, {rows}, {columns}, {k}, {kind}(1)"
+    return f"gemm({how}, {left}, {right}, {kind}(0), {of_n}, {places[2]}, {columns})"
 
 
 def _by_tiles(n, m, columns, k):
