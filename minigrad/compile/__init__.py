@@ -2,7 +2,7 @@
 
 * :func:`trace`: one run of a function as a :class:`Graph`. :func:`trace_step`: a training step that repeats from its graph.
 * :func:`runtime`: a Python number that is read anew at each call. Every other Python value of a trace is frozen.
-* :func:`simplify`, :func:`verify`: passes and checks. ``emit_cpu``: the elementwise part of a graph as a Numba loop.
+* :func:`simplify`, :func:`verify`: passes and checks. ``step.graph(stage)``, ``step.source()``, ``step.report()`` show what became of a step.
 * :class:`Step`: a function that is traced, guarded against all that it depends on, and repeated. The package itself can be
   called: ``minigrad.compile(fn)`` makes one; see ``minigrad/compiler.py``.
 """
@@ -11,10 +11,9 @@ import sys as _sys
 import types as _types
 
 from ..graph import runtime as runtime
-from . import emit_cpu as emit_cpu
+from .checks import verify as verify
 from .ir import Graph as Graph
 from .ir import Instruction as Instruction
-from .ir import verify as verify
 from .simplify import simplify as simplify
 from .step import Step as Step
 from .step import trace_step as trace_step

@@ -35,7 +35,7 @@ def region(key, shape):
 
 def assemble(graph):
     """The graph with ``concat``, ``pad`` and static ``ungetitem``, and sums of these, as ``assemble`` calls."""
-    known, nodes, users = {i: i for i in graph.inputs}, [], {}
+    known, nodes, users, there = {i: i for i in graph.inputs}, [], {}, set(graph.inputs)
     for n in graph.nodes:
         for i in n.arguments:
             users[i] = users.get(i, 0) + 1
@@ -48,11 +48,12 @@ def assemble(graph):
             known[n] = n if inputs == n.inputs else n.copy(inputs)
         else:
             values, regions, fill = pieces
-            nodes += [v for v in values if v not in inputs]  # a value that had to be stretched
+            nodes += [v for v in values if v not in there]  # a value that had to be stretched
             made = Instruction("assemble", values, {"regions": regions, "fill": fill})
             made.shape, made.dtype = n.shape, n.dtype
             known[n] = made
         nodes.append(known[n])
+        there.update((known[n], *known[n].arguments))
     return Graph(graph.inputs, nodes, [known[o] for o in graph.outputs], graph.state)
 
 

@@ -210,8 +210,11 @@ def _open(graph, made, known, several, stays):
 
 
 # ----------------------------------------------------------------------------------------------------------------- checks
-def verify(graph):
-    """Raise TraceError where the graph is not well formed: an input that is not defined earlier, a missing shape or dtype."""
+def verify(graph, known=frozenset()):
+    """Raise TraceError where the graph is not well formed: an input that is not defined earlier, a missing shape or dtype.
+
+    ``known``: names of calls that may stand in it besides words and operations.
+    """
     defined = set()
     for n in graph.inputs:
         _verify(n.op == "input" and n.dtype is not None, n, "a graph input needs op 'input', a shape and a dtype")
@@ -224,11 +227,11 @@ def verify(graph):
         _verify(len(n.keywords) <= len(n.inputs), n, "more keywords than inputs")
         _verify((n.shape is None) == (n.dtype is None), n, "shape and dtype must be set together")
         special = n.op in ("constant", "pick", "number")
-        _verify(special or is_word(n.op) or hasattr(backends.numpy, n.op), n, "no such word and no such operation")
+        _verify(special or is_word(n.op) or n.op in known or hasattr(backends.numpy, n.op), n, "no such word and no such operation")
         if n.body is not None:
             _verify(len(n.body.inputs) == len(n.arguments), n, "its text has another number of inputs")
             _verify(n.dtype is None or len(n.body.outputs) == 1, n, "its text has another number of outputs")
-            verify(n.body)
+            verify(n.body, known)
         defined.add(n)
     for o in graph.outputs:
         _verify(o in defined and o.dtype is not None, o, "it is an output but is not defined")

@@ -7,7 +7,7 @@ element. A new parameter goes straight into the old one's memory where nothing n
 import math
 from dataclasses import dataclass
 
-from .fuse import Loop, identity, is_reduction, iterated
+from .fuse import Loop, identity, is_reduction, iterated, number_reads
 
 ALIGNMENT = 64
 
@@ -52,12 +52,16 @@ def plan(schedule, targets, argument_of, by_numpy):
     for n in schedule.graph.nodes:
         if n.op == "constant":
             made.storage[n] = made.address_of("constant", n, n.dtype)
+    at_end = {v for o, where in targets.items() if where[0] == "number" for v in number_reads(o)}  # numbers are read last
+    last.update(dict.fromkeys(at_end, len(schedule.tasks)))
     free = Places()
     for k, task in enumerate(schedule.tasks):
         for n in _computed(task, schedule):
             value = n
             where = targets.get(value)
-            if where is not None and where[0] == "state" and not _may_overwrite(schedule, task, k, n, where[1], readers, order):
+            if where is not None and where[0] == "state" and (
+                where[1] in at_end or not _may_overwrite(schedule, task, k, n, where[1], readers, order)
+            ):
                 made.late.append(value)
                 where, last[value] = None, len(schedule.tasks)
             if where is None and not isinstance(task, Loop) and by_numpy(task.node):

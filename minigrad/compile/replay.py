@@ -60,14 +60,19 @@ class Program:
 
     def replay(self, args):
         """One call with the values of now: as machine code, or call by call where there is no compiler or it fails."""
-        if self.executable is None:
-            self.executable = self._compiled()
-        if self.executable and kernels.enabled():
+        executable = self.machine()
+        if executable and kernels.enabled():
             try:
-                return self.executable(args)
+                return executable(args)
             except Unsuited:
                 self.executable = False
         return self.run(args)
+
+    def machine(self):
+        """The Executable, made when it is first asked for; False where there is none."""
+        if self.executable is None:
+            self.executable = self._compiled()
+        return self.executable
 
     def run(self, args):
         """One call with the values of now, call by call of the simplified graph."""

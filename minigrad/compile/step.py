@@ -12,6 +12,7 @@ from ..errors import MinigradError, TraceError, describe
 from ..graph import LEAF, PICK, is_inference_mode_enabled, levels, recording, tracer
 from ..tensor import Tensor
 from .guards import hooks_of
+from .report import report
 from .trace import Trace
 from .watch import Watch
 
@@ -69,6 +70,58 @@ class Step:
             return self._lenient(args, kwargs)
         self.result = self._run(*self._signature(args, kwargs), args, kwargs)
         return self.result
+
+    # ------------------------------------------------------------------------------------------------------ to look into
+    @property
+    def program(self):
+        """The program of the latest trace: of the signature traced last.
+
+        Raises:
+            TraceError: where nothing was traced yet that can run again.
+        """
+        latest = next(reversed(self.programs.values()), None)
+        if not latest:
+            raise TraceError(f"{_name(self.fn)}() has no program yet: call it, a function with a new optimizer twice")
+        return latest[0]
+
+    def graph(self, stage="simplify"):
+        """The graph after a pass: ``"trace"`` as it was written down, ``"choose"``, or ``"simplify"`` as it is compiled.
+
+        >>> import minigrad
+        >>> double = minigrad.compile(lambda x: x * 1.0 + x)
+        >>> y = double(minigrad.ones(2))
+        >>> print(double.graph())
+        %0 = input("argument 0")  # float32[2]
+        %1 = add(%0, %0)  # float32[2]
+        return %1
+        """
+        stages = self._machine().stages
+        if stage not in stages:
+            raise ValueError(f"graph: there is no stage {stage!r}; the stages are {', '.join(map(repr, stages))}")
+        return stages[stage]
+
+    def source(self):
+        """The text of the generated module: its loops, and the step that calls them."""
+        return self._machine().source
+
+    def report(self):
+        """What was fused, what went to matrix products and kernels, and what stayed with Python and why.
+
+        >>> import minigrad
+        >>> step = minigrad.compile(lambda x: (x * 2.0).exp().sum())
+        >>> y = step(minigrad.ones(3))
+        >>> print(step.report())
+        1 loops of 3 calls, 0 matrix products, 0 kernels inside, 0 calls from Python
+        0.00 MiB for values in between; 0 values need no memory
+        loop [3]: multiply, exp, sum
+        """
+        return report(self._machine())
+
+    def _machine(self):
+        found = self.program.machine()
+        if not found:
+            raise TraceError(f"{_name(self.fn)}() runs call by call: there is no machine code to look into on this device")
+        return found
 
     def __get__(self, owner, cls=None):
         """As a method: ``owner`` is the first argument."""
