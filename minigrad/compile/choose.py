@@ -8,6 +8,7 @@ from .assembly import assemble
 from .expressions import WHOLE, is_elementwise
 from .ir import Graph, Instruction
 from .simplify import simplify
+from .thin import thin_products
 
 PAIRED = (
     "cross_entropy_vjp",
@@ -18,7 +19,7 @@ PAIRED = (
 def choose(graph):
     """The graph with every composed operation replaced by its text, but for those that a kernel computes."""
     whole = simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))
-    return assemble(simplify(pairs(whole).inline(stays_whole)))
+    return assemble(simplify(thin_products(pairs(whole).inline(stays_whole))))
 
 
 def stays_whole(n):

@@ -60,7 +60,7 @@ class Program:
 
     def replay(self, args):
         """One call with the values of now: as machine code, or call by call where there is no compiler or it fails."""
-        executable = self.machine()
+        executable = self.machine() if self.executable is None else self.executable
         if executable and kernels.enabled():
             try:
                 return executable(args)

@@ -62,6 +62,7 @@ class Step:
         self.eager = set()  # signatures, or all where None is among them, for which the function runs as it is
         self._restless = {}  # signature -> how many traces were of no use for a second call
         self._warned = False
+        self._key, self._fitting = None, ()  # the signature of the latest call, and its programs
 
     def __call__(self, *args, **kwargs):
         if tracer.get() is not None or levels.get() or None in self.eager:
@@ -79,8 +80,8 @@ class Step:
         Raises:
             TraceError: where nothing was traced yet that can run again.
         """
-        latest = next(reversed(self.programs.values()), None)
-        if not latest:
+        latest = next((kept for kept in reversed(self.programs.values()) if kept), None)
+        if latest is None:
             raise TraceError(f"{_name(self.fn)}() has no program yet: call it, a function with a new optimizer twice")
         return latest[0]
 
@@ -143,7 +144,9 @@ class Step:
         return (_modes(), tuple(layout), named), tensors
 
     def _run(self, key, tensors, args, kwargs):
-        for program in self.programs.get(key, ()):
+        if key != self._key:  # to compare is quicker than to look up, and nearly all calls are like the one before
+            self._key, self._fitting = key, self.programs.setdefault(key, [])
+        for program in self._fitting:
             if program.depends.hold() and (not program.guards or program.fits(tensors)):
                 if program.depends.memory:
                     for t in tensors:
