@@ -56,7 +56,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\."
 
 # Loaded on first use, so that `import minigrad` costs little more than `import numpy`.
 _MODULES = frozenset(
-    """_C __config__ accelerator amp compile compiler compress cpu cuda data distributed distributions func hub jit kernels
+    """_C __config__ accelerator amp bench compile compiler compress cpu cuda data distributed distributions func hub jit kernels
     linalg mps multiprocessing nn onnx optim overrides profiler random return_types sparse special state storage teach testing
     torch_names types typing utils version xpu""".split()
 )

@@ -34,6 +34,7 @@ def parser():
     demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else, for scripts")
     commands.add_parser("info", help="versions, devices, and which optional packages are there")
     _add_run(commands)
+    _add_bench(commands)
     return p
 
 
@@ -52,6 +53,18 @@ def _add_run(commands):
     run.add_argument("--full-traceback", action="store_true", help="show minigrad's own lines in tracebacks, too")
     run.add_argument("-m", "--module", action="store_true", help="the program is a module, as in python -m")
     run.add_argument("program", help="the file or the module, with its own arguments behind it")
+
+
+def _add_bench(commands):
+    from .bench.command import add_options
+
+    bench = commands.add_parser(
+        "bench",
+        help="measure this machine's limits and how much of them the operations reach",
+        description="Measure this machine's roofline, then every hot operation as NumPy text, as Numba kernel, compiled, "
+        "and with CuPy where there is a GPU.",
+    )
+    add_options(bench)
 
 
 def _count(text):
@@ -110,6 +123,10 @@ def main(argv=None):
     try:
         if arguments.command == "info":
             info()
+        elif arguments.command == "bench":
+            from .bench.command import command
+
+            command(arguments)
         else:
             from .demo import run
 

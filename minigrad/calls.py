@@ -3,6 +3,7 @@
 import inspect
 import linecache
 
+from .autograd.engine import by_gradients
 from .dispatch import apply
 from .graph import serial
 from .output import into
@@ -29,6 +30,8 @@ def public_function(op, body, names):
         op.backward = unary_backward(op)
     if op.backward is None and op.differentiable and op.outputs == 1 and not op.variadic:
         op.backward = several_backward(op)
+    if op.backward is None and op.differentiable and not op.broadcasts:
+        op.backward = by_gradients(op)
     call.__name__ = call.__qualname__ = op.public_name or op.name
     call.__doc__ = body.__doc__
     call.__module__ = "minigrad"

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from . import backends, graph, kernels
+from .autograd.engine import by_gradients
 from .dtype import common_dtype, of_numpy, wrapped
 from .errors import NotDense, ShapeError, UnsupportedError, dim_error, explain, no_bool, not_a_tensor
 from .graph import Node, recording, serial, tracer
@@ -73,19 +74,28 @@ def apply(op, args, params):
     f = op.table.get(array_type)
     if f is None:
         return _apply(op, args, params)
+    residual = None
     try:
-        out = f(*arrays, **params)
+        if not op.paired:
+            out = f(*arrays, **params)
+        elif backends.wrappers:
+            return _apply(op, args, params)
+        else:
+            out, residual = _by_pair(op, backends.by_type[array_type], arrays, params)
     except Exception:
         return _apply(op, args, params)  # it fails there too, and says why
+    mask = tuple([n is not None for n in nodes]) if recording() else None
+    if mask is not None and not op.runs_rules(mask):
+        mask = None
+    if op.outputs > 1:
+        return _several(op, backends.by_type[array_type], out, mask and nodes, arrays, params, residual)
     if out.__class__ is not array_type and out.__class__ not in backends.by_type:
         out = backends.of(arrays[0]).asarray(out)
     t = new(Tensor)
     t.array = out
     t.node = None
-    if recording():
-        mask = tuple([n is not None for n in nodes])
-        if op.runs_rules(mask) and out.dtype.kind not in "biu":
-            t.node = Node(op, tuple(nodes), op.save(mask, out, arrays), params, serial(), out.shape)
+    if mask is not None and out.dtype.kind not in "biu":
+        t.node = Node(op, tuple(nodes), _saved(op, mask, out, arrays, residual), params, serial(), out.shape)
     return t
 
 
@@ -125,25 +135,30 @@ def _apply(op, args, params):
     nodes = tuple([a.node if isinstance(a, Tensor) else None for a in args])
     record = recording() and op.runs_rules(tuple([n is not None for n in nodes]))
     if op.outputs > 1:
+        _remember(op, first, xp)
         return _several(op, xp, out, nodes if record else None, arrays, params, residual, wide)
     if out.__class__ not in backends.by_type:  # a NumPy scalar
         out = xp.asarray(out)
     t = wrap(out)
     if record and of_numpy[out.dtype].category >= 2:
         mask = tuple([n is not None for n in nodes])
-        t.node = Node(op, nodes, op.save(_read(mask, residual), out, arrays), params, serial(), out.shape)
-        _attach(t.node, residual)
+        t.node = Node(op, nodes, _saved(op, mask, out, arrays, residual), params, serial(), out.shape)
+        _attach(t.node)
         if conjugates:
             t.node.extra = {**(t.node.extra or {}), "conjugates": True}
         if wide:
             _remember_dtypes(t.node, arrays)
     if op.kind == "view" and (graph.owner_of(out) is graph.owner_of(first) if trace is None else trace.shares_memory(out, first)):
         make_view(t, args[0], op, params)
+    _remember(op, first, xp)
+    return t
+
+
+def _remember(op, first, xp):
+    """The implementation that was found, for the quick ways."""
     if not special_modes[0] and kernels.enabled():
         op.table.setdefault(first.__class__, getattr(xp, op.name))
-        pair = kernels.table(xp.name).get(op.name)
-        op.several_ready = not op.no_bool and op.kind not in _EXACT_KINDS and not (pair and pair.backward)
-    return t
+        op.several_ready = not op.no_bool and op.kind not in _EXACT_KINDS
 
 
 def axes_of_number(name, axes):
@@ -195,27 +210,38 @@ def _complex_form(op):
 
 
 def _run(op, xp, arrays, params, trace):
-    if trace is None and kernels.enabled():
-        kernel = kernels.table(xp.name).get(op.name)
-        if kernel is not None and kernel.backward and kernel.takes(*arrays, **params):
-            out, residual = kernel.run(*arrays, **params)
-            return out, (residual,)
+    if trace is None:
+        return _by_pair(op, xp, arrays, params)
     return getattr(xp, op.name)(*arrays, **params), None
 
 
-def _several(op, xp, out, nodes, arrays, params, residual, wide):
+def _by_pair(op, xp, arrays, params):
+    """The results, and in a tuple what a kernel with a backward of its own leaves for it: None where the text ran."""
+    kernel = kernels.table(xp.name).get(op.name)
+    if kernel is None or not kernel.backward:
+        return getattr(xp, op.name)(*arrays, **params), None
+    if not op.paired:
+        op.paired, op.backward = True, by_gradients(op)
+    if kernel.takes(*arrays, **params):
+        out, residual = kernel.run(*arrays, **params)
+        return out, (residual,)
+    return op.body(xp, *arrays, **params), None
+
+
+def _several(op, xp, out, nodes, arrays, params, residual, wide=False):
     out = tuple([o if o.__class__ is xp.ndarray else xp.asarray(o) for o in out])
-    node = None
-    if nodes is not None:
-        mask = tuple([n is not None for n in nodes])
-        shapes = tuple([(tuple(o.shape), o.dtype) for o in out])
-        node = Node(op, nodes, op.save(_read(mask, residual), out, arrays), params, serial(), shapes)
-        _attach(node, residual)
-        if wide:
-            _remember_dtypes(node, arrays)
+    if nodes is None:
+        tensors = [wrap(o) for o in out]
+        return op.returns(*tensors) if op.returns else tuple(tensors)
+    mask = tuple([n is not None for n in nodes])
+    shapes = tuple([(tuple(o.shape), o.dtype) for o in out])
+    node = Node(op, tuple(nodes), _saved(op, mask, out, arrays, residual), params, serial(), shapes)
+    _attach(node)
+    if wide:
+        _remember_dtypes(node, arrays)
     tensors = []
     for i, o in enumerate(out):
-        history = graph.pick(node, i, o) if node is not None and of_numpy[o.dtype].category >= 2 else None
+        history = graph.pick(node, i, o) if of_numpy[o.dtype].category >= 2 else None
         tensors.append(wrap(o, history))
     return op.returns(*tensors) if op.returns else tuple(tensors)
 
@@ -225,14 +251,14 @@ def _remember_dtypes(node, arrays):
     node.extra = {**(node.extra or {}), "dtypes": tuple([getattr(a, "dtype", None) for a in arrays])}
 
 
-def _read(mask, residual):
-    """The inputs whose rules say what to keep: a kernel computes all gradients in one pass and reads what any rule names."""
-    return mask if residual is None else (True,) * len(mask)
+def _saved(op, mask, out, arrays, residual):
+    """What a node keeps. A kernel with a backward of its own computes all gradients in one pass: it reads what any rule names,
+    and behind that stands its residual.
+    """
+    return op.save(mask, out, arrays) if residual is None else op.save((True,) * len(mask), out, arrays) + residual
 
 
-def _attach(node, residual):
-    if residual is not None:
-        node.extra = {"residual": residual}
+def _attach(node):
     settings = anomaly.get()
     if settings is not None:
         node.extra = {**(node.extra or {}), "anomaly": settings.where()}

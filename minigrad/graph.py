@@ -43,11 +43,12 @@ class Node:
     It keeps arrays and parent nodes, never Tensors: a write in place gives a Tensor a new node, and the past must not move.
 
     * ``parents``: the node of each array input, or None where the input has no history.
-    * ``saved``: the arrays that the rules which will run have named, laid out as the op's ``layout`` says.
+    * ``saved``: the arrays that the rules which will run have named, laid out as the op's ``layout`` says; behind them what a
+      kernel has left for its own backward.
     * ``serial``: one global count. It orders the backward sweep, and a write in place that is younger than the node, to an
       array that the node keeps, is an error.
     * ``as_function``: set by :func:`show_as` alone.
-    * ``extra``: None, or a dict for what is rare: hooks, a kernel's residual, the Tensor of a leaf.
+    * ``extra``: None, or a dict for what is rare: hooks, the Tensor of a leaf.
     """
 
     __slots__ = ("op", "parents", "saved", "params", "serial", "shape", "extra", "as_function", "__weakref__")
@@ -223,6 +224,7 @@ class _Marker:
 
     outputs = 1
     backward = None
+    layout = ()
 
     def __init__(self, name):
         self.name = name

@@ -187,6 +187,7 @@ class Op:
     public_name: str = ""
     face: Callable | None = None
     several_ready: bool = False  # whether `apply` may take its quick way: set once an implementation is found
+    paired: bool = False  # whether a kernel with a backward of its own may run it: set when one is found
     _keep: dict = field(default_factory=dict)
     _plans: dict = field(default_factory=dict)
     _runs: dict = field(default_factory=dict)
@@ -248,14 +249,12 @@ class Op:
             return self._recorded_gradients(n, g)
         some = next(x for x in g if x is not None) if self.outputs > 1 else g
         xp = backends.of(some)
-        residual = n.extra.get("residual") if n.extra else None
-        needed = tuple(p is not None for p in n.parents)
-        if residual is not None:
-            kernel = kernels.TABLES[xp.name][self.name]
+        if len(n.saved) > len(self.layout):  # what a kernel left for its backward
             saved = dict(zip(self.layout, n.saved))
             if self.outputs > 1:
-                saved.setdefault("y", tuple(saved.get(f"y{i}") for i in range(self.outputs)))
-            return kernel.gradients(g, saved, residual[0], needed, n.params or {})
+                saved.setdefault("y", tuple([saved.get(f"y{i}") for i in range(self.outputs)]))
+            needed = tuple([p is not None for p in n.parents])
+            return kernels.TABLES[xp.name][self.name].gradients(g, saved, n.saved[-1], needed, n.params or {})
         trace = tracer.get()
         if trace is not None and trace.keeps_whole(self):
             return trace.backward_of(self, n, g)

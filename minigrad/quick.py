@@ -7,10 +7,13 @@ node for each. They do as little as Python can: two look-ups, the library's func
 from . import backends, graph
 from .autograd.engine import FLOATING, unbroadcast
 from .dispatch import answered, apply, axes_of_number, is_foreign, make_view
-from .errors import explain, only_tensors
+from .errors import NotDense, explain, only_tensors
 from .graph import Node, recording, serial
 from .output import into
 from .tensor import Tensor, new
+
+
+LARGE = 2**18  # elements: from here on a row for each call of NumPy's inner loop is worth a look
 
 
 def _quick_dtypes(op):
@@ -82,18 +85,23 @@ def binary(op, apply=apply):
         if out is not None:
             return into(out, call, (input, other), {})
         try:
-            a = input.array
+            a, m = input.array, input.node
             f = get(a.__class__)
         except AttributeError:
             f = None
         if f is None:
             if tensors:
                 refuse_numbers(op, input, other)
-            return apply(op, (input, other), {})
-        if isinstance(other, Tensor):
-            b, k = other.array, other.node
-            if a.dtype is not b.dtype or a.dtype.char not in quick:
+            f = number_first(get, input, other)
+            if f is None:
                 return apply(op, (input, other), {})
+            a, m, b, k = input, None, other.array, other.node
+        elif isinstance(other, Tensor):
+            b, k, dtype = other.array, other.node, a.dtype
+            if dtype is not b.dtype or dtype.char not in quick:
+                return apply(op, (input, other), {})
+            if a.size > LARGE and b.ndim == 1:
+                f = backends.of(a).of_rows(f, a, b)
         elif tensors > 1:
             raise only_tensors(op.public_name, other, 2)
         elif (other.__class__ is float or other.__class__ is int) and a.dtype.char in "fd":
@@ -103,12 +111,11 @@ def binary(op, apply=apply):
         try:
             y = f(a, b)
             if y.__class__ is not a.__class__:
-                y = backends.of(a).asarray(y)
+                y = backends.of(y).asarray(y)
         except Exception:  # FLOATING among them, and batched arrays; what is wrong fails there too, and is explained
             return apply(op, (input, other), {})
         t = new(Tensor)
         t.array = y
-        m = input.node
         if (m is not None or k is not None) and differentiable and recording():
             if not fixed:
                 saved = save((m is not None, k is not None), y, (a, b))
@@ -125,6 +132,17 @@ def binary(op, apply=apply):
 
     call.op = op
     return call
+
+
+def number_first(get, number, other):
+    """The implementation of ``number - x`` for a float tensor and an ordinary number, or None."""
+    if (number.__class__ is float or number.__class__ is int) and isinstance(other, Tensor):
+        try:
+            b = other.array
+        except NotDense:
+            return None
+        return get(b.__class__) if b.dtype.char in "fd" else None
+    return None
 
 
 def operator(call):

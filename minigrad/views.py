@@ -51,7 +51,7 @@ def write(t, value, since=None):
     if since is None and value is given and value.node is not None:  # t needs a node of its own: hooks, and a leaf stays a leaf
         value = apply(registry["reshape"], (value,), {"shape": tuple(value.array.shape)})
     if trace is not None:
-        _write_traced(t, value)
+        _write_traced(t, value, copied=since is None)
         return t
     if since is not None and value.node is not None:
         rescue(value.node, since, t.array)
@@ -196,7 +196,7 @@ def live_views(parent):
             yield v
 
 
-def _write_traced(t, value):
+def _write_traced(t, value, copied):
     """Under a trace there is no memory: the root's array becomes the pure result, and its views are derived again."""
     trace = tracer.get()
     trace.lift((t, value))
@@ -213,7 +213,7 @@ def _write_traced(t, value):
     child.array = array
     _derive_arrays(child)
     if keeps_history:
-        move(t, value.node)
+        move(t, value.node, copied)
 
 
 def _derive_arrays(parent):

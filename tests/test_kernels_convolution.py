@@ -20,7 +20,7 @@ CASES = [  # algorithms of conv2d, conv2d_dx and conv2d_dw; N, C, size, O, kerne
     ("channels direct direct", 3, 1, (20, 18), 32, (3, 3), (1, 1), (0, 0), (1, 1), 1),
     ("channels channels direct", 2, 32, (17, 16), 32, (5, 4), (1, 1), (2, 1), (1, 1), 1),
     ("channels channels direct", 2, 128, (9, 16), 128, (1, 1), (1, 1), (0, 0), (1, 1), 2),
-    ("channels direct direct", 2, 40, (21, 20), 64, (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    ("channels channels direct", 2, 32, (21, 20), 64, (3, 3), (2, 2), (1, 1), (1, 1), 1),
     ("direct direct direct", 2, 3, (40, 37), 10, (7, 5), (2, 3), (3, 2), (1, 1), 1),
     ("direct direct direct", 2, 24, (15, 14), 12, (3, 3), (1, 1), (2, 2), (2, 3), 3),
     ("direct direct direct", 2, 20, (19,), 9, (4,), (3,), (2,), (2,), 1),
@@ -29,6 +29,7 @@ CASES = [  # algorithms of conv2d, conv2d_dx and conv2d_dw; N, C, size, O, kerne
     ("depthwise depthwise depthwise", 2, 12, (17, 19), 12, (3, 3), (1, 1), (1, 1), (1, 1), 12),
     ("depthwise depthwise depthwise", 2, 6, (18, 17), 18, (5, 2), (2, 1), (2, 1), (1, 2), 6),
     ("depthwise depthwise depthwise", 2, 5, (7, 6, 9), 5, (3, 1, 3), (1, 2, 1), (1, 0, 2), (2, 1, 1), 5),
+    ("direct channels direct", 2, 128, (7, 9, 10), 4, (3, 3, 2), (2, 3, 1), (1, 1, 0), (1, 2, 1), 2),
 ]
 CALLS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
@@ -183,3 +184,12 @@ def test_the_public_functions_take_the_kernels(dimensions, monkeypatch):
     weight = minigrad.randn(64, 16, *[5] * dimensions, requires_grad=True)
     CALLS[dimensions](x, weight).sum().backward()
     assert taken == {"conv2d", "conv2d_dx", "conv2d_dw"}
+
+
+def test_sizes_that_do_not_belong_together_are_left_to_the_text():
+    x, weight, g, settings = arrays(CASES[1], np.float32)
+    dx, dw = (table("numpy")[name].accepts for name in ("conv2d_dx", "conv2d_dw"))
+    assert dx(g, weight, size=(13, 13), **settings) and dw(g, x, kernel=(3, 3), **settings)
+    assert not dx(g, weight, size=(14, 13), **settings) and not dx(g, weight, size=(2, 13), **settings)
+    assert not dw(g, x, kernel=(3, 4), **settings) and not dw(g[:, :, 1:], x, kernel=(3, 3), **settings)
+    assert not dw(g[1:], x, kernel=(3, 3), **settings)

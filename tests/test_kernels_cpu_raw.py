@@ -350,6 +350,7 @@ CONV = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
 POOL = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0), "out_size": (16, 16)}
 COUNT = {"count_include_pad": True, "divisor_override": None}
 MATRIX, ROW, INDEX = np.zeros((256, 256), np.float32), np.zeros(256, np.float32), np.zeros(256, np.int64)
+GATES, PLACES, KEY = np.zeros((8, 64, 128), np.float32), np.zeros((256, 256), np.int64), np.array([0, 0])
 ACCEPTED = {
     "conv2d": ((X4, W4), CONV),
     "conv2d_dx": ((G4, W4), {**CONV, "size": (32, 32)}),
@@ -361,7 +362,27 @@ ACCEPTED = {
     "exp": ((MATRIX,), {}),
     "sigmoid": ((MATRIX,), {}),
     "erf": ((MATRIX,), {}),
+    "sin": ((MATRIX,), {}),
+    "cos": ((MATRIX,), {}),
+    "tanh": ((MATRIX,), {}),
+    "silu": ((MATRIX,), {}),
+    "silu_dx": ((MATRIX, MATRIX), {}),
     "gelu": ((MATRIX,), {}),
+    "gelu_dx": ((MATRIX, MATRIX), {}),
+    "gelu_tanh": ((MATRIX,), {}),
+    "gelu_tanh_dx": ((MATRIX, MATRIX), {}),
+    "where": ((MATRIX > 0, MATRIX, MATRIX), {}),
+    "sum": ((MATRIX,), {"axis": -1, "keepdims": True}),
+    "max": ((MATRIX,), {"axis": (0, 1)}),
+    "min": ((MATRIX,), {}),
+    "cumsum": ((MATRIX,), {"axis": 0}),
+    "cumprod": ((MATRIX,), {"axis": -1}),
+    "contiguous": ((MATRIX.T,), {}),
+    "take_along_axis": ((MATRIX, PLACES), {"axis": 1}),
+    "scatter_along_axis": ((MATRIX, PLACES), {"axis": 0, "shape": MATRIX.shape}),
+    "add_along_axis": ((MATRIX, MATRIX, PLACES), {"axis": -1}),
+    "matmul": ((MATRIX, MATRIX), {}),
+    "linear": ((MATRIX, MATRIX, ROW), {}),
     "attention": ((MATRIX, MATRIX, MATRIX), {"causal": True, "scale": 0.1}),
     "softmax": ((MATRIX,), {"axis": -1}),
     "softmax_dx": ((MATRIX, MATRIX), {"axis": 0}),
@@ -377,8 +398,13 @@ ACCEPTED = {
     "index_add_rows": ((MATRIX, INDEX), {"rows": 10}),
     "adam": ((MATRIX, MATRIX, MATRIX, MATRIX, None), {"lr": 0.1}),
     "sgd": ((MATRIX, MATRIX, None), {"lr": 0.1}),
-    "philox": ((np.array([0, 0]),), {"count": 10_000}),
-    "lstm": ((np.zeros((8, 64, 128), np.float32), MATRIX[:64, :32], MATRIX[:64, :32], MATRIX[:128, :32]), {}),
+    "adagrad": ((MATRIX, MATRIX, MATRIX), {"lr": 0.1}),
+    "rmsprop": ((MATRIX, MATRIX, MATRIX, None, None), {"lr": 0.1}),
+    "philox": ((KEY,), {"count": 10_000}),
+    "dropout": ((MATRIX, KEY), {"p": 0.5}),
+    "lstm": ((GATES, MATRIX[:64, :32], MATRIX[:64, :32], MATRIX[:128, :32]), {}),
+    "gru": ((GATES[:, :, :96], MATRIX[:64, :32], MATRIX[:96, :32], ROW[:96]), {}),
+    "rnn": ((GATES[:, :, :32], MATRIX[:64, :32], MATRIX[:32, :32]), {"nonlinearity": "tanh"}),
     "linear_int8": ((MATRIX.astype(np.int8), MATRIX.astype(np.int8)), {}),
     "linear_w8": ((MATRIX, MATRIX.astype(np.int8), ROW), {}),
     "linear_dynamic": ((MATRIX[:3], MATRIX.astype(np.int8), ROW, ROW), {}),
@@ -395,6 +421,10 @@ def test_accepts_large_arrays_and_leaves_the_rest_to_the_text(name):
     assert accepts(*arrays, **settings)
     if name == "philox":
         assert not accepts(*arrays, count=0) and not accepts(*arrays, count=4)
+        return
+    if name == "contiguous":  # a copy, of anything that has 4 or 8 bytes
+        (x,) = arrays
+        assert not any(accepts(other) for other in (x.T, x[:1], x[:0], x.astype(np.float16), x.astype(np.complex128)))
         return
     for other in (np.float16, np.complex64, np.int32):
         assert not accepts(*[None if a is None else a.astype(other) for a in arrays], **settings)

@@ -37,6 +37,7 @@ _add_reduce, _max_reduce, _empty, _dot = np.add.reduce, np.maximum.reduce, np.em
 
 
 LARGE = 4096  # elements: no kernel of a word takes fewer
+ROW = 8192  # elements of a row that is long enough
 
 
 def _by_kernel(name, *arrays, **params):
@@ -89,7 +90,14 @@ class NumpyBackend(IndexingWords):
                 return y
             if a.ndim == 2:
                 return _dot(a, b)  # the same product, with less ado than np.matmul
+            if a.ndim > 2 and a.shape[-1] == len(b) and a.size:  # one large product instead of many
+                return _dot(a.reshape(-1, len(b)), b).reshape(*a.shape[:-1], b.shape[1])
         return super().matmul(a, b)
+
+    def of_rows(self, f, a, b):
+        """NumPy calls its inner loop for every row, which takes as long as a few hundred elements: several rows at once."""
+        rows = math.gcd(a.size // b.size, ROW // b.size) if 0 < b.size < ROW and a.shape[-1] == b.size else 1
+        return functools.partial(_several_rows, f, rows) if rows > 1 and f.__class__ is np.ufunc and a.flags.c_contiguous else f
 
     def max(self, x, *, axis=None, keepdims=False):
         y = _by_kernel("max", x, axis=axis, keepdims=keepdims) if x.size >= LARGE else None
@@ -190,6 +198,12 @@ class NumpyBackend(IndexingWords):
 
     def digamma(self, x):
         return _special("psi", x)
+
+
+def _several_rows(f, rows, a, b):
+    y = np.empty(a.shape, f.resolve_dtypes((a.dtype, b.dtype, None))[-1])
+    f(a.reshape(-1, rows * b.size), np.tile(b, rows), y.reshape(-1, rows * b.size))
+    return y
 
 
 def _special(name, *args):

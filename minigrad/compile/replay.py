@@ -52,7 +52,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph):
-        self.graph, self.simple, self.executable = graph, None, None
+        self.graph, self.simple, self.executable, self.depends = graph, None, None, None
         self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
 
     def fits(self, args):

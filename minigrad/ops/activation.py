@@ -200,6 +200,8 @@ def leaky_relu(xp, x, *, negative_slope=0.01):
     >>> F.leaky_relu(minigrad.tensor([-1.0, 2.0]), 0.5)
     tensor([-0.5000,  2.0000])
     """
+    if 0.0 < negative_slope <= 1.0:
+        return xp.maximum(x, x * negative_slope)  # the same, of infinities and NaN, too
     return xp.where(xp.greater(x, 0), x, x * negative_slope)
 
 

@@ -119,6 +119,8 @@ def cat(tensors, dim=0, *, axis=None):
         raise ShapeError(f"cat: zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated; use stack")
     d = positive_dim("cat", dim, len(first))
     for i, s in enumerate(shapes):
+        if s == first:
+            continue
         if len(s) != len(first):
             raise ShapeError(
                 f"cat: Tensors must have same number of dimensions: got {len(first)} and {len(s)} (shapes {first} and {s})"

@@ -37,8 +37,7 @@ def choose(name, size, weight_shape, out, samples, dtype, stride, padding, dilat
     outputs, inputs, *kernel = weight_shape
     if groups > 1 and inputs == 1:
         return "depthwise"
-    made, dense = (size, max(stride) == 1) if name == "conv2d_dx" else (out, name == "conv2d")
-    tiles = prod(-(-m // 4) for m in made)
+    tiles = prod(-(-m // 4) for m in (size if name == "conv2d_dx" else out))
     if (
         tuple(kernel) == (3, 3)
         and stride == dilation == (1, 1)
@@ -52,7 +51,8 @@ def choose(name, size, weight_shape, out, samples, dtype, stride, padding, dilat
         return "winograd"
     channels = inputs if name == "conv2d_dx" else outputs // groups
     filled = channels % planes.BLOCK == 0 or channels >= MANY_CHANNELS
-    return "channels" if dense and filled and prod(weight_shape) <= MANY_WEIGHTS * groups else "direct"
+    fits = filled and prod(weight_shape) <= MANY_WEIGHTS * groups
+    return "channels" if fits and name != "conv2d_dw" else "direct"
 
 
 def conv2d(x, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
@@ -144,8 +144,9 @@ def conv2d_dw(g, x, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1,
 
 
 def _slide(plan, algorithm, x, weight, bias, relu, groups, y):
-    if algorithm in ("channels", "winograd") and plan.positions is not None:
-        return direct.slide_channels(x, weight, bias, relu, groups, plan.lines, plan.kb, plan.positions, plan.sizes, y)
+    if algorithm in ("channels", "winograd"):
+        tables = plan.lines, plan.ka, plan.kb, plan.grids, plan.positions, plan.order, plan.sizes
+        return direct.slide_channels(x, weight, bias, relu, groups, *tables, y)
     module = depthwise if algorithm == "depthwise" else direct
     return module.slide(x, weight, bias, relu, groups, plan.lines, plan.ka, plan.kb, plan.phases, plan.sizes, y)
 

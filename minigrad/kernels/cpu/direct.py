@@ -59,29 +59,49 @@ def slide(x, weight, bias, relu, groups, lines, ka, kb, phases, sizes, y):
 
 
 @jit
-def slide_channels(x, weight, bias, relu, groups, lines, kb, positions, sizes, y):
-    """The same with vectors of output channels, where the outputs are one dense grid."""
+def slide_channels(x, weight, bias, relu, groups, lines, ka, kb, grids, positions, order, sizes, y):
+    """The same with vectors of output channels."""
     alone()
     samples, channels = x.shape[0], x.shape[1] // groups
     outputs, pixels = y.shape[1] // groups, y.shape[2]
-    volume, width = sizes[0], sizes[7]
+    volume, terms, width = sizes[0], sizes[3], sizes[7]
     wide = (outputs + BLOCK - 1) // BLOCK * BLOCK
-    filters = zeros(groups * kb.size * wide, x)  # (group, term, output)
+    filters = zeros(groups * terms * wide, x)  # (group, term, output)
     for group in range(groups):
-        transpose(weight.reshape(-1), group * outputs * kb.size, kb.size, outputs, kb.size, filters, group * kb.size * wide, wide)
+        transpose(weight.reshape(-1), group * outputs * terms, terms, outputs, terms, filters, group * terms * wide, wide)
+    filter_rows = np.empty(ka.size, np.int64)
+    for k in range(ka.size):
+        filter_rows[k] = ka[k] * wide
     results, result_rows = np.empty(POSITIONS * wide, x.dtype), row_table(POSITIONS, wide)
-    terms = steps(kb.size, wide)
+    image = np.empty(outputs * POSITIONS, x.dtype)
     source, target = x.reshape(-1), y.reshape(-1)
     planes = zeros(channels * volume + SLACK, x)
     for n in range(samples):
         for group in range(groups):
             deal(source, (n * groups + group) * channels * x.shape[2], channels, width, lines, volume, planes)
-            image = (n * groups + group) * outputs * pixels
-            for p in range(0, pixels, POSITIONS):
-                rows = positions[p : p + POSITIONS]
-                multiply(planes, rows, kb, filters, group * kb.size * wide, terms, results, result_rows, START, wide, WRITE)
-                transpose(results, START, wide, min(POSITIONS, pixels - p), outputs, target, image + p, pixels)
-            _finish(target, image, pixels, bias, group * outputs, outputs, relu)
+            at = (n * groups + group) * outputs * pixels
+            for left, right, begin, end in grids:
+                places, factors = kb[left:right], filter_rows[left:right]
+                for p in range(begin, end, POSITIONS):
+                    count, rows = min(POSITIONS, end - p), positions[p : p + POSITIONS]
+                    j = group * terms * wide
+                    multiply(planes, rows, places, filters, j, factors, results, result_rows, START, wide, WRITE)
+                    if order.size:
+                        transpose(results, START, wide, count, outputs, image, START, POSITIONS)
+                        _spread(image, outputs, order[p : p + count], target[at:], pixels)
+                    else:
+                        transpose(results, START, wide, count, outputs, target, at + p, pixels)
+            _finish(target, at, pixels, bias, group * outputs, outputs, relu)
+
+
+@jit
+def _spread(image, outputs, order, target, pixels):
+    """target[o, order[p]] = image[o, p]."""
+    alone()
+    for o in range(outputs):
+        source, into = image[o * POSITIONS :], target[o * pixels :]
+        for p in range(order.size):
+            into[order[p]] = source[p]
 
 
 @jit

@@ -39,7 +39,9 @@ class Plan:
     phases: np.ndarray
     sizes: np.ndarray  # of: the planes of a channel, their depths, their rows; between rows of the weight, depths, rows and
     # columns of the outputs; an image line
-    positions: np.ndarray | None  # of the outputs, filled up to whole blocks, where they are one dense grid
+    grids: np.ndarray  # the phases for ``direct.slide_channels``: first and last term, first and last position
+    positions: np.ndarray  # of all grids, each filled up to whole blocks
+    order: np.ndarray  # where each of these positions is written; empty where they are the outputs one after the other
 
 
 def _places(size, stride, padding, shape):
@@ -79,7 +81,7 @@ def _phase_shape(size, stride, padding):
     return [-(-(n + 2 * p) // s) for n, s, p in zip(size, stride, padding, strict=True)]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def forward_plan(inputs, size, kernel, out, stride, padding, dilation):
     """``inputs``: channels of a group."""
     shape = _phase_shape(size, stride, padding)
@@ -88,10 +90,12 @@ def forward_plan(inputs, size, kernel, out, stride, padding, dilation):
     kb = (np.arange(inputs)[:, None] * volume + starts).reshape(-1)
     phases = np.array([[0, kb.size, 0, *out, 0]])
     sizes = [volume, shape[1] * shape[2], shape[2], kb.size, out[1] * out[2], out[2], 1, size[2]]
-    return Plan(_places(size, stride, padding, shape), np.arange(kb.size), kb, phases, np.array(sizes), _positions(out, 0, shape))
+    grids, order = np.array([[0, kb.size, 0, prod(out)]]), np.empty(0, np.int64)
+    positions = _positions(out, 0, shape)
+    return Plan(_places(size, stride, padding, shape), np.arange(kb.size), kb, phases, np.array(sizes), grids, positions, order)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def backward_plan(outputs, size, kernel, out, stride, padding, dilation):
     """``outputs``: channels of a group. The weight is (C, O/groups*T) for this.
 
@@ -102,7 +106,7 @@ def backward_plan(outputs, size, kernel, out, stride, padding, dilation):
     low = [(k - 1) * d // s for k, d, s in zip(kernel, dilation, stride, strict=True)]
     shape = [b + max(m, (n - 1 + p) // s + 1) for b, m, n, p, s in zip(low, out, size, padding, stride, strict=True)]
     volume = _volume(*shape)
-    ka, kb, phases, k = [], [], [], 0
+    ka, kb, phases, grids, positions, order, k, p = [], [], [], [], [], [], 0, 0
     for phase in np.ndindex(*stride):
         first = [max(0, -((r - p) // s)) for r, p, s in zip(phase, padding, stride, strict=True)]
         counts = [(n - 1 + p - r) // s - q + 1 for n, p, r, s, q in zip(size, padding, phase, stride, first, strict=True)]
@@ -114,13 +118,17 @@ def backward_plan(outputs, size, kernel, out, stride, padding, dilation):
         kb.append((np.arange(outputs)[:, None] * volume + places).reshape(-1))
         at = [s * q + r - p for s, q, r, p in zip(stride, first, phase, padding, strict=True)]
         phases.append([k, k + kb[-1].size, _position(first, ONES, shape), *counts, _position(at, ONES, size)])
-        k += kb[-1].size
+        positions.append(_positions(counts, phases[-1][2], shape))
+        index = [a + s * i for a, s, i in zip(at, stride, np.indices(counts), strict=True)]
+        order.append(np.zeros(positions[-1].size, np.int64))
+        order[-1][: prod(counts)] = _position(index, ONES, size).reshape(-1)
+        grids.append([k, k + kb[-1].size, p, p + prod(counts)])
+        k, p = k + kb[-1].size, p + positions[-1].size
     steps = [stride[0] * size[1] * size[2], stride[1] * size[2], stride[2]]
     sizes = [volume, shape[1] * shape[2], shape[2], outputs * taps[0].size, *steps, out[2]]
-    positions = _positions(size, phases[0][2], shape) if prod(stride) == 1 else None
-    return Plan(
-        _places(out, ONES, low, shape), np.concatenate(ka), np.concatenate(kb), np.array(phases), np.array(sizes), positions
-    )
+    lines, dense = _places(out, ONES, low, shape), prod(stride) == 1
+    ka, kb, positions, order = (np.concatenate(a) for a in (ka, kb, positions, order))
+    return Plan(lines, ka, kb, np.array(phases), np.array(sizes), np.array(grids), positions, order[:0] if dense else order)
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ class WindowPlan:
     sizes: np.ndarray  # of: the planes of a channel, an image line, a line of outputs
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def window_plan(inputs, size, kernel, out, stride, padding, dilation):
     """``inputs``: channels of a group."""
     shape = _phase_shape(size, stride, padding)

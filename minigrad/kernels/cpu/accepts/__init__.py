@@ -20,7 +20,12 @@ CHEAP_ELEMENTS = 2**14  # of those that NumPy does in one or two passes
 def floats(*arrays):
     """All of one dtype, float32 or float64."""
     dtype = arrays[0].dtype
-    return dtype in FLOATS and all(a.dtype == dtype for a in arrays)
+    if dtype not in FLOATS:
+        return False
+    for a in arrays:
+        if a.dtype != dtype:
+            return False
+    return True
 
 
 def are_images(*arrays):

@@ -2,18 +2,19 @@
 
 from . import floats, kernel
 
-SCORES = 2**8
+SCORES = 2**4
 
 
 def _attention(q, k, v, *, causal, scale):
+    a, b, c = q.shape, k.shape, v.shape
     return (
         floats(q, k, v)
-        and q.ndim == k.ndim == v.ndim >= 2
-        and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]
-        and q.shape[-1] == k.shape[-1]
-        and k.shape[-2] == v.shape[-2]
-        and all(a.size for a in (q, k, v))
-        and q.size // q.shape[-1] * k.shape[-2] >= SCORES
+        and len(a) == len(b) == len(c) >= 2
+        and a[:-2] == b[:-2] == c[:-2]
+        and a[-1] == b[-1]
+        and b[-2] == c[-2]
+        and v.size > 0 < a[-1]
+        and q.size // a[-1] * b[-2] >= SCORES
     )
 
 

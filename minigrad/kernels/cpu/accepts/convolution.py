@@ -12,7 +12,7 @@ def _conv2d(x, weight, *, stride, padding, dilation, groups):
         _are_images(x, weight)
         and x.shape[1] == weight.shape[1] * groups
         and len(weight) % groups == 0
-        and _window_fits(x.shape[2:], weight.shape[2:], padding, dilation)
+        and min(_positions(x.shape[2:], weight.shape[2:], stride, padding, dilation)) > 0
         and weight.size * len(x) * prod(x.shape[2:]) >= MULTIPLICATIONS * prod(stride)
     )
 
@@ -22,7 +22,7 @@ def _conv2d_dx(g, weight, *, stride, padding, dilation, groups, size):
         _are_images(g, weight)
         and g.shape[1] == len(weight)
         and len(weight) % groups == 0
-        and _window_fits(size, weight.shape[2:], padding, dilation)
+        and _positions(size, weight.shape[2:], stride, padding, dilation) == g.shape[2:]
         and weight.size * len(g) * prod(g.shape[2:]) >= MULTIPLICATIONS
     )
 
@@ -32,7 +32,7 @@ def _conv2d_dw(g, x, *, stride, padding, dilation, groups, kernel):
         _are_images(g, x)
         and len(g) == len(x)
         and g.shape[1] % groups == 0 == x.shape[1] % groups
-        and _window_fits(x.shape[2:], kernel, padding, dilation)
+        and _positions(x.shape[2:], kernel, stride, padding, dilation) == g.shape[2:]
         and g.size * (x.shape[1] // groups) * prod(kernel) >= MULTIPLICATIONS
     )
 
@@ -41,8 +41,10 @@ def _are_images(*arrays):
     return floats(*arrays) and 3 <= arrays[0].ndim <= 5 and all(a.ndim == arrays[0].ndim for a in arrays)
 
 
-def _window_fits(size, kernel, padding, dilation):
-    return all(s + 2 * p > d * (k - 1) for s, k, p, d in zip(size, kernel, padding, dilation, strict=True))
+def _positions(size, kernel, stride, padding, dilation):
+    """How often the window fits, in each dimension."""
+    zipped = zip(size, kernel, stride, padding, dilation, strict=True)
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zipped)
 
 
 KERNELS = {

@@ -3,8 +3,15 @@
 from . import CHEAP_ELEMENTS, ELEMENTS, FLOAT32, FLOATS, floats, kernel
 
 
+FEW_ELEMENTS = 2**8  # of functions for which the text needs many passes
+
+
 def _large(x):
     return x.size >= ELEMENTS and x.dtype in FLOATS
+
+
+def _medium(x):
+    return x.size >= FEW_ELEMENTS and x.dtype in FLOATS
 
 
 def _large32(x):
@@ -13,6 +20,10 @@ def _large32(x):
 
 def _gradient(g, x):
     return _large(x) and floats(g, x) and g.shape == x.shape
+
+
+def _medium_gradient(g, x):
+    return _medium(x) and floats(g, x) and g.shape == x.shape
 
 
 def _where(c, a, b):
@@ -31,7 +42,9 @@ def _where(c, a, b):
 
 KERNELS = {
     "where": kernel("elementwise:where", _where),
-    **{name: kernel(f"elementwise:{name}", _large) for name in ("sigmoid", "silu", "erf", "sin", "cos", "gelu", "gelu_tanh")},
+    **{name: kernel(f"elementwise:{name}", _large) for name in ("sigmoid", "silu", "erf", "sin", "cos")},
+    **{name: kernel(f"elementwise:{name}", _medium) for name in ("gelu", "gelu_tanh")},
     **{name: kernel(f"elementwise:{name}", _large32) for name in ("exp", "tanh")},
-    **{name: kernel(f"elementwise:{name}", _gradient) for name in ("silu_dx", "gelu_dx", "gelu_tanh_dx")},
+    **{name: kernel(f"elementwise:{name}", _medium_gradient) for name in ("gelu_dx", "gelu_tanh_dx")},
+    "silu_dx": kernel("elementwise:silu_dx", _gradient),
 }

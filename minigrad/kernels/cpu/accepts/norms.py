@@ -1,20 +1,28 @@
 """Normalization, both ways."""
 
-from . import floats, kernel
+from . import FLOATS, kernel
 
-ELEMENTS = 2**8
+ELEMENTS = 2**6
 
 
 def _of_rows(x, *parameters):
     """The last axis, and parameters of it."""
-    given = [p for p in parameters if p is not None]
-    return floats(x, *given) and x.ndim > 0 and x.size >= ELEMENTS and all(p.shape == x.shape[-1:] for p in given)
+    return x.ndim > 0 and _fit(x, x.shape[-1:], parameters)
 
 
 def _of_channels(x, *parameters):
     """(N, C, ...), and parameters of each channel."""
-    given = [p for p in parameters if p is not None]
-    return floats(x, *given) and x.ndim >= 2 and x.size >= ELEMENTS and all(p.shape == x.shape[1:2] for p in given)
+    return x.ndim >= 2 and _fit(x, x.shape[1:2], parameters)
+
+
+def _fit(x, shape, parameters):
+    dtype = x.dtype
+    if dtype not in FLOATS or x.size < ELEMENTS:
+        return False
+    for p in parameters:
+        if p is not None and (p.dtype != dtype or p.shape != shape):
+            return False
+    return True
 
 
 def _layer_norm(x, weight=None, bias=None, *, eps):

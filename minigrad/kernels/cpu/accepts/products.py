@@ -16,12 +16,16 @@ def _pays(m, n, k):
 
 
 def _matmul(a, b):
+    if b.ndim != 2 or a.size * b.shape[1] < SMALLEST:
+        return False
     if not (a.dtype == b.dtype == FLOAT32 and a.ndim >= 2 == b.ndim and a.shape[-1] == b.shape[0] and b.size):
         return False
     return _pays(a.size // b.shape[0], b.shape[1], b.shape[0])
 
 
 def _linear(x, weight, bias=None):
+    if weight.ndim != 2 or x.size * len(weight) < SMALLEST:
+        return False
     if not (x.dtype == weight.dtype == FLOAT32 and x.ndim >= 2 == weight.ndim and x.shape[-1] == weight.shape[1] and weight.size):
         return False
     if bias is not None and not (bias.dtype == FLOAT32 and bias.shape == weight.shape[:1]):
