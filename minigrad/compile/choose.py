@@ -7,6 +7,7 @@ from . import assembly, kernels, matmul
 from .assembly import assemble
 from .expressions import WHOLE, is_elementwise
 from .ir import Graph, Instruction
+from .pooling import written_out
 from .simplify import simplify
 from .thin import thin_products
 
@@ -19,7 +20,7 @@ PAIRED = (
 def choose(graph):
     """The graph with every composed operation replaced by its text, but for those that a kernel computes."""
     whole = simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))
-    return assemble(simplify(thin_products(pairs(whole).inline(stays_whole))))
+    return assemble(simplify(thin_products(written_out(pairs(whole).inline(stays_whole)))))
 
 
 def stays_whole(n):

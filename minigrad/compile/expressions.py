@@ -29,7 +29,7 @@ COMPARISONS = dict(greater="{} > {}", greater_equal="{} >= {}", less="{} < {}", 
 TRUTH = dict(logical_and="{} and {}", logical_or="{} or {}", logical_not="not {}", logical_xor="{} != {}")
 BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {}", bitwise_invert="not {}")  # of truth values
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
-SAME_VALUE = frozenset("astype copy contiguous alias".split())
+SAME_VALUE = frozenset("astype copy contiguous alias keep".split())  # keep: a value that is to have memory
 
 WHOLE = frozenset("sigmoid silu gelu gelu_tanh silu_dx gelu_dx gelu_tanh_dx".split())  # operations that are one function in a loop
 ANGLES, FAR = frozenset(["sin", "cos", "tan"]), 3e9
@@ -45,7 +45,7 @@ HELPERS = {
     "math_log": "def math_log(a):  # IEEE: -inf at 0, NaN below\n    return np.log(a)",
 }
 _LIGHT = "add subtract multiply negative abs where relu".split()
-CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE, *TRUTH, *BITS, *_LIGHT])
+CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE - {"keep"}, *TRUTH, *BITS, *_LIGHT])
 
 
 def is_elementwise(n):
@@ -60,7 +60,7 @@ def is_elementwise(n):
         return n.dtype.kind == "f" and not n.params
     if n.op in ARITHMETIC and n.op not in ("maximum", "minimum"):
         return n.dtype.kind in "fi" or (n.dtype.kind == "u" and n.op in ("add", "multiply"))
-    if n.op in ("copy", "contiguous"):
+    if n.op in ("copy", "contiguous", "keep"):
         return True
     if n.op in ("maximum", "minimum") and n.dtype.kind in "iu":
         return True

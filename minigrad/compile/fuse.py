@@ -156,6 +156,7 @@ def _roots(graph, kinds, operands):
             roots.add(n)
 
     roots.update(o for o in graph.outputs if kinds[o] in ("map", "view"))
+    roots.update(n for n in graph.nodes if n.op == "keep")
     owners = {}
     for n in reversed(graph.nodes):
         what = kinds[n]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .fuse import in_rows, is_plain, looked_into
 
-TILES_FROM = 2**18  # multiplications of a product, from which on it is done by minigrad's own tiles
+TILES_FROM, THIN_FROM = 2**18, 2**14  # multiplications from which on minigrad's own tiles do a product, or one of a vector
 
 
 @dataclass
@@ -117,7 +117,8 @@ def _product(n, pointer, a, b, sizes, places, rows):
 
 def _by_tiles(n, m, columns, k):
     """Whether minigrad's own product is faster than BLAS; it takes a second to compile, which small products are not worth."""
-    if n.dtype.char != "f" or m * columns * k * math.prod(n.shape) // max(m * columns, 1) < TILES_FROM:
+    least = THIN_FROM if 1 in (m, columns) else TILES_FROM
+    if n.dtype.char != "f" or multiplications(n) < least:
         return False
     from ..kernels.cpu.gemm import prefers_own
 

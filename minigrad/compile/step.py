@@ -17,6 +17,7 @@ from .trace import Trace
 from .watch import Watch
 
 PATIENCE = 2  # so many traces with one signature may change what they depend on, or make tensors that stay in use
+KINDS = 16  # signatures that are compiled: a function whose shapes grow would be compiled for ever
 LIMIT = 8  # programs that are kept for one signature
 
 
@@ -185,6 +186,8 @@ class Step:
             return result
 
     def _trace(self, key, tensors, args, kwargs):
+        if len(self.programs) >= KINDS and key not in self.programs:
+            return self._uncompiled(args, kwargs)
         often = self._restless.get(key, 0)
         run, watch = Trace(), Watch(self.fn, strict=often >= PATIENCE)
 
@@ -206,6 +209,17 @@ class Step:
             kept.pop()
         kept.insert(0, program)
         return result
+
+    def _uncompiled(self, args, kwargs):
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{_name(self.fn)}() was called with more than {KINDS} kinds of arguments and runs as it is for any others: give its "
+                "tensors fixed shapes, for instance by padding",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        return self.fn(*args, **kwargs)
 
     def _warn(self, kept):
         if not self._warned:

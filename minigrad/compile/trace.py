@@ -91,6 +91,7 @@ class Trace(Notebook):
 
     def _run(self, fn, examples, watch):
         dispatch.enter_special_mode(registry.values())
+        callbacks, gc.callbacks[:] = list(gc.callbacks), []  # what others do when garbage is collected is no part of the run
         token = tracer.set(self)
         try:
             shells = [self._shell(k, t) for k, t in enumerate(examples)]
@@ -104,6 +105,7 @@ class Trace(Notebook):
             return values
         finally:
             tracer.reset(token)
+            gc.callbacks[:] = callbacks
             dispatch.leave_special_mode()
             self._restore()
 
