@@ -3,8 +3,7 @@
 import inspect
 import linecache
 
-from .autograd.engine import by_gradients
-from .dispatch import apply
+from .dispatch import apply, by_gradients
 from .graph import serial
 from .output import into
 from .quick import binary, binary_backward, reduction, refuse_numbers, several_backward, unary, unary_backward

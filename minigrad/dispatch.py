@@ -13,7 +13,6 @@ import math
 import numpy as np
 
 from . import backends, graph, kernels
-from .autograd.engine import by_gradients
 from .dtype import common_dtype, of_numpy, wrapped
 from .errors import NotDense, ShapeError, UnsupportedError, dim_error, explain, no_bool, not_a_tensor
 from .graph import Node, recording, serial, tracer
@@ -24,6 +23,7 @@ packing = contextvars.ContextVar("minigrad_packing", default=None)  # saved_tens
 sparse_forms = {}  # operation name -> the function that stands for it on sparse tensors; sparse.py fills it
 complex_forms = {}  # operation name -> how it takes complex numbers; ops/complex.py fills it
 autocast = contextvars.ContextVar("minigrad_autocast", default=None)  # None or the settings of casting.py
+_inference = graph._inference.get
 special_modes = [0]  # how many threads trace, look for anomalies or autocast: no table is filled meanwhile
 
 _SCALARS = (bool, int, float, complex)
@@ -51,7 +51,7 @@ def apply(op, args, params):
     First the ordinary case: Tensors of one dtype (or None) for an op whose implementation has been found before. Whatever
     is not that, and whatever fails, goes through ``_apply``.
     """
-    arrays, nodes, dtype, ordinary = [], [], None, op.several_ready
+    arrays, dtype, ordinary = [], None, op.several_ready
     try:
         for a in args:
             if isinstance(a, Tensor):
@@ -59,12 +59,10 @@ def apply(op, args, params):
                 if dtype is None:
                     dtype, array_type = x.dtype, x.__class__
                 elif x.dtype is not dtype:
-                    ordinary = ordinary and not op.promote
+                    ordinary = ordinary and not op.promote and not (op.paired and x.dtype.char in _RARE)
                 arrays.append(x)
-                nodes.append(a.node)
             elif a is None:
                 arrays.append(None)
-                nodes.append(None)
             else:
                 ordinary = False
     except NotDense:
@@ -78,24 +76,27 @@ def apply(op, args, params):
     try:
         if not op.paired:
             out = f(*arrays, **params)
-        elif backends.wrappers:
+        elif backends.wrappers or any(isinstance(v, Tensor) for v in params.values()):
             return _apply(op, args, params)
         else:
             out, residual = _by_pair(op, backends.by_type[array_type], arrays, params)
     except Exception:
         return _apply(op, args, params)  # it fails there too, and says why
-    mask = tuple([n is not None for n in nodes]) if recording() else None
-    if mask is not None and not op.runs_rules(mask):
-        mask = None
+    nodes = None
+    if recording():
+        nodes = tuple([None if a is None else a.node for a in args])
+        mask = tuple([n is not None for n in nodes])
+        if not op.runs_rules(mask):
+            nodes = None
     if op.outputs > 1:
-        return _several(op, backends.by_type[array_type], out, mask and nodes, arrays, params, residual)
+        return _several(op, backends.by_type[array_type], out, nodes, arrays, params, residual)
     if out.__class__ is not array_type and out.__class__ not in backends.by_type:
         out = backends.of(arrays[0]).asarray(out)
     t = new(Tensor)
     t.array = out
     t.node = None
-    if mask is not None and out.dtype.kind not in "biu":
-        t.node = Node(op, tuple(nodes), _saved(op, mask, out, arrays, residual), params, serial(), out.shape)
+    if nodes is not None and out.dtype.kind not in "biu":
+        t.node = Node(op, nodes, _saved(op, mask, out, arrays, residual), params, serial(), out.shape)
     return t
 
 
@@ -135,7 +136,8 @@ def _apply(op, args, params):
     nodes = tuple([a.node if isinstance(a, Tensor) else None for a in args])
     record = recording() and op.runs_rules(tuple([n is not None for n in nodes]))
     if op.outputs > 1:
-        _remember(op, first, xp)
+        if op.paired:
+            _remember(op, first, xp)
         return _several(op, xp, out, nodes if record else None, arrays, params, residual, wide)
     if out.__class__ not in backends.by_type:  # a NumPy scalar
         out = xp.asarray(out)
@@ -228,21 +230,35 @@ def _by_pair(op, xp, arrays, params):
     return op.body(xp, *arrays, **params), None
 
 
+def by_gradients(op):
+    """The raw backward of a node by :meth:`Op.gradients`: several outputs, joint rules, kernels with a backward of their own."""
+
+    def backward(xp, n, g, grads):
+        found = {}  # stored at the end: where anything raises, the sweep can go another way
+        for p, d in zip(n.parents, op.gradients(n, g, False)):
+            if p is not None and d is not None:
+                old = found.get(p)
+                if old is None:
+                    old = grads.get(p)
+                found[p] = d if old is None else old + d
+        grads.update(found)
+
+    return backward
+
+
 def _several(op, xp, out, nodes, arrays, params, residual, wide=False):
     out = tuple([o if o.__class__ is xp.ndarray else xp.asarray(o) for o in out])
     if nodes is None:
         tensors = [wrap(o) for o in out]
-        return op.returns(*tensors) if op.returns else tuple(tensors)
-    mask = tuple([n is not None for n in nodes])
-    shapes = tuple([(tuple(o.shape), o.dtype) for o in out])
-    node = Node(op, tuple(nodes), _saved(op, mask, out, arrays, residual), params, serial(), shapes)
-    _attach(node)
-    if wide:
-        _remember_dtypes(node, arrays)
-    tensors = []
-    for i, o in enumerate(out):
-        history = graph.pick(node, i, o) if of_numpy[o.dtype].category >= 2 else None
-        tensors.append(wrap(o, history))
+    else:
+        mask = tuple([n is not None for n in nodes])
+        shapes = tuple([(tuple(o.shape), o.dtype) for o in out])
+        node = Node(op, nodes, _saved(op, mask, out, arrays, residual), params, serial(), shapes)
+        _attach(node)
+        if wide:
+            _remember_dtypes(node, arrays)
+        picks = [graph.pick(node, i, o) if of_numpy[o.dtype].category >= 2 else None for i, o in enumerate(out)]
+        tensors = [wrap(o, p) for o, p in zip(out, picks)]
     return op.returns(*tensors) if op.returns else tuple(tensors)
 
 
@@ -355,6 +371,6 @@ def make_view(t, parent, op, params):
     elif len(views) >= 16 and not len(views) & (len(views) - 1):  # at 16, 32, 64 ...: many live views cost no time each
         views[:] = [v for v in views if v() is not None]
     views.append(graph.weakref.ref(t))
-    if graph.is_inference_mode_enabled():
+    if _inference():
         t._inference = True
     return t

@@ -12,7 +12,6 @@ from .graph import Node, recording, serial
 from .output import into
 from .tensor import Tensor, new
 
-
 LARGE = 2**18  # elements: from here on a row for each call of NumPy's inner loop is worth a look
 
 

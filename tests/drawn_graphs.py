@@ -170,6 +170,17 @@ class Drawing:
         return f"def f({head}):\n" + "".join(f"    {line}\n" for line in body) + f"    return [{', '.join(self.results)}]\n"
 
 
+    def examples(self, calls):
+        """Arguments for each call; their values differ in the last digits, and some want gradients."""
+        wanted = [self.backward and t.is_floating_point() and bool(self.draw(2)) for t in self.arguments]
+        made = []
+        for k in range(calls):
+            arrays = [np.array(t.array) * (1 + k * 2**-20) if t.is_floating_point() else t.array.copy() for t in self.arguments]
+            arrays = [np.asarray(a, t.array.dtype) for a, t in zip(arrays, self.arguments)]
+            made.append([mg.tensor(a).requires_grad_(w) if w else mg.tensor(a) for a, w in zip(arrays, wanted)])
+        return made
+
+
 # --------------------------------------------------------------------------------------------------------- families of lines
 def unary(d):
     which = d.draw(4)

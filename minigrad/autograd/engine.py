@@ -28,6 +28,7 @@ reached = contextvars.ContextVar("minigrad_reached", default=None)
 partial = contextvars.ContextVar("minigrad_partial", default=False)  # whether the sweep is for chosen inputs, not for all leaves
 _writes = graph.writes
 _LASTING = hooks.LASTING
+PICK.backward = hooks.put_part
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
@@ -199,7 +200,7 @@ def sweep(outputs, gradients, wanted, retain, create_graph, into=None):
                     if _writes.last > n.serial:
                         _check_writes(n)
                     try:
-                        n.op.backward(_by_type.get(g.__class__) or _backend(g), n, g, grads)
+                        n.op.backward(_by_type.get(g.__class__) or hooks.backend(g), n, g, grads)
                     except FLOATING:
                         _visit(n, g, grads, targets, results, create_graph)
                 else:
@@ -253,7 +254,7 @@ def _visit_quietly(n, g, grads, targets, results, create_graph):
         g = hooks.before(n, g, create_graph)
     op = n.op
     if op is PICK:
-        return _put_part(None, n, g, grads)
+        return hooks.put_part(None, n, g, grads)
     if n.saved is None and not hooks.revived(n):
         raise errors.freed(op.name)
     if _writes.last > n.serial:
@@ -269,40 +270,6 @@ def _visit_quietly(n, g, grads, targets, results, create_graph):
         if n.extra is not None and "anomaly" in n.extra:
             _check_anomaly(n, i, d)
         _accumulate(grads, p, d)
-
-
-def _put_part(xp, n, g, grads):
-    """The gradient of one output of several, beside the others'."""
-    (p,) = n.parents
-    parts = grads.get(p)
-    if parts is None:
-        parts = grads[p] = [None] * p.op.outputs
-    old = parts[n.params]  # a rule that is recorded makes nodes of its own for the outputs it reads
-    parts[n.params] = g if old is None else old + g
-
-
-PICK.backward = _put_part
-
-
-def by_gradients(op):
-    """The raw backward of one node by :meth:`Op.gradients`: several outputs, joint rules, kernels with a backward of their own."""
-
-    def backward(xp, n, g, grads):
-        found = {}  # stored at the end: where anything raises, the sweep can go another way
-        for p, d in zip(n.parents, op.gradients(n, g, False)):
-            if p is not None and d is not None:
-                old = found.get(p)
-                if old is None:
-                    old = grads.get(p)
-                found[p] = d if old is None else old + d
-        grads.update(found)
-
-    return backward
-
-
-def _backend(g):
-    """Of a gradient, or of those of several outputs."""
-    return backends.of(next(part for part in g if part is not None) if g.__class__ is list else g)
 
 
 def _gradients(n, g, create_graph):

@@ -1,4 +1,4 @@
-"""What the sweep does at few nodes: hooks of users around a node, tensors that were packed away, a node that was freed."""
+"""What the sweep does at few nodes: hooks of users, tensors packed away, nodes that were freed, one output of several."""
 
 from .. import backends, errors
 from ..tensor import Tensor, wrap
@@ -10,6 +10,21 @@ _STATELESS = frozenset(
     """.split()
 )
 LASTING = frozenset(["astype", "concat"])  # of these, what is kept is small, and the parents' shapes do not say it: never freed
+
+
+def put_part(xp, n, g, grads):
+    """The gradient of one output of several, beside the others'."""
+    (p,) = n.parents
+    parts = grads.get(p)
+    if parts is None:
+        parts = grads[p] = [None] * p.op.outputs
+    old = parts[n.params]  # a rule that is recorded makes nodes of its own for the outputs it reads
+    parts[n.params] = g if old is None else old + g
+
+
+def backend(g):
+    """Of a gradient, or of those of several outputs."""
+    return backends.of(next(part for part in g if part is not None) if g.__class__ is list else g)
 
 
 def revived(n):

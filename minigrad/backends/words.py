@@ -28,7 +28,7 @@ def index_key(template, indices):
     A key is hashable: a tuple of ints, None, ``...``, slices as ``("slice", start, stop, step)`` and ``"?"`` for each array.
     """
     arrays = iter(indices)
-    return tuple(slice(*k[1:]) if k.__class__ is tuple else next(arrays) if k == "?" else k for k in template)
+    return tuple([slice(*k[1:]) if k.__class__ is tuple else next(arrays) if k == "?" else k for k in template])
 
 
 def _are_integral(a, b):

@@ -2,7 +2,8 @@
 
 * :func:`trace`: one run of a function as a :class:`Graph`. :func:`trace_step`: a training step that repeats from its graph.
 * :func:`runtime`: a Python number that is read anew at each call. Every other Python value of a trace is frozen.
-* :func:`simplify`, :func:`verify`: passes and checks. ``step.graph(stage)``, ``step.source()``, ``step.report()`` show what became of a step.
+* :func:`simplify`, :func:`verify`: passes and checks. ``step.graph(stage)``, ``step.source()`` and ``step.report()``
+  show what became of a step.
 * :class:`Step`: a function that is traced, guarded against all that it depends on, and repeated. The package itself can be
   called: ``minigrad.compile(fn)`` makes one; see ``minigrad/compiler.py``.
 """

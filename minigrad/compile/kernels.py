@@ -290,9 +290,9 @@ def _add_rows(n, w):
 def _check_bounds(n, w):
     low, high = n.params["low"], n.params["high"]
     x, size = w.emitter.pointer(in_rows(n.inputs[0])), math.prod(n.inputs[0].shape)
-    body = ["bad = -1", "for i in range(n):", "    if x0[i] < low or x0[i] >= high:", "        bad = i", "        break", "return bad"]
+    body = ["for i in range(n):", "    if x0[i] < low or x0[i] >= high:", "        return i", "return -1"]
     name = w.emitter.module.function(["n", "x0", "low", "high"], body)
-    settings = {k: v for k, v in n.params.items()}
+    settings = dict(n.params)
 
     def error(arrays, place):
         from ..backends import numpy

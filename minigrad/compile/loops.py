@@ -232,7 +232,7 @@ def _without(shape, axes):
 
 def _blocked(space, members):
     """The space with a long last axis that is summed over cut into blocks of equal length."""
-    space = tuple([n for n in space])
+    space = tuple(space)
     if not any(is_reduction(m) and len(iterated(m)) - 1 in reduced_axes(m) for m in members if iterated(m)):
         return space
     if space and space[-1] > BLOCK[-1]:

@@ -96,7 +96,7 @@ def emit(n, pointer, schedule, shared):
 
 def _rows(n, pointer, a, b, sizes):
     """A product whose rows, from lo to hi, may be shared among threads."""
-    m, columns, k = sizes
+    m, columns, _ = sizes
     places = f"{a.offset} + {1 if a.transposed else a.row_step} * lo", str(b.offset), f"{columns} * lo"
     return [_product(n, pointer, a, b, sizes, places, "(hi - lo)")], (m, multiplications(n) // 10)
 

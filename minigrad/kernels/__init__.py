@@ -44,6 +44,8 @@ class Kernel:
         """Whether this kernel runs the call: it accepts it, and Numba is there and works."""
         if not self.accepts(*arrays, **params):
             return False
+        if self.forward in self._loaded:
+            return True
         if "broken" not in self._loaded:
             try:
                 self.load(self.forward)
@@ -68,7 +70,7 @@ class Kernel:
 
     def run(self, /, *arrays, **params):
         """Outputs and residual (None where the kernel has no backward of its own)."""
-        result = self.load(self.forward)(*arrays, **params)
+        result = (self._loaded.get(self.forward) or self.load(self.forward))(*arrays, **params)
         return result if self.backward else (result, None)
 
     def gradients(self, g, saved, residual, needed, params):

@@ -186,7 +186,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
         key, value = (_repeat_heads(t, q.shape) for t in (key, value))
     scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else scale
     if attn_mask is None and not dropout_p and _are_alike(query, key, value):
-        return attention(query, key, value, causal=bool(is_causal), scale=scale)
+        return apply(registry["attention"], (query, key, value), {"causal": bool(is_causal), "scale": scale})
     scores = matmul(query * scale, key.mT)  # (..., L, S)
     if is_causal:
         weights = _along_last("softmax", scores + _causal(scores))

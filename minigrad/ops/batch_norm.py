@@ -116,11 +116,11 @@ def batch_norm_eval(xp, x, mean, variance, weight=None, bias=None, *, eps=1e-5):
     return x * _channel(xp, scale, x.ndim) + _channel(xp, shift, x.ndim)
 
 
-def _running(buffer, value, momentum):
-    """Move a running statistic towards the batch's, in place and without history."""
+def _running(buffer, value, momentum, scale=1.0):
+    """Move a running statistic towards the batch's, times ``scale``, in place and without history."""
     if buffer is not None:
         with graph.no_grad():
-            write(buffer, buffer * (1.0 - momentum) + value.detach() * momentum)
+            write(buffer, buffer * (1.0 - momentum) + value * (scale * momentum))
 
 
 def _check_channels(name, input, **parameters):
@@ -205,7 +205,7 @@ def _batch_norm(input, running_mean, running_var, weight=None, bias=None, traini
         y, mean, var = batch_norm(input, weight, bias, eps=eps)
         if count:
             _running(running_mean, mean, momentum)
-            _running(running_var, var * (count / max(count - 1, 1)), momentum)
+            _running(running_var, var, momentum, count / max(count - 1, 1))
         return y
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
@@ -362,7 +362,7 @@ def instance_norm(
     y, mean, var = batch_norm(input.reshape(1, shape[0] * shape[1], count), *of_rows, eps=eps)
     if running_mean is not None:
         _running(running_mean, mean.reshape(shape[:2]).mean(0), momentum)
-        _running(running_var, var.reshape(shape[:2]).mean(0) * (count / max(count - 1, 1)), momentum)
+        _running(running_var, var.reshape(shape[:2]).mean(0), momentum, count / max(count - 1, 1))
     return y.reshape(shape)
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from .. import backends, graph
+from ..dispatch import apply
 from ..errors import BoundsError, DtypeError, ShapeError
-from ..op import E, S, function, op
+from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from .creation import type_name
 from .samples import normal
@@ -95,7 +96,7 @@ def embedding(xp, index, weight, *, padding_idx=None, scale_grad_by_freq=False):
     return xp.getitem(weight, index, key=("?",))
 
 
-_embed = embedding
+_embed, _op = embedding, registry["embedding"]
 
 
 def _renormalize(weight, index, max_norm, norm_type):
@@ -190,4 +191,5 @@ def _embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sc
         raise BoundsError(f"{error}; index out of range in self") from None
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
-    return _embed(input, weight, padding_idx, bool(scale_grad_by_freq))
+    settings = {"padding_idx": padding_idx, "scale_grad_by_freq": bool(scale_grad_by_freq)}
+    return apply(_op, (input, weight), settings)

@@ -14,7 +14,7 @@ import numpy as np
 from .blas import gemm
 from .jit import jit
 from .rows import dot, exponential, integers, largest
-from .threads import split
+from .threads import SMALLEST, split
 
 QUERIES, KEYS = 64, 512  # of a block; KEYS is a multiple of QUERIES, so each query sees a key of every block that is not skipped
 
@@ -25,8 +25,14 @@ def attention(q, k, v, *, causal, scale):
     q, k, v = map(_heads, (q, k, v))
     y = np.empty((*q.shape[:2], v.shape[2]), q.dtype)
     log_sum = np.empty(q.shape[:2], q.dtype)
-    scale = q.dtype.type(scale)
-    split(lambda lo, hi: attention_forward(q[lo:hi], k[lo:hi], v[lo:hi], causal, scale, y[lo:hi], log_sum[lo:hi]), *_work(q, k))
+    scale, (heads, work) = q.dtype.type(scale), _work(q, k)
+    if work < 2 * SMALLEST:  # one thread, without ado
+        attention_forward(q, k, v, causal, scale, y, log_sum)
+    else:
+        given, written = (q, k, v), (y, log_sum)
+        split(
+            lambda lo, hi: attention_forward(*(a[lo:hi] for a in given), causal, scale, *(a[lo:hi] for a in written)), heads, work
+        )
     return y.reshape(*lead, *y.shape[1:]), (y, log_sum)
 
 
@@ -50,7 +56,8 @@ def _work(q, k):
 
 
 def _heads(x):
-    return np.ascontiguousarray(x).reshape(-1, *x.shape[-2:])
+    x = np.ascontiguousarray(x)
+    return x if x.ndim == 3 else x.reshape(-1, *x.shape[-2:])
 
 
 @jit

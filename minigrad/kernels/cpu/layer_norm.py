@@ -10,7 +10,7 @@ Shapes: x, y, gradients (R, C) with C the normalised axis; weight, bias (C,); me
 import numpy as np
 
 from .jit import jit
-from .threads import split, split_sums
+from .threads import SMALLEST, split, split_sums
 
 CHUNK = 64  # rows summed before they are added to dweight and dbias: keeps the rounding error of long batches down
 
@@ -18,7 +18,8 @@ CHUNK = 64  # rows summed before they are added to dweight and dbias: keeps the 
 def layer_norm(x, weight=None, bias=None, *, eps):
     """(y, mean, rstd); nothing more is needed backward."""
     x, weight, bias = np.ascontiguousarray(x), or_full(weight, x, 1), or_full(bias, x, 0)
-    y, mean, rstd = np.empty_like(x), _column(x), _column(x)
+    y, mean = np.empty_like(x), _column(x)
+    rstd = np.empty_like(mean)
     _forward(x, weight, bias, eps, True, y, mean, rstd)
     return (y, mean, rstd), None
 
@@ -61,6 +62,8 @@ def _backward(x, weight, gy, gmean, grstd, mean, rstd):
 
 def _forward(x, weight, bias, eps, centered, y, mean, rstd):
     eps, rows, results, mean, rstd = x.dtype.type(eps), rows_of(x), rows_of(y), mean.reshape(-1), rstd.reshape(-1)
+    if x.size < SMALLEST:  # one thread, without ado
+        return norm_forward(rows, weight, bias, eps, centered, results, mean, rstd)
     split(
         lambda lo, hi: norm_forward(rows[lo:hi], weight, bias, eps, centered, results[lo:hi], mean[lo:hi], rstd[lo:hi]),
         len(rows),

@@ -2,7 +2,6 @@
 
 from . import CHEAP_ELEMENTS, ELEMENTS, FLOAT32, FLOATS, floats, kernel
 
-
 FEW_ELEMENTS = 2**8  # of functions for which the text needs many passes
 
 
