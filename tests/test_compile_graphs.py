@@ -25,7 +25,7 @@ def private_cache(tmp_path_factory, monkeypatch):
 
 
 @given(seed=st.integers(0, 10**6), backward=st.booleans(), dtype=st.sampled_from(["float32", "float64"]))
-@settings(max_examples=14, **FEW)
+@settings(max_examples=8, **FEW)
 def test_drawn_functions(seed, backward, dtype):
     draw = random.Random(seed).randrange
     drawing = Drawing(draw, dtype, 5 + draw(46), backward)
@@ -33,7 +33,7 @@ def test_drawn_functions(seed, backward, dtype):
 
 
 @given(seed=st.integers(0, 10**6), dtype=st.sampled_from(["float32", "float64"]))
-@settings(max_examples=8, **FEW)
+@settings(max_examples=3, **FEW)
 def test_drawn_training(seed, dtype):
     compared.check_training(lambda: Training(random.Random(seed).randrange, dtype))
 

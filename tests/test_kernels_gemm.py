@@ -124,13 +124,14 @@ def test_broken_and_tiny_numbers():
 
 
 @compiled
+@pytest.mark.parametrize("m, k", [(37, 300), (520, 512)])  # the second: more than a block of A, but each piece is one
 @pytest.mark.parametrize("ta, tb", WAYS)
-def test_rows_have_the_same_bits_in_any_pieces(ta, tb):
-    m, n, k = 37, 45, 300
+def test_rows_have_the_same_bits_in_any_pieces(ta, tb, m, k):
+    n = 45
     a, b = normal(k, m) if ta else normal(m, k), normal(n, k) if tb else normal(k, n)
     whole, pieces, bias = np.empty((m, n), np.float32), np.empty((m, n), np.float32), normal(n)
     products.rows_of_product(ta, tb, m, n, k, a, b, whole, bias, BIAS, 0, m)
-    for first, last in ((0, 5), (5, 18), (18, 37)):
+    for first, last in ((0, 5), (5, m // 2), (m // 2, m)):
         products.rows_of_product(ta, tb, m, n, k, a, b, pieces, bias, BIAS, first, last)
     np.testing.assert_array_equal(whole, pieces)
 

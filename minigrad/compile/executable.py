@@ -42,10 +42,15 @@ class Executable:
         emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results, apart)
         self.source, self.segments = emitter.emit()
         self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
+        self.code = None  # nothing is compiled before the first call
+
+    def load(self):
+        """Load the module, or compile it, and bind it to memory."""
         module = cache.load(self.source)
-        self.calls, self.made = Calls(simple), {}
+        self.calls, self.made = Calls(self.graph), {}
         self.code = [self._function(module, s) for s in self.segments]
         self._bind()
+        return self
 
     def _function(self, module, segment):
         """What a call of the step runs: a function of its module, or a call from Python."""
@@ -152,6 +157,8 @@ class Executable:
         self.bound_arrays = arrays
 
     def __call__(self, args):
+        if self.code is None:
+            self.load()
         depends = self.program.depends
         if depends is None or depends.moved != self.moved:  # else whoever asked the guards has compared all arrays
             if not all(map(is_, map(_array_of, self.bound), self.bound_arrays)):

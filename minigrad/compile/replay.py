@@ -74,6 +74,15 @@ class Program:
             self.executable = self._compiled()
         return self.executable
 
+    def passes(self):
+        """The Executable to look into; where nothing is compiled, one that was never loaded. None on a GPU."""
+        found = self.machine()
+        if not found and importlib.util.find_spec("numba") is not None:
+            from .executable import Executable, is_possible
+
+            found = Executable(self) if is_possible(self) else None
+        return found or None
+
     def run(self, args):
         """One call with the values of now, call by call of the simplified graph."""
         if self.simple is None:
@@ -90,7 +99,7 @@ class Program:
         if not is_possible(self):
             return False
         try:
-            return Executable(self)
+            return Executable(self).load()
         except Exception as error:
             warnings.warn(
                 f"this step runs without machine code, slower, because compiling it failed ({type(error).__name__}: {error}); "

@@ -130,9 +130,9 @@ class Step:
         return report(self._machine())
 
     def _machine(self):
-        found = self.program.machine()
-        if not found:
-            raise TraceError(f"{_name(self.fn)}() runs call by call: there is no machine code to look into on this device")
+        found = self.program.passes()
+        if found is None:
+            raise TraceError(f"{_name(self.fn)}() runs call by call: there is no text to look into without Numba or on a GPU")
         return found
 
     def __get__(self, owner, cls=None):
