@@ -40,6 +40,7 @@ from . import _C as _C
 from . import __config__ as __config__
 from . import accelerator as accelerator
 from . import amp as amp
+from . import bench as bench
 from . import compile as compile
 from . import compiler as compiler
 from . import compress as compress

@@ -33,6 +33,13 @@ def parser():
     option("--out", "folder that is written to", default="minigrad-demo", metavar="DIR")
     demo.add_argument("--json", action="store_true", help="print one JSON object and nothing else, for scripts")
     commands.add_parser("info", help="versions, devices, and which optional packages are there")
+    cache = commands.add_parser(
+        "cache",
+        help="show or empty the folder of compiled steps",
+        description="Compiled steps are kept on disk, in MINIGRAD_CACHE_DIR or ~/.cache/minigrad, for the next process. "
+        "Above MINIGRAD_CACHE_LIMIT megabytes (256) the oldest go.",
+    )
+    cache.add_argument("what", choices=("info", "clear"), help="info: where it is and what it holds; clear: empty it")
     _add_run(commands)
     _add_bench(commands)
     return p
@@ -107,6 +114,28 @@ def info():
     print(f"{'cuda':14} {minigrad.cuda.why_not() or minigrad.cuda.get_device_name()}")
 
 
+def cache(what):
+    """Show or empty the folder of generated code."""
+    from .compile import cache
+    from .errors import FileError
+
+    try:
+        most = cache.limit() / 2**20
+    except ValueError as error:
+        raise FileError(str(error)) from None
+    folder = cache.directory()
+    if folder is None:
+        print("no cache: the folder cannot be written, or others could write to it (MINIGRAD_CACHE_DIR chooses another)")
+        return
+    found = cache.entries(folder)
+    size = sum(n for _, n, _ in found.values()) / 2**20
+    if what == "clear":
+        cache.trim(folder, -1)
+        print(f"removed {len(found)} compiled steps, {size:.1f} MB, from {folder}")
+    else:
+        print(f"{folder}: {len(found)} compiled steps, {size:.1f} MB of at most {most:.0f} MB")
+
+
 def main(argv=None):
     """Run one command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
@@ -123,6 +152,8 @@ def main(argv=None):
     try:
         if arguments.command == "info":
             info()
+        elif arguments.command == "cache":
+            cache(arguments.what)
         elif arguments.command == "bench":
             from .bench.command import command
 

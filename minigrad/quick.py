@@ -76,7 +76,7 @@ def binary(op, apply=apply):
     the rest."""
     get = op.table.get
     quick, save, differentiable, tensors = _quick_dtypes(op), op.save, op.differentiable, op.tensors
-    fixed = op.layout[:1] == ("y",) and len(op.layout) == 3
+    fixed, spreads = op.layout[:1] == ("y",) and len(op.layout) == 3, op.kind == "elementwise"
     flags = [op.keep(mask) if fixed else (False,) * 3 for mask in ((True, True), (True, False), (False, True))]
     (both_y, both_a, both_b), (left_y, left_a, left_b), (right_y, right_a, right_b) = flags
 
@@ -99,7 +99,7 @@ def binary(op, apply=apply):
             b, k, dtype = other.array, other.node, a.dtype
             if dtype is not b.dtype or dtype.char not in quick:
                 return apply(op, (input, other), {})
-            if a.size > LARGE and b.ndim == 1:
+            if spreads and a.size > LARGE and b.ndim == 1:
                 f = backends.of(a).of_rows(f, a, b)
         elif tensors > 1:
             raise only_tensors(op.public_name, other, 2)

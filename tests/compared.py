@@ -46,7 +46,11 @@ def perturbed(array, noise):
 def flat(value):
     if isinstance(value, mg.Tensor):
         return [value]
-    return [t for v in (value.values() if isinstance(value, dict) else value) for t in flat(v)] if isinstance(value, tuple | list | dict) else []
+    return (
+        [t for v in (value.values() if isinstance(value, dict) else value) for t in flat(v)]
+        if isinstance(value, tuple | list | dict)
+        else []
+    )
 
 
 def run(f, examples, watched, calls):
@@ -55,8 +59,8 @@ def run(f, examples, watched, calls):
     for k in range(calls):
         given = examples[k]
         results = flat(f(*given))
-        arrays = [("result %d" % i, t.detach().array.copy()) for i, t in enumerate(results)]
-        arrays += [("tensor %s" % n, t.detach().array.copy()) for n, t in watched.items()]
+        arrays = [(f"result {i}", t.detach().array.copy()) for i, t in enumerate(results)]
+        arrays += [(f"tensor {n}", t.detach().array.copy()) for n, t in watched.items()]
         for n, t in [*watched.items(), *((f"a{i}", t) for i, t in enumerate(given))]:
             arrays.append((f"grad of {n}", None if t.grad is None else t.grad.array.copy()))
         found.append(arrays)

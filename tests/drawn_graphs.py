@@ -20,8 +20,10 @@ ACTIVATIONS = (
 ).split()
 EXACT = "relu abs neg".split()
 STEPPED = "floor ceil round trunc sign isnan isfinite isinf signbit frac logical_not".split()
-SMOOTH_PAIRS = ["({} + {})", "({} - {})", "({} * {})", "({} / {})", "mg.atan2({}, {})", "mg.hypot({}, {})", "({}.abs() + 0.5) ** {}",
-                "mg.logaddexp({}, {})", "mg.lerp({}, {}, 0.25)", "mg.addcmul({0}, {1}, {0})", "mg.addcdiv({0}, {1}, {0}, value=0.5)",
+SMOOTH_PAIRS = ["({} + {})", "({} - {})", "({} * {})", "({} / {})", "mg.atan2({}, {})",
+                "mg.hypot({}, {})", "mg.logaddexp({}, {})",
+                "({}.abs() + 0.5) ** {}", "mg.lerp({}, {}, 0.25)", "mg.addcmul({0}, {1}, {0})",
+                "mg.addcdiv({0}, {1}, {0}, value=0.5)",
                 "mg.xlogy({}.abs(), {}.abs())", "F.mse_loss({}, {}, reduction='none')"]  # fmt: skip
 EXACT_PAIRS = ["mg.maximum({}, {})", "mg.minimum({}, {})", "mg.fmax({}, {})", "mg.fmin({}, {})", "mg.copysign({}, {})",
                "mg.where({0} > {1}, {0}, {1})", "mg.where({0} <= {1}, {0}, 0.5)"]  # fmt: skip
@@ -169,7 +171,6 @@ class Drawing:
         head = ", ".join(f"a{k}" for k in range(len(self.arguments)))
         return f"def f({head}):\n" + "".join(f"    {line}\n" for line in body) + f"    return [{', '.join(self.results)}]\n"
 
-
     def examples(self, calls):
         """Arguments for each call; their values differ in the last digits, and some want gradients."""
         wanted = [self.backward and t.is_floating_point() and bool(self.draw(2)) for t in self.arguments]
@@ -215,7 +216,11 @@ def with_number(d):
         return (f"({x} {sign} {number})" if d.draw(2) else f"({number} {sign} {x})"), False
     if d.draw(2):
         return f"{x}.clamp(-0.75, {d.pick(('0.5', '2'))})", d.all_exact(x)
-    return (f"({x} {d.pick(TESTS)} {number})", True) if x in d.exact else (f"({x} ** {d.pick(('2', '3', '2.0', '1', '0.5', '-1'))})", False)
+    return (
+        (f"({x} {d.pick(TESTS)} {number})", True)
+        if x in d.exact
+        else (f"({x} ** {d.pick(('2', '3', '2.0', '1', '0.5', '-1'))})", False)
+    )
 
 
 def whole_numbers(d):
@@ -232,7 +237,9 @@ def whole_numbers(d):
     if which == 2:
         return f"({x} {d.pick('& | ^ + - * // % > =='.split())} {y})", True
     if which == 3:
-        return d.pick(("mg.logical_xor({}, {})", "mg.logical_or({}, {})", "mg.maximum({}, {})", "mg.bitwise_and({}, {})")).format(x, y), True
+        return d.pick(("mg.logical_xor({}, {})", "mg.logical_or({}, {})", "mg.maximum({}, {})", "mg.bitwise_and({}, {})")).format(
+            x, y
+        ), True
     z = d.beside(x)
     return f"mg.where({x} != 0, {z}, {d.pick(('0', '-1.5', 'math.inf', z))})", d.all_exact(z)
 
@@ -401,7 +408,9 @@ def written(d):
     name = d.weight(tuple(t.shape), np.asarray(d.values(tuple(t.shape)), str(t.dtype).rpartition(".")[2]), grad=False, keep=False)
     d.exact.discard(name)
     if which == 3:
-        change = d.pick((f"{name}.mul_(0.5).add_({x}.detach())", f"{name}.copy_({x}.detach())", f"{name}.add_({x}.detach(), alpha=0.1)"))
+        change = d.pick(
+            (f"{name}.mul_(0.5).add_({x}.detach())", f"{name}.copy_({x}.detach())", f"{name}.add_({x}.detach(), alpha=0.1)")
+        )
         return f"{change}; {x} * {name}" if d.draw(2) else f"u = {name} * 3; {change}; u - {x}", False
     return f"{name}[{key}] = {number if number != value else '1.5'}; {x} - {name}", False
 
@@ -419,11 +428,12 @@ def indexed(d):
     exact = d.all_exact(x)
     return d.pick((
         (f"{x}[{rows}]", exact), (f"{x}[{many}]", exact), (f"mg.gather({x}, 0, {same})", exact),
-        (f"{x}.index_select(0, {rows})", exact), (f"{x}.masked_fill({mask}, -0.5)", exact), (f"{x}.masked_fill({mask}, -math.inf)", exact),
-        (f"mg.zeros_like({x}).scatter_add(0, {same}, {x})", False), (f"{x}.index_add(0, {rows}, {x}[:1].expand({k}, *{tuple(t.shape[1:])}) * 2)", False),
+        (f"{x}.index_select(0, {rows})", exact), (f"{x}.masked_fill({mask}, -0.5)", exact),
+        (f"{x}.masked_fill({mask}, -math.inf)", exact), (f"mg.zeros_like({x}).scatter_add(0, {same}, {x})", False),
+        (f"{x}.index_add(0, {rows}, {x}[:1].expand({k}, *{tuple(t.shape[1:])}) * 2)", False),
         (f"w = {x}.clone(); w[{rows}] = 0.25; w", exact), (f"F.embedding({many}.abs() % {n}, {x})", exact),
         (f"mg.where({mask}, {x}, {x} * 2)", False), (f"F.one_hot({rows}, {n}).to({x}.dtype)", True),
-        (f"{x}.sort(0)[0]", False) if exact else (f"{x}[-1]", False), (f"{x}.topk(1, 0)[0]", False) if exact else (f"{x}[..., 0]", False),
+        (f"{x}.sort(0)[0]" if exact else f"{x}[-1]", False), (f"{x}.topk(1, 0)[0]" if exact else f"{x}[..., 0]", False),
     ))  # fmt: skip
 
 
@@ -435,14 +445,20 @@ def layers(d):
     t = d.scope[x]
     n = t.shape[-1]
     dtype = f".to({x}.dtype)"
-    last = lambda *shape: d.weight(shape) + dtype  # noqa: E731
+    last = lambda *shape: d.weight(shape) + dtype
     which = d.draw(12)
     rows = f"{x}.reshape(-1, {n})"
     count = t.numel() // n
     if which == 0:
         return f"F.{d.pick(('softmax', 'log_softmax'))}({x}, {d.draw(t.ndim) - t.ndim})", False
     if which == 1:
-        return d.pick((f"F.layer_norm({x}, ({n},), {last(n)}, {last(n)})", f"F.layer_norm({x}, ({n},))", f"F.rms_norm({x}, ({n},), {last(n)})")), False
+        return d.pick(
+            (
+                f"F.layer_norm({x}, ({n},), {last(n)}, {last(n)})",
+                f"F.layer_norm({x}, ({n},))",
+                f"F.rms_norm({x}, ({n},), {last(n)})",
+            )
+        ), False
     if which == 2:
         mean, var = (d.weight((n,), v.astype(t.array.dtype), False, False) for v in (np.zeros(n), np.ones(n)))
         how = f"{mean}, {var}, {last(n)}, {last(n)}, training={d.pick(('True', 'False', 'True'))}, momentum=0.1"
@@ -453,7 +469,8 @@ def layers(d):
     if which == 4:
         return d.pick((
             f"F.mse_loss({x}, {x}.tanh())", f"F.smooth_l1_loss({x}, {x} * 0.5 + 0.1)", f"F.l1_loss({x}, {x}.sin() + 3)",
-            f"F.binary_cross_entropy_with_logits({x}, ({x}.sigmoid()).detach())", f"F.nll_loss(F.log_softmax({rows}, 1), {d.integers(0, n, count)})",
+            f"F.binary_cross_entropy_with_logits({x}, ({x}.sigmoid()).detach())",
+            f"F.nll_loss(F.log_softmax({rows}, 1), {d.integers(0, n, count)})",
             f"F.huber_loss({x}, {x} * 2 + 0.3)", f"F.kl_div(F.log_softmax({x}, -1), F.softmax({x} * 0.5, -1), reduction='sum')",
         )), False  # fmt: skip
     if which == 5:
@@ -478,5 +495,5 @@ def layers(d):
     return f"F.normalize({x}, dim=-1)", False
 
 
-FAMILIES = [unary, unary, binary, binary, with_number, whole_numbers, reduction, reduction, view, view, view, product, together, written,
-            indexed, layers, layers]  # fmt: skip
+FAMILIES = [unary, unary, binary, binary, with_number, whole_numbers, reduction, reduction, view, view, view, product, together,
+            written, indexed, layers, layers]  # fmt: skip

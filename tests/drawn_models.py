@@ -142,7 +142,11 @@ class Training:
     def data(self, k):
         r = np.random.default_rng(k)
         x = r.standard_normal(self.shape).astype(self.dtype)
-        y = r.integers(0, self.classes, self.shape[0]) if self.classify else r.standard_normal((self.shape[0], self.classes)).astype(self.dtype)
+        y = (
+            r.integers(0, self.classes, self.shape[0])
+            if self.classify
+            else r.standard_normal((self.shape[0], self.classes)).astype(self.dtype)
+        )
         return mg.tensor(x), mg.tensor(y)
 
     def loss(self, x, y):

@@ -12,8 +12,8 @@ import minigrad
 ROOT = pathlib.Path(minigrad.__file__).parent
 # Each layer may import from itself and from those before it.
 LAYERS = [
-    ["errors", "house", "mt19937", "renaming", "return_types", "threads"], ["device", "dtype"], ["kernels"], ["backends"], ["graph"],
-    ["printing", "tensor", "storage", "settings"], ["autograd.hooks"], ["autograd.engine"],
+    ["errors", "house", "mt19937", "renaming", "return_types", "threads"], ["device", "dtype"], ["kernels"], ["backends"],
+    ["graph"], ["printing", "tensor", "storage", "settings"], ["autograd.hooks"], ["autograd.engine"],
     ["dispatch"], ["casting"], ["output"], ["quick"], ["calls"], ["op"], ["views"],
     ["ops", "random", "autograd.function", "autograd.anomaly", "autograd"], ["nn", "optim", "data"],
     ["profiler", "autograd.profiler"],

@@ -1,13 +1,12 @@
 """What the compiler writes: the text of its loops, the numbers that come out of them, and the memory that these go to."""
 
 import ast
-import importlib.util
-import itertools
 import math
 import os
 import re
 import subprocess
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -16,15 +15,15 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.compile import Step, cache, runtime, verify
-from minigrad.compile.executable import Executable
 from minigrad.errors import TraceError
 from minigrad.nn import functional as F
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="Numba is not installed"),
-    pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="compilation is switched off"),
-    pytest.mark.skipif("config.getoption('--xp') != 'numpy'", reason="machine code runs on the CPU"),
-]
+pytest.importorskip("numba")
+from minigrad.compile.executable import Executable
+
+pytestmark = pytest.mark.skipif("config.getoption('--xp') != 'numpy'", reason="machine code runs on the CPU")
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # without it the text is written all the same
+machine_code = pytest.mark.skipif(not JIT, reason="compilation is switched off")
 DTYPES = ["float32", "float64"]
 SPECIAL = [0.0, -0.0, 1.5, -2.0, math.nan, math.inf, -math.inf, 30.0, -30.0, 1e-8, 88.0, -104.0]
 FINITE = [v for v in SPECIAL if math.isfinite(v)]
@@ -65,7 +64,7 @@ def compiled(f, *examples, rtol=2e-6, atol=1e-7):
     step = Step(f)
     step(*examples)
     result, expected = step(*examples), f(*examples)
-    assert step.traces == 1 and step.program.executable
+    assert step.traces == 1 and bool(step.program.executable) is JIT
     compare(result, expected, rtol, atol)
     return verify(step)
 
@@ -124,6 +123,7 @@ def test_equal_layers_are_one_function():
     assert len(loops(step)) == 1
 
 
+@machine_code
 def test_large_steps_call_their_tasks_from_python():
     """Then tasks that differ in places alone are one function with numbers of the table as arguments."""
     weights = [parameter(8, 8, seed=k) for k in range(3)]
@@ -135,7 +135,7 @@ def test_large_steps_call_their_tasks_from_python():
 
     x = normal(4, 8)
     step = compiled(f, x, rtol=1e-5)
-    apart = Executable(step.program, apart=True)
+    apart = Executable(step.program, apart=True).load()
     assert len(apart.code) == 6 and len(re.findall(r"def step_\d", apart.source)) == 3  # a product, a loop, the last loop
     compare(apart([x]), f(x), 1e-5)
 
@@ -231,6 +231,7 @@ def test_truth_values():
     assert "u1_at(" in step.source() and not any("f8" in text for text in loops(step).values())
 
 
+@machine_code
 def test_any_and_all_over_some_axes_and_all_of_them():
     compiled(lambda x: ((x > 0).all(1), (x > 0).all(), (x > 1).any(0), (x > 1).any()), normal(3, 4), rtol=0)
 
@@ -246,6 +247,14 @@ def test_integers_wrap_around(dtype):
     compiled(f, i, rtol=0)
     if dtype != "uint8":
         compiled(lambda i: (-i, i.abs(), i**2, mg.where(i > 0, i, -1), i.reshape(1, 5).amin(1), i.prod()), i, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64", "complex128", "int8", "int16", "uint8", "int32", "bool"])
+def test_values_of_every_dtype(dtype):
+    """As arguments, as tensors from outside, and as results, whoever computes with them."""
+    chosen, other = getattr(mg, dtype), normal(3)
+    outside = tensor([1, 0, 3]).to(chosen)
+    compiled(lambda x, y: (x + y, x.to(mg.float32) * 2, y.to(chosen), outside + x, y * outside), outside * 1, other, rtol=2e-6)
 
 
 def test_empty_single_and_broadcast_arrays():
@@ -282,6 +291,7 @@ def test_sums_over_inner_outer_and_all_axes():
 
 
 # ---------------------------------------------------------------------------------------------------------------- threads
+@machine_code
 @pytest.mark.parametrize("count", [1, 3])
 def test_rows_are_shared_among_threads(count, monkeypatch):
     """Loops, where nothing is summed over the outermost axis, and products; loops give the same bits by any number of threads."""
@@ -303,6 +313,31 @@ def test_rows_are_shared_among_threads(count, monkeypatch):
     compare(product, found[-1], 1e-5)
 
 
+@machine_code
+def test_one_step_in_several_python_threads():
+    """The GIL is released while it runs, and its memory is one."""
+    w, xs = normal(100, 100) * 0.1, [normal(200, 100, seed=k) for k in range(2)]
+
+    def f(x):
+        for _ in range(3):
+            x = (x @ w).tanh() + x.sum(1, keepdim=True) * 0.001
+        return x
+
+    step, wrong = compiled(f, xs[0], rtol=1e-4, atol=1e-5), []
+
+    def work(x, expected):
+        for _ in range(150):
+            if not np.allclose(step(x).array, expected.array, rtol=1e-4, atol=1e-5):
+                wrong.append(x)
+
+    workers = [threading.Thread(target=work, args=(x, f(x))) for x in xs]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
 # ----------------------------------------------------------------------------------------------------------------- memory
 def test_values_take_turns_in_memory():
     weights = [parameter(32, 32, seed=k) for k in range(6)]
@@ -312,7 +347,7 @@ def test_values_take_turns_in_memory():
             x = (x @ w * 0.2).tanh()
         return x.sum().detach()
 
-    executable = compiled(f, normal(32, 32), rtol=1e-4, atol=1e-4).program.executable
+    executable = compiled(f, normal(32, 32), rtol=1e-4, atol=1e-4).program.passes()
     assert 2 * 32 * 32 * 4 <= executable.plan.arena_size < 3 * 32 * 32 * 4
     storage = executable.plan.storage
     products = [n for n in executable.graph.nodes if n.op == "matmul"]
@@ -346,28 +381,26 @@ def test_new_parameters_go_into_the_memory_of_the_old():
     compare(kept, p.detach(), 0)
 
 
+@machine_code
 def test_a_value_that_is_read_later_is_not_written_over():
-    """The update waits until the last reader has run: the step returns what the parameters were."""
-    p, q = tensor([1.0, 2.0]), tensor([3.0, 4.0])
+    """The new parameter waits until the old one was read for the last time."""
+    p = tensor([1.0, 2.0])
 
     def f(x):
-        before = p * 1.5
-        p.copy_(q + x)
-        q.copy_(before + p.sum())
-        return before, p.sum() + q.sum()
+        new = p + x
+        later = p * new.sum()
+        p.copy_(new)
+        return later
 
-    reference = [(p.clone(), q.clone())]
+    step, x, before = Step(f), tensor([1.0, 0.5]), p.clone()
     for _ in range(3):
-        a, b = reference[-1]
-        new = b + 1
-        reference.append((new, a * 1.5 + new.sum()))
-    step, one = Step(f), mg.ones(2)
-    for (a, _), after in itertools.pairwise(reference):
-        before, _ = step(one)
-        compare([before, p, q], [a * 1.5, *after], 1e-6)
+        compare(step(x), before * (before + x).sum(), 1e-6)
+        before = before + x
+        compare(p, before, 0)
     assert step.traces == 1 and verify(step).program.executable
 
 
+@machine_code
 def test_gradients_that_somebody_keeps():
     p = parameter(4)
 
@@ -376,7 +409,8 @@ def test_gradients_that_somebody_keeps():
         (p * x).sum().backward()
 
     step, xs = Step(f), [normal(4, seed=k) for k in range(7)]
-    step(xs[0]), step(xs[1])
+    for x in (*xs, xs[1]):
+        step(x)
     kept = p.grad
     step(xs[2])
     array = p.grad.array
@@ -419,6 +453,7 @@ def test_arguments_that_are_written():
             compare([step(x, y), x, y], [others, *expected], 1e-6)
 
 
+@machine_code
 def test_arguments_in_any_memory_order():
     base = normal(6, 8)
     w = parameter(6, 5, seed=1)
@@ -478,11 +513,11 @@ def test_indices_that_do_not_fit_raise():
 
     good = tensor([0, 4, 2], "int64"), tensor([1, 0, 3], "int64")
     step = compiled(f, *good, rtol=1e-5)
-    for values, k, said in (([0, 5, 2], 0, "embedding: index 5"), ([1, 4, 3], 1, "Target 4|target 4")):
+    for values, k, said in (([0, 5, 2], 0, r"index 5\b"), ([1, 4, 3], 1, r"(index|target) 4\b")):
         bad = list(good)
         bad[k] = tensor(values, "int64")
         for call in (step, f):
-            with pytest.raises(IndexError, match=said):
+            with pytest.raises(IndexError, match=f"(?i){said}"):
                 call(*bad)
     compare(step(*good), f(*good), 1e-5)
 
@@ -507,6 +542,7 @@ def losses(step):
     return [step(normal(3, 4, seed=k)).item() for k in range(5)]
 
 
+@machine_code
 def test_a_step_that_does_not_compile(monkeypatch):
     def broken(source):
         raise ValueError("no such instruction")
@@ -517,10 +553,10 @@ def test_a_step_that_does_not_compile(monkeypatch):
         found = losses(step)
     assert len(given) == 1
     np.testing.assert_allclose(found, losses(training()), rtol=1e-5)
-    with pytest.raises(TraceError, match="runs call by call"):
-        step.report()
+    assert "product [3, 4] @ [4, 5]" in step.report()
 
 
+@machine_code
 def test_functions_that_do_not_compile(monkeypatch):
     """Numba compiles them when they are first called."""
     load = cache.load

@@ -472,7 +472,9 @@ def test_a_trace_draws_anew_at_each_call():
 
 
 def test_a_compiled_function_is_traced_again_when_the_engine_changes():
-    draw = lambda x: x + minigrad.rand(5)  # noqa: E731
+    def draw(x):
+        return x + minigrad.rand(5)
+
     compiled = minigrad.compile.Step(draw)
     for engine in ("mt19937", "philox", "mt19937"):
         minigrad.manual_seed(2, engine=engine)

@@ -481,3 +481,9 @@ def test_eager_is_quick_again_after_a_trace(device):
     trace(lambda x: x * 2, x)
     x * x
     assert x.array.__class__ in registry["multiply"].table
+
+
+def test_a_function_of_its_arguments_alone(device):
+    step = Step(lambda x: (x * 2 + 1).sum())
+    x = mg.ones(4, device=device)
+    assert [step(x).item() for _ in range(3)] == [12.0] * 3 and step.traces == 1

@@ -78,7 +78,7 @@ MATRICES = ((16, 16), (128, 128), (512, 512), (2048, 2048))
 one = lambda draw, r, c: (draw.normal(r, c),)
 two = lambda draw, r, c: (draw.normal(r, c), draw.normal(r, c))
 
-operation("add", "x + y", lambda x, y: x + y, two, lambda r, c: (12 * r * c, r * c), MATRICES, both=(2, 3))
+operation("add", "x + y", lambda x, y: x + y, two, lambda r, c: (12 * r * c, r * c), MATRICES, both=(1, 1))
 operation("exp", "e to the power of x", lambda x: x.exp(), one, lambda r, c: (8 * r * c, r * c), MATRICES)
 operation("tanh", "the hyperbolic tangent", lambda x: x.tanh(), one, lambda r, c: (8 * r * c, r * c), MATRICES)
 operation("gelu", "x times the normal distribution at x", lambda x: functional().gelu(x), one,
@@ -89,7 +89,7 @@ operation("where", "x or y, by a mask", lambda m, x, y: minigrad.where(m, x, y),
           lambda draw, r, c: (draw.mask(r, c), draw.normal(r, c), draw.normal(r, c)),
           lambda r, c: (13 * r * c, r * c), MATRICES, both=(2, 3))  # fmt: skip
 operation("bias_add", "a row added to every row", lambda x, b: x + b, lambda draw, r, c: (draw.normal(r, c), draw.normal(c)),
-          lambda r, c: (8 * r * c, r * c), MATRICES, both=(2, 3))  # fmt: skip
+          lambda r, c: (8 * r * c, r * c), MATRICES, both=(1.5, 2))  # fmt: skip
 operation("sum_all", "the sum of all elements", lambda x: x.sum(), one, lambda r, c: (4 * r * c, r * c), MATRICES, both=(2, 1))
 operation("sum_rows", "the sum of each row", lambda x: x.sum(1), one, lambda r, c: (4 * r * c, r * c), MATRICES, both=(2, 1))
 operation(

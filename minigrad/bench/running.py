@@ -178,7 +178,8 @@ def with_gradients(case, draw):
 
     def both(*arguments):
         *given, g = arguments
-        return minigrad.autograd.grad(function(*given), [given[i] for i in places] + others, g)
+        y = function(*given)
+        return (y, *minigrad.autograd.grad(y, [given[i] for i in places] + others, g))
 
     return both, [*case.arguments, g]
 

@@ -2,13 +2,14 @@
 
 from operator import attrgetter, is_
 from sys import getrefcount
+from threading import Lock
 from types import FunctionType
 
 import numpy as np
 
 from .. import backends, graph
-from ..tensor import wrap
 from ..kernels.cpu import threads
+from ..tensor import wrap
 from . import cache, choose
 from .calls import Calls
 from .emit_cpu import Emitter, Shared, is_written
@@ -43,6 +44,7 @@ class Executable:
         self.source, self.segments = emitter.emit()
         self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
         self.code = None  # nothing is compiled before the first call
+        self.lock = Lock()  # threads that call one step take turns: its memory is one
 
     def load(self):
         """Load the module, or compile it, and bind it to memory."""
@@ -157,6 +159,10 @@ class Executable:
         self.bound_arrays = arrays
 
     def __call__(self, args):
+        with self.lock:
+            return self._run(args)
+
+    def _run(self, args):
         if self.code is None:
             self.load()
         depends = self.program.depends

@@ -13,7 +13,7 @@ from .ir import Instruction, uniform
 # By the kind of the operands: real numbers and integers, floats only, truth values.
 ARITHMETIC = dict(add="{} + {}", subtract="{} - {}", multiply="{} * {}", negative="-{}", abs="abs({})", square="{0} * {0}",
                   maximum="{0} if {0} > {1} else {1}", minimum="{0} if {0} < {1} else {1}", sign="sign({})",
-                  relu="zero if {0} < 0 else {0}")  # fmt: skip
+                  relu="zero if {0} <= 0 else {0}")  # fmt: skip
 FLOATS = dict(
     divide="{} / {}", power="{} ** {}", reciprocal="1 / {}", exp2="2 ** {}", log2="np.log2({})", log10="np.log10({})",
     sqrt="np.sqrt({})", tan="math.tan({})", sinh="math.sinh({})", cosh="math.cosh({})", asin="math.asin({})",
@@ -31,7 +31,7 @@ BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
 SAME_VALUE = frozenset("astype copy contiguous alias keep".split())  # keep: a value that is to have memory
 
-WHOLE = frozenset("sigmoid silu gelu gelu_tanh silu_dx gelu_dx gelu_tanh_dx".split())  # operations that are one function in a loop
+WHOLE = frozenset("sigmoid silu gelu gelu_tanh silu_dx gelu_dx gelu_tanh_dx".split())  # one function in a loop
 ANGLES, FAR = frozenset(["sin", "cos", "tan"]), 3e9
 SLOPES = {"silu_dx": "silu_slope", "gelu_dx": "gelu_slope", "gelu_tanh_dx": "gelu_tanh_slope"}
 
@@ -96,7 +96,7 @@ def expression(n, name, functions):
         template, dtype = FLOATS[n.op], n.dtype
     else:
         template, dtype = ARITHMETIC[n.op], n.dtype
-    if n.op == "relu":  # NaN stays: it is not below 0
+    if n.op == "relu":  # NaN stays: it is not below 0, and of -0.0 comes 0.0
         template = template.replace("zero", literal(0, dtype))
     text = template.format(*(operand(i, dtype, name) for i in n.inputs))
     # Numba widens small integers, and floats beside a literal integer: back to what NumPy has.

@@ -227,7 +227,8 @@ def verify(graph, known=frozenset()):
         _verify(len(n.keywords) <= len(n.inputs), n, "more keywords than inputs")
         _verify((n.shape is None) == (n.dtype is None), n, "shape and dtype must be set together")
         special = n.op in ("constant", "pick", "number")
-        _verify(special or is_word(n.op) or n.op in known or hasattr(backends.numpy, n.op), n, "no such word and no such operation")
+        found = special or is_word(n.op) or n.op in known or hasattr(backends.numpy, n.op)
+        _verify(found, n, "no such word and no such operation")
         if n.body is not None:
             _verify(len(n.body.inputs) == len(n.arguments), n, "its text has another number of inputs")
             _verify(n.dtype is None or len(n.body.outputs) == 1, n, "its text has another number of outputs")

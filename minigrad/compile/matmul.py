@@ -1,7 +1,7 @@
 """Matrix products of a graph: how their operands lie in memory, and the call of BLAS that is made of them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .fuse import in_rows, is_plain, looked_into
 
@@ -76,8 +76,10 @@ def emit(n, pointer, schedule, shared):
     for extent in reversed(batch):
         out_steps.insert(0, step)
         step *= extent
-    while batch and b_steps[-1] == 0 and ((a_steps[-1] == m * a.row_step and not a.transposed) or batch[-1] == 1):
-        m *= batch[-1]  # one product over all rows
+    while batch and b_steps[-1] == 0 and (batch[-1] == 1 or _goes_on(a, a_steps[-1])):
+        if batch[-1] != 1:  # one product over all rows
+            m *= batch[-1]
+            a = replace(a, rows=m, row_step=a_steps[-1] if a.rows == 1 else a.row_step)
         batch, a_steps, b_steps, out_steps = batch[:-1], a_steps[:-1], b_steps[:-1], out_steps[:-1]
     if shared and not batch and a.rows and m == math.prod(n.shape) // columns:
         return _rows(n, pointer, a, b, (m, columns, k))
@@ -92,6 +94,11 @@ def emit(n, pointer, schedule, shared):
     places = place(a.offset, a_steps), place(b.offset, b_steps), place(0, out_steps)
     lines.append(indent + _product(n, pointer, a, b, (m, columns, k), places, m))
     return lines, (batch[0], multiplications(n) // 10) if batch and shared else None
+
+
+def _goes_on(a, step):
+    """Whether the matrices of ``a`` that lie ``step`` apart are the rows of one."""
+    return not a.transposed and (step >= a.columns if a.rows == 1 else step == a.rows * a.row_step)
 
 
 def _rows(n, pointer, a, b, sizes):

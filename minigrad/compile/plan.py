@@ -59,8 +59,10 @@ def plan(schedule, targets, argument_of, by_numpy):
         for n in _computed(task, schedule):
             value = n
             where = targets.get(value)
-            if where is not None and where[0] == "state" and (
-                where[1] in at_end or not _may_overwrite(schedule, task, k, n, where[1], readers, order)
+            if (
+                where is not None
+                and where[0] == "state"
+                and (where[1] in at_end or not _may_overwrite(schedule, task, k, n, where[1], readers, order))
             ):
                 made.late.append(value)
                 where, last[value] = None, len(schedule.tasks)

@@ -214,8 +214,8 @@ class Step:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"{_name(self.fn)}() was called with more than {KINDS} kinds of arguments and runs as it is for any others: give its "
-                "tensors fixed shapes, for instance by padding",
+                f"{_name(self.fn)}() was called with more than {KINDS} kinds of arguments and runs as it is for any others: give "
+                "its tensors fixed shapes, for instance by padding",
                 RuntimeWarning,
                 stacklevel=5,
             )

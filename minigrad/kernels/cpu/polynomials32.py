@@ -231,7 +231,7 @@ def _log1p_of_positive(x):
     u = ONE + x
     lost = ONE - (u - x) if x > ONE else x - (u - ONE)
     k, f = _split(u)
-    f = f + lost * _power_of_two(i32(-k))
+    f = f + lost * _power_of_two(i32(-k) if k < 100 else i32(-100))  # of a large x nothing is lost
     k = f32(k)
     return k * LN2_HIGH + (_log1p_near_zero(f) + k * LN2_LOW)
 

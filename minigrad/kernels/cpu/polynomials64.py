@@ -248,7 +248,7 @@ def _log1p_of_positive(x):
     u = 1.0 + x
     lost = 1.0 - (u - x) if x > 1.0 else x - (u - 1.0)
     k, f = _split(u)
-    high, low = _log1p_near_zero(f + lost * _power_of_two(-k))
+    high, low = _log1p_near_zero(f + lost * _power_of_two(-k if k < 1000 else -1000))  # of a large x nothing is lost
     k = _number(k)
     return k * LN2_HIGH - ((low - k * LN2_LOW) - high)
 
