@@ -55,9 +55,10 @@ def _digest(source):
     import numpy
 
     from .. import __version__
+    from ..kernels.cpu.jit import SOURCES
 
     versions = (__version__, numba.__version__, numpy.__version__, platform.python_version(), platform.machine(), *_processor())
-    return hashlib.sha256("\n".join([*versions, source]).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join([*versions, repr(SOURCES), source]).encode()).hexdigest()[:32]
 
 
 @functools.cache

@@ -72,4 +72,3 @@ def _filled(kept, rest):
     if kept == "?":
         return next(rest)
     return tuple([next(rest) for _ in kept]) if kept.__class__ is tuple and kept and kept[0] == "?" else kept
-

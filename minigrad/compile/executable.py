@@ -7,12 +7,13 @@ from types import FunctionType
 
 import numpy as np
 
-from .. import backends, graph
+from .. import graph
 from ..kernels.cpu import threads
 from ..tensor import wrap
 from . import cache, choose
 from .calls import Calls
 from .emit_cpu import Emitter, Shared, is_written
+from .expressions import DTYPES
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
 from .plan import plan
@@ -50,9 +51,23 @@ class Executable:
         """Load the module, or compile it, and bind it to memory."""
         module = cache.load(self.source)
         self.calls, self.made = Calls(self.graph), {}
+        arrays = [n for n, _ in self.argument_inputs] + [o for _, o in self.result_outputs]
+        self.all_typed = all(n.dtype in DTYPES for n in arrays)
+        self._compile(module, [np.empty(n.shape, n.dtype) if n.dtype in DTYPES else _UNTYPED for n in arrays])
         self.code = [self._function(module, s) for s in self.segments]
         self._bind()
         return self
+
+    def _compile(self, module, arrays):
+        """Compile every function, or load it, before the first one runs: what fails has not written anything."""
+        import numba
+
+        table, kinds = (numba.int64[::1], numba.float64[::1]), tuple([numba.typeof(a) for a in arrays])
+        for s in self.segments:
+            if s.__class__ is str:
+                getattr(module, s).compile((*table, *kinds))
+            elif s.__class__ is Shared:
+                getattr(module, s.name).compile((*table, *[numba.int64] * (2 + len(s.given))))
 
     def _function(self, module, segment):
         """What a call of the step runs: a function of its module, or a call from Python."""
@@ -184,8 +199,10 @@ class Executable:
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
         for k, is_result, i in self.each_call:
             self.table[k] = (results if is_result else given)[i].ctypes.data
+        self.given = given, results  # for calls from Python
+        typed = given + results if self.all_typed else [a if a.dtype in DTYPES else _UNTYPED for a in given + results]
         for code in self.code:
-            code(self.table, numbers, *given, *results)
+            code(self.table, numbers, *typed)
         for slot, error, n in self.checks:
             if numbers[slot] >= 0:
                 raise self._failed(slot, error, n, given, results)
@@ -227,9 +244,8 @@ class Executable:
         places = [(o, self._made_at(o)) for o in outputs]
         compute = self.calls.function(n)
 
-        def run(table, numbers, *given):
-            split = len(self.argument_inputs)
-            arguments, results = given[:split], given[split:]
+        def run(table, numbers, *_):
+            arguments, results = self.given
             values = [self._operand(i, arguments, results) if i.__class__ is Instruction else i for i in n.inputs]
             with np.errstate(all="ignore"):
                 found = compute(values)
@@ -279,6 +295,7 @@ class Executable:
 
 
 _array_of = attrgetter("array")
+_UNTYPED = np.empty(0, np.uint8)  # stands for arrays of dtypes that compiled code does not know
 
 
 def _fixed(owner):
@@ -292,9 +309,7 @@ def _fixed(owner):
 def is_possible(program):
     """Whether all arrays lie on the CPU, and run-time numbers are ones that a step can compute."""
     nodes = [*program.graph.inputs, *program.graph.nodes]
-    return all(not n.number or is_written(n) for n in nodes) and all(
-        backends.of(s[1].array) is backends.numpy for s in program.sources if s is not None and s[0] == "captured"
-    )
+    return program.on_host and all(not n.number or is_written(n) for n in nodes)
 
 
 def _separate_outputs(found):

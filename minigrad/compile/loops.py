@@ -14,10 +14,11 @@ from .fuse import in_rows, is_reduction, iterated, reduced_axes
 
 COUNTERS = "ijklmnopq"
 BLOCK = range(256, 4097)  # how many elements a register sums before it is added to the next
+STEP = 1024  # the length of blocks where no length divides the axis
 START = {"sum": 0, "prod": 1, "any": 0, "all": 1}
 COMBINE = {
     "sum": "plus({}, {})", "prod": "times({}, {})", "max": "largest({}, {})", "min": "smallest({}, {})",
-    "any": "{} | {}", "all": "{} & {}",
+    "any": "u1({} | u1({}))", "all": "u1({} & u1({}))",
 }  # fmt: skip
 WHOLE = {"sum": "{} + {}", "prod": "{} * {}", "max": "max({}, {})", "min": "min({}, {})"}  # of integers
 
@@ -156,9 +157,19 @@ class Nest:
         lines = list(before[d])
         if d < len(self.extents):
             count = "lo, hi" if d == 0 and self.shared and self.is_shared else "n" if self.is_flat else self.extents[d]
-            lines.append(f"for {COUNTERS[d]} in range({count}):")
-            lines += ["    " + line for line in self._nest(d + 1, before, after)]
+            inner = ["    " + line for line in self._nest(d + 1, before, after)]
+            if self.in_blocks and d == len(self.extents) - 1:
+                within = [*before["block"], f"for {COUNTERS[d]} in range(b, min(b + {STEP}, {count})):", *inner, *after["block"]]
+                lines += [f"for b in range(0, {count}, {STEP}):", *["    " + line for line in within]]
+            else:
+                lines += [f"for {COUNTERS[d]} in range({count}):", *inner]
         return lines + after[d]
+
+    @property
+    def in_blocks(self):
+        """Whether a sum over the last axis is too long for one register, and has no blocks of equal length."""
+        last = len(self.extents) - 1
+        return any(last in over for *_, over in self.sums) and self.extents[last] > BLOCK[-1]
 
     @property
     def is_shared(self):
@@ -199,7 +210,12 @@ class Nest:
         levels = [f"s{len(before[dims])}_{d}" for d in range(inner, dims)]
         for d, name in zip(range(inner, dims), levels):
             before[d].append(f"{name} = {start}")
-        before[dims].append(f"{levels[-1]} = {combine(levels[-1], value)}")
+        last = levels[-1]
+        if self.in_blocks:
+            last = f"{levels[-1]}_b"
+            before["block"].append(f"{last} = {start}")
+            after["block"].append(f"{levels[-1]} = {exact(levels[-1], last)}")
+        before[dims].append(f"{last} = {combine(last, value)}")
         for d in range(dims - 1, inner, -1):
             after[d].append(f"{levels[d - 1 - inner]} = {exact(levels[d - 1 - inner], levels[d - inner])}")
         store = f"{target}[{at}] = "

@@ -53,6 +53,7 @@ class Program:
 
     def __init__(self, graph: Graph):
         self.graph, self.simple, self.executable, self.depends = graph, None, None, None
+        self.on_host = True  # whether all inputs are NumPy's arrays and numbers
         self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
 
     def fits(self, args):
@@ -60,8 +61,10 @@ class Program:
 
     def replay(self, args):
         """One call with the values of now: as machine code, or call by call where there is no compiler or it fails."""
+        if not kernels.enabled():
+            return self.run(args)
         executable = self.machine() if self.executable is None else self.executable
-        if executable and kernels.enabled():
+        if executable:
             try:
                 return executable(args)
             except Unsuited:

@@ -136,6 +136,7 @@ class Trace(Notebook):
         self.program.graph.inputs.append(n)
         self.program.readers.append(read)
         self.program.sources.append(source)
+        self.program.on_host &= isinstance(value, np.ndarray | int | float)
         self.inputs.append(value)
         return self.array(value, n)
 

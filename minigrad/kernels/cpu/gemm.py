@@ -21,7 +21,7 @@ from .tiles import ACCUMULATE, BIAS, DOTS, FEW_ROWS, LANES, RELU, ROWS, dots, lo
 PANEL = 2 * LANES  # columns of B that are one panel
 PLAIN, TRANSPOSED, PACKED = range(3)  # how B lies: the first two are also False and True
 LARGEST = 2**17  # elements of a block of A: what stays in a cache beside a panel
-LONGEST, SHORTER = 2**10, 2**8  # of the inner dimension at once, for an A of one block and of several
+LONGEST, SHORTER = 2**10, 2**8  # of the inner dimension at once, where it fits and where it does not
 SPREAD_ROWS, SPREAD = 128, 128  # from so many rows on it pays to copy a B whose rows lie so many elements apart
 
 _INTEGER, _FLOATS = types.intp, types.CPointer(types.float32)
@@ -130,7 +130,7 @@ def product(ta, how, m, n, k, alpha, a, lda, b, ldb, c, ldc, bias, flags):
     copied = how == TRANSPOSED or (how == PLAIN and m >= SPREAD_ROWS and ldb >= SPREAD)
     space = np.empty(_panel_size(min(k, LONGEST)) + LANES if copied else 0, np.float32)
     panel = pointer(space, -(space.ctypes.data // 4) % LANES)  # from the beginning of a cache line
-    most = LONGEST if m * k <= LARGEST else SHORTER
+    most = LONGEST if k <= LONGEST else SHORTER  # whatever m is, so that pieces of the rows have the same bits
     step = PANEL if copied or how == PACKED else ldb
     begin = 0
     while begin == 0 or begin < k:

@@ -45,7 +45,7 @@ def expire_with_any_source(compiled):
     """
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)  # absent where compilation is off
     if hasattr(cache_file, "_source_stamp"):
-        cache_file._source_stamp = (cache_file._source_stamp, _SOURCES)
+        cache_file._source_stamp = (cache_file._source_stamp, SOURCES)
 
 
 def _stamp(path):
@@ -53,4 +53,4 @@ def _stamp(path):
     return path.name, status.st_mtime, status.st_size
 
 
-_SOURCES = tuple(_stamp(path) for path in sorted(pathlib.Path(__file__).parent.glob("[!_]*.py")))
+SOURCES = tuple(_stamp(path) for path in sorted(pathlib.Path(__file__).parent.glob("[!_]*.py")))
