@@ -1,6 +1,7 @@
 """The ladder: each step equals the first, and the climb tells of each."""
 
 import pathlib
+import re
 import sys
 
 import numpy as np
