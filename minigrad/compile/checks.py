@@ -22,7 +22,7 @@ def verify(what):
         return ir.verify(what)
     for program in [p for kept in what.programs.values() for p in kept]:
         ir.verify(program.graph)
-        made = program.executable
+        made = program.passes()
         if made:
             for graph in made.stages.values():
                 ir.verify(graph, MADE_HERE | kernels.TABLE.keys())
