@@ -46,6 +46,7 @@ print(values[1], bool(program.executable))
 """
 
 
+@machine_code
 @needs_numba
 def test_several_processes_at_once(folder):
     there = dict(MINIGRAD_CACHE_DIR=str(folder), NUMBA_CACHE_DIR=None)
@@ -53,6 +54,7 @@ def test_several_processes_at_once(folder):
     assert not list(folder.rglob("*.tmp*")) and len(list(folder.glob("*.py"))) == 1
 
 
+@machine_code
 @needs_numba
 def test_without_a_home(tmp_path):
     nowhere = tmp_path / "file"
@@ -60,6 +62,7 @@ def test_without_a_home(tmp_path):
     assert output(start(STEP, HOME=str(nowhere), MINIGRAD_CACHE_DIR=None, NUMBA_CACHE_DIR=str(tmp_path / "numba"))) == "5.0 True"
 
 
+@machine_code
 @needs_numba
 @pytest.mark.parametrize("pattern", ["*.py", "__pycache__/*.nbi", "__pycache__/*.nbc"])
 @pytest.mark.parametrize("damage", [b"", b"\x80\x04garbage"])
