@@ -12,6 +12,7 @@ import minigrad as mg
 from minigrad.__main__ import main
 from minigrad.compile import cache
 
+machine_code = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="compilation is switched off")
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="Numba is not installed")
 TEXT = "from numba import njit\n\n\n@njit(cache=True)\ndef f(x):\n    return x * {}\n"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(pathlib.Path(mg.__file__).parent.parent)}
