@@ -141,8 +141,9 @@ def test_one_thread_for_matrix_products_unless_asked(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")  # matplotlib's own
-def test_picture(tmp_path, capsys):
+def test_picture(tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     assert main(["demo", "--epochs", "1", "--json", "--out", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["picture"] == str(tmp_path / "predictions.png")
     data = (tmp_path / "predictions.png").read_bytes()
