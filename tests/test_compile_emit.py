@@ -400,6 +400,46 @@ def test_a_value_that_is_read_later_is_not_written_over():
     assert step.traces == 1 and verify(step).program.executable
 
 
+def test_a_gradient_that_was_taken_away_from_its_parameter_is_kept():
+    p = parameter(4)
+    optimizer = mg.optim.SGD([p], lr=0.0)
+
+    def f(x):
+        (p * x).sum().backward()
+        optimizer.step()
+
+    step, xs, kept = Step(f), [normal(4, seed=k) for k in range(5)], []
+    for x in xs:
+        optimizer.zero_grad()  # outside of the step: only `kept` has the gradient then
+        step(x)
+        kept.append(p.grad)
+    compare(kept, xs, 0)
+
+
+def test_arguments_that_share_memory_with_one_that_is_written():
+    def f(a, b):
+        a.add_(1.0)
+        return b * 2
+
+    base = normal(6)
+    for step in (Step(f), compiled_twice(f)):
+        with pytest.raises(TraceError, match=r"arguments 1 and 2 .* share memory.*x\.clone\(\)"):
+            step(base[:4], base[2:])
+        first, second = base[:3].clone(), base[3:].clone()
+        compare(step(first, second), second * 2, 0)
+        compare(first, base[:3] + 1, 0)
+        compare(step(base[:3], base[3:]), base[3:] * 2, 0)  # side by side is not shared
+        base = base.clone()
+
+
+def compiled_twice(f):
+    step = Step(f)
+    for _ in range(2):
+        step(normal(4), normal(4))
+        step(normal(3), normal(3))
+    return step
+
+
 @machine_code
 def test_gradients_that_somebody_keeps():
     p = parameter(4)
@@ -520,6 +560,28 @@ def test_indices_that_do_not_fit_raise():
             with pytest.raises(IndexError, match=f"(?i){said}"):
                 call(*bad)
     compare(step(*good), f(*good), 1e-5)
+
+
+def test_a_bad_index_in_a_large_step_writes_nothing():
+    model = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 8))
+    optimizer = mg.optim.SGD(model.parameters(), lr=0.1)
+
+    def f(x, target):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), target)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step, x, good = Step(f), normal(128, 512), mg.arange(128) % 8
+    for _ in range(2):
+        step(x, good)
+    before = [p.detach().clone() for p in model.parameters()]
+    bad = good.clone()
+    bad[5] = 8
+    with pytest.raises(IndexError, match=r"(index|target) 8\b"):
+        step(x, bad)
+    compare([p.detach() for p in model.parameters()], before, 0)
 
 
 # ----------------------------------------------------------------------------------------- where there is no machine code

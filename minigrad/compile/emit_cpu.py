@@ -52,7 +52,7 @@ class Module:
     def _head(self, code):
         """Imports, helpers, and the short names of the types that the code uses."""
         types = dict(f4="np.float32", f8="np.float64", i4="np.int32", i8="np.int64", u4="np.uint32", u8="np.uint64",
-                     u1="np.uint8",                      b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
+                     u1="np.uint8", b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
         machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if re.search(rf"\b{w}\(", code)]
         lines.append(f"from minigrad.kernels.cpu.machine import {', '.join(machine)}")
@@ -101,13 +101,15 @@ class Emitter:
         self.arguments, self.results = arguments, results
         self.apart = _work(schedule) >= LARGE if apart is None else apart  # each task a function of its own
         self.entries = {}  # their texts -> names: tasks that differ in places of memory alone share one
+        self.functions_of_steps = []  # the texts of functions of several tasks
         self.rows = None  # (count, work) of a task whose rows can be shared among threads
         self.module, self.segments, self.lines, self.defined = Module(), [], [], set()
         self.place = {n: k for k, n in enumerate([*schedule.graph.inputs, *schedule.graph.nodes])}
-        self.functions, self.needs, self.checks = kernels.scalar_functions(), self.module.needs, []
+        self.functions, self.needs = kernels.scalar_functions(), self.module.needs
+        self.checks, self.check_count = [], 0  # of the current function, and of all
 
     def emit(self):
-        """(the module's text, its segments as "step_0" or the call that NumPy makes)."""
+        """(the module's text, its segments: (name of a function, Shared, or the call that NumPy makes; what it reports))."""
         for task in self.schedule.tasks:
             if isinstance(task, Loop):
                 self._loop(task)
@@ -119,23 +121,17 @@ class Emitter:
             if where[0] == "number":
                 self.lines.append(f"numbers[{where[1]}] = {self._number(n)}")
         (self._share if self.apart else self._close)()
-        entries, names = [text for text, _ in self.entries.items()], []
-        for what, value in self.segments:
-            if what == "code":
-                names.append(f"step_{len(entries)}")
-                entries.append(value)
-            else:
-                names.append(value)
-        return self.module.text(entries), names
+        return self.module.text([*self.entries, *self.functions_of_steps]), self.segments
 
     def _close(self):
         """End the current function of the step."""
         if self.lines:
-            name = f"step_{len(self.entries) + sum(what == 'code' for what, _ in self.segments)}"
+            name = f"step_{len(self.functions_of_steps)}"
             parameters = ["table", "numbers", *self.arguments, *self.results]
             body = "\n".join("    " + line for line in self.lines)
-            self.segments.append(("code", f"@njit(cache=True, {OPTIONS})\ndef {name}({', '.join(parameters)}):\n{body}\n"))
-        self.lines, self.defined = [], set()
+            self.functions_of_steps.append(f"@njit(cache=True, {OPTIONS})\ndef {name}({', '.join(parameters)}):\n{body}\n")
+            self.segments.append((name, self.checks))
+        self.lines, self.defined, self.checks = [], set(), []
 
     def _share(self):
         """End the current task: a function of places in the table, which every task of the same text calls."""
@@ -144,17 +140,16 @@ class Emitter:
 
             def lifted(found):
                 what, number = found.groups()
-                key = found.group() if what != "size" else len(given)
-                if key not in names:
-                    names[key] = f"i{len(given)}"
+                if found.group() not in names:
+                    names[found.group()] = f"i{len(given)}"
                     given.append(int(number))
-                return names[key] if what == "size" else f"{what}[{names[key]}]"
+                return f"{what}[{names[found.group()]}]"
 
             def renamed(found):
                 return names.setdefault(found.group(), f"{found.group(1)}{len(names)}")
 
             text = "\n".join("    " + line for line in self.lines if not line.startswith("#"))
-            text = re.sub(r"\b(table|numbers|size)\[(\d+)\]", lifted, text)
+            text = re.sub(r"\b(table|numbers)\[(\d+)\]", lifted, text)
             text = re.sub(r"\b([vc])\d+\b", renamed, text)
             parameters = ["table", "numbers", "lo", "hi", *(f"i{k}" for k in range(len(given)))]
             body = f"({', '.join(parameters)}):\n{text}\n"
@@ -163,13 +158,13 @@ class Emitter:
                 name = f"step_{len(self.entries)}"
                 same = f"@njit(cache=True, {OPTIONS})\ndef {name}{body}"
                 self.entries[same] = name
-            self.segments.append(("call", Shared(self.entries[same], tuple(given), self.rows)))
-        self.lines, self.defined, self.rows = [], set(), None
+            self.segments.append((Shared(self.entries[same], tuple(given), self.rows), self.checks))
+        self.lines, self.defined, self.rows, self.checks = [], set(), None, []
 
     # ---------------------------------------------------------------------------------------------------------------- tasks
     def _loop(self, task):
         nest = Nest(task, self.schedule, self.plan.storage, self.functions, self.apart)
-        _, body = nest.text()
+        body = nest.text()
         arguments = [self.pointer(n) if what == "pointer" else self._number(n) for what, n in nest.parameters]
         names = list(nest.names.values())
         if self.apart and nest.is_shared:
@@ -195,15 +190,17 @@ class Emitter:
             self.lines += kernels.emit(n, self)
         else:
             (self._share if self.apart else self._close)()
-            self.segments.append(("numpy", n))
+            self.segments.append((n, []))
 
     def has_memory(self, n):
         return n in self.plan.storage
 
     def check(self, error, n):
         """The number that a checked kernel reports in: -1, or the place that ``error`` tells of."""
-        self.checks.append((error, n))
-        return self.plan.checks_from + len(self.checks) - 1
+        slot = self.plan.checks_from + self.check_count
+        self.checks.append((slot, error, n))
+        self.check_count += 1
+        return slot
 
     def _comment(self, nodes):
         self.lines.append("# " + ", ".join(f"%{self.place[n]} {n.op}" for n in nodes))

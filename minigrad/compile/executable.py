@@ -43,7 +43,7 @@ class Executable:
         results = [f"r{k}" for k in range(len(self.result_outputs))]
         emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results, apart)
         self.source, self.segments = emitter.emit()
-        self.checks = [(self.plan.checks_from + k, error, n) for k, (error, n) in enumerate(emitter.checks)]
+        self.check_count = emitter.check_count
         self.code = None  # nothing is compiled before the first call
         self.lock = Lock()  # threads that call one step take turns: its memory is one
 
@@ -54,7 +54,7 @@ class Executable:
         arrays = [n for n, _ in self.argument_inputs] + [o for _, o in self.result_outputs]
         self.all_typed = all(n.dtype in DTYPES for n in arrays)
         self._compile(module, [np.empty(n.shape, n.dtype) if n.dtype in DTYPES else _UNTYPED for n in arrays])
-        self.code = [self._function(module, s) for s in self.segments]
+        self.code = [(self._function(module, s), checks) for s, checks in self.segments]
         self._bind()
         return self
 
@@ -63,7 +63,7 @@ class Executable:
         import numba
 
         table, kinds = (numba.int64[::1], numba.float64[::1]), tuple([numba.typeof(a) for a in arrays])
-        for s in self.segments:
+        for s, _ in self.segments:
             if s.__class__ is str:
                 getattr(module, s).compile((*table, *kinds))
             elif s.__class__ is Shared:
@@ -127,8 +127,8 @@ class Executable:
         start = -memory.ctypes.data % ALIGNMENT
         self.arena = memory[start : start + self.plan.arena_size]
         self.table = np.zeros(len(self.plan.table), np.int64)
-        self.numbers = np.full(self.plan.checks_from + len(self.checks), -1.0)
-        self.kept, self.bound, self.places, self.bound_arrays = [], [], [], [None]
+        self.numbers = np.full(self.plan.checks_from + self.check_count, -1.0)
+        self.kept, self.bound, self.places = [], [], []
         self.gradient_places, self.each_call = [None] * len(self.gradients), []
         for k, (what, key) in enumerate(self.plan.table):
             if what == "arena":
@@ -190,22 +190,23 @@ class Executable:
             numbers[k] = read(args)
         arrays = [read(args) for _, read in self.argument_inputs]
         given = [a if a.flags.c_contiguous else np.ascontiguousarray(a).reshape(a.shape) for a in arrays]
-        k = 0
-        for t in self.gradient_tensors:
-            # our list, the parameter's slot, `t` and the argument here: whoever else has it keeps it as it is
-            if getrefcount(t) > 4 or getrefcount(t.array) > 2:
-                self.gradient_tensors[k] = self._gradient(k)
-            k += 1
+        gradients = self.gradient_tensors
+        for k in range(len(gradients)):
+            t, owner = gradients[k], self.gradient_owners[k]
+            owner = owner(args) if owner.__class__ is FunctionType else owner
+            # our list, `t`, the argument here and, unless it was taken away, the owner's slot: whoever else has it keeps it
+            if getrefcount(t) > 3 + (owner._grad is t) or getrefcount(t.array) > 2:
+                gradients[k] = self._gradient(k)
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
         for k, is_result, i in self.each_call:
             self.table[k] = (results if is_result else given)[i].ctypes.data
         self.given = given, results  # for calls from Python
         typed = given + results if self.all_typed else [a if a.dtype in DTYPES else _UNTYPED for a in given + results]
-        for code in self.code:
+        for code, checks in self.code:
             code(self.table, numbers, *typed)
-        for slot, error, n in self.checks:
-            if numbers[slot] >= 0:
-                raise self._failed(slot, error, n, given, results)
+            for slot, error, n in checks:  # before anything that comes later writes to a parameter
+                if numbers[slot] >= 0:
+                    raise self._failed(slot, error, n, given, results)
         for k in self.written_arguments:
             if given[k] is not arrays[k]:
                 arrays[k][...] = given[k]

@@ -129,7 +129,7 @@ class Nest:
 
     # -------------------------------------------------------------------------------------------------------------- the text
     def text(self):
-        """(parameters of the function, its body)."""
+        """The lines of the function's body."""
         depth, before, after, head = {}, defaultdict(list), defaultdict(list), []
         dims = len(self.extents)
         for name, n, place in self.loads:
@@ -147,8 +147,7 @@ class Nest:
             before[dims].append(f"{self._parameter('pointer', n)}[{written(place)}] = {self._stored(n, name)}")
         for n, name, place, over in self.sums:
             self._reduce(n, name, place, over, before, after, head)
-        body = [*head, *self._nest(0, before, after)]
-        return [f"{'number' if what == 'number' else 'pointer'}" for what, _ in self.parameters], body
+        return [*head, *self._nest(0, before, after)]
 
     def _stored(self, n, name):
         return f"u1({name})" if n.dtype == bool else f"{DTYPES[n.dtype]}({name})" if name in self.names.values() else name

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .. import backends, graph, kernels
+from ..errors import TraceError
 from .ir import Graph, as_array
 from .simplify import simplify
 
@@ -53,14 +56,26 @@ class Program:
 
     def __init__(self, graph: Graph):
         self.graph, self.simple, self.executable, self.depends = graph, None, None, None
+        self.written_arguments = []  # the positions of arguments that the program writes to
         self.on_host = True  # whether all inputs are NumPy's arrays and numbers
         self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
 
     def fits(self, args):
         return all((slot(args)._grad is not None) == had for slot, had in self.guards)
 
+    def refuse_shared(self, args):
+        """TraceError where an argument that is written shares memory with another, which a graph does not know of."""
+        for k in self.written_arguments:
+            for other, t in enumerate(args):
+                if other != k and _share_memory(args[k].array, t.array):
+                    raise TraceError(
+                        f"arguments {k + 1} and {other + 1} of a compiled function share memory, and it writes to argument "
+                        f"{k + 1} in place: pass x.clone() for the other"
+                    )
+
     def replay(self, args):
         """One call with the values of now: as machine code, or call by call where there is no compiler or it fails."""
+        self.refuse_shared(args)
         if not kernels.enabled():
             return self.run(args)
         executable = self.machine() if self.executable is None else self.executable
@@ -119,6 +134,12 @@ class Program:
         for effect in self.effects:
             effect.function(args, None if effect.output is None else values[effect.output])
         return self.build(values, args)
+
+
+def _share_memory(a, b):
+    if a.__class__ is b.__class__ is np.ndarray:
+        return np.may_share_memory(a, b)
+    return graph.owner_of(a) is graph.owner_of(b)
 
 
 def _of_their_own(values, others):

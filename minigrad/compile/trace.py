@@ -99,6 +99,7 @@ class Trace(Notebook):
             with kernels.use_kernels(False), watch or contextlib.nullcontext():
                 result = fn(*shells)
             values = self._close(result)
+            self.program.refuse_shared(examples)
             del result, shells
             if watch is not None:
                 watch.finish(self)
@@ -267,7 +268,9 @@ class Trace(Notebook):
         self.program.build = self._template(result)
         for t, n in self.captured.values():
             self._written(t, n)
-        for t, n, _ in self.shells.values():
+        for t, n, position in self.shells.values():
+            if t.array.instruction is not n:
+                self.program.written_arguments.append(position)
             self._written(t, n)
         for t, had in self.gradients.values():
             self.program.guards.append((self.slot(t), had is not None))
