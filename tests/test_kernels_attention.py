@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from kernel_checks import close, normal, turned
 
 numba = pytest.importorskip("numba")
 
@@ -17,23 +18,6 @@ from minigrad.kernels.cpu import KERNELS  # noqa: E402
 from minigrad.nn import functional as F  # noqa: E402
 
 attention = importlib.import_module("minigrad.kernels.cpu.attention")
-
-FLOATS = (np.float32, np.float64)
-
-
-def normal(*shape, dtype=np.float32, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype)
-
-
-def turned(x):
-    """The same numbers in memory of another order."""
-    return np.asfortranarray(x)
-
-
-def close(actual, expected, tolerance=None):
-    assert actual.shape == np.shape(expected)
-    tolerance = tolerance or (3e-5 if actual.dtype == np.float32 else 1e-11)
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
 def plain_attention(q, k, v, causal, scale):

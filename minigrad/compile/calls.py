@@ -3,6 +3,7 @@
 from .. import kernels
 from ..op import registry
 from .kernels import vjp_values
+from .whole import filled
 
 
 class Calls:
@@ -45,7 +46,7 @@ class Calls:
                 return n.call(values)
             g = values[0] if op.outputs == 1 else list(values[: op.outputs])
             rest = iter(values[op.outputs :])
-            saved = [_filled(kept, rest) for kept in n.params["layout"]]
+            saved = [filled(kept, rest) for kept in n.params["layout"]]
             saved = dict(zip(op.layout, saved))
             if op.outputs > 1:
                 saved.setdefault("y", tuple([saved.get(f"y{i}") for i in range(op.outputs)]))
@@ -66,9 +67,3 @@ class Calls:
             if m.op == name and all(names.get(a, i) is i for a, i in zip(op.arrays, m.inputs)):
                 return m
         return None
-
-
-def _filled(kept, rest):
-    if kept == "?":
-        return next(rest)
-    return tuple([next(rest) for _ in kept]) if kept.__class__ is tuple and kept and kept[0] == "?" else kept

@@ -56,7 +56,7 @@ class Module:
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
         machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if re.search(rf"\b{w}\(", code)]
         lines.append(f"from minigrad.kernels.cpu.machine import {', '.join(machine)}")
-        needs = self.needs | kernels.modules_of(self.functions, code)
+        needs = self.needs | kernels.modules_of(code)
         if re.search(r"\bgemm\(", code):
             needs.add(("minigrad.kernels.cpu.blas", "gemm"))
         if re.search(r"\bproduct\(", code):

@@ -15,15 +15,14 @@ ARITHMETIC = dict(add="{} + {}", subtract="{} - {}", multiply="{} * {}", negativ
                   maximum="{0} if {0} > {1} else {1}", minimum="{0} if {0} < {1} else {1}", sign="sign({})",
                   relu="zero if {0} <= 0 else {0}")  # fmt: skip
 FLOATS = dict(
-    divide="{} / {}", power="{} ** {}", reciprocal="1 / {}", exp2="2 ** {}", log2="np.log2({})", log10="np.log10({})",
-    sqrt="np.sqrt({})", tan="math.tan({})", sinh="math.sinh({})", cosh="math.cosh({})", asin="math.asin({})",
+    divide="{} / {}", power="{} ** {}", reciprocal="1 / {}", exp2="2 ** {}",
+    sqrt="np.sqrt({})", sinh="math.sinh({})", cosh="math.cosh({})", asin="math.asin({})",
     acos="math.acos({})", atan="math.atan({})", asinh="math.asinh({})", acosh="math.acosh({})", atanh="math.atanh({})",
     atan2="math.atan2({}, {})", floor="np.floor({})", ceil="np.ceil({})", trunc="np.trunc({})", round="np.rint({})",
     maximum="largest({}, {})", minimum="smallest({}, {})", fmax="fmax({}, {})", fmin="fmin({}, {})",
     copysign="math.copysign({}, {})", hypot="math.hypot({}, {})", fmod="math.fmod({}, {})",
-    exp="math.exp({})", expm1="math.expm1({})", log="math_log({})", log1p="np.log1p({})", tanh="math.tanh({})",
-    sigmoid="1 / (1 + math.exp(-{}))", erf="math.erf({})", sin="math.sin({})", cos="math.cos({})",
 )  # fmt: skip
+BY_FUNCTION = frozenset("exp expm1 log log1p log2 log10 tanh erf sin cos tan".split())  # polynomials of kernels/cpu
 COMPARISONS = dict(greater="{} > {}", greater_equal="{} >= {}", less="{} < {}", less_equal="{} <= {}", equal="{} == {}",
                    not_equal="{} != {}", isnan="{0} != {0}", isinf="abs({}) == inf", isfinite="abs({}) < inf")  # fmt: skip
 TRUTH = dict(logical_and="{} and {}", logical_or="{} or {}", logical_not="not {}", logical_xor="{} != {}")
@@ -42,7 +41,6 @@ HELPERS = {
     "fmax": "def fmax(a, b):  # NaN loses\n    return a if a >= b or b != b else b",
     "fmin": "def fmin(a, b):  # NaN loses\n    return a if a <= b or b != b else b",
     "sign": "def sign(a):\n    return (1 if a > 0 else 0) - (1 if a < 0 else 0)",
-    "math_log": "def math_log(a):  # IEEE: -inf at 0, NaN below\n    return np.log(a)",
 }
 _LIGHT = "add subtract multiply negative abs where relu".split()
 CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE - {"keep"}, *TRUTH, *BITS, *_LIGHT])
@@ -66,7 +64,7 @@ def is_elementwise(n):
         return True
     if n.op == "power" and n.inputs[1].__class__ is int and n.inputs[1] in (2, 3) and n.dtype.kind in "fi":
         return True
-    return n.op in FLOATS and n.dtype.kind == "f"
+    return (n.op in FLOATS or n.op in BY_FUNCTION) and n.dtype.kind == "f"
 
 
 def expression(n, name, functions):
@@ -91,7 +89,7 @@ def expression(n, name, functions):
     elif n.dtype.kind == "f" and n.op in functions:
         template, dtype = functions[n.op][n.dtype == np.float64] + "({})", n.dtype
         if n.op in ANGLES:  # the polynomials know angles up to a few billion
-            template = f"{template.format('{0}')} if abs({{0}}) < {literal(FAR, dtype)} else {FLOATS[n.op].format('{0}')}"
+            template = f"{template.format('{0}')} if abs({{0}}) < {literal(FAR, dtype)} else math.{n.op}({{0}})"
     elif n.dtype.kind == "f" and n.op in FLOATS:
         template, dtype = FLOATS[n.op], n.dtype
     else:
@@ -100,7 +98,7 @@ def expression(n, name, functions):
         template = template.replace("zero", literal(0, dtype))
     text = template.format(*(operand(i, dtype, name) for i in n.inputs))
     # Numba widens small integers, and floats beside a literal integer: back to what NumPy has.
-    narrow = n.op in ("reciprocal", "sign", "sigmoid", "exp2") or n.dtype.kind == "u" or n.dtype == np.int32
+    narrow = n.op in ("reciprocal", "sign", "exp2") or n.dtype.kind == "u" or n.dtype == np.int32
     return f"{DTYPES[n.dtype]}({text})" if narrow else text
 
 

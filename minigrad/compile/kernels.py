@@ -48,7 +48,7 @@ def scalar_functions():
     if not _SCALARS:
         from ..kernels.cpu import elementwise
 
-        for word, pair in getattr(elementwise, "SCALAR", {}).items():
+        for word, pair in elementwise.SCALAR.items():
             _SCALARS[word] = tuple(f.__name__ for f in pair)
             _MODULES.update({f.__name__: f.__module__.rpartition(".")[2] for f in pair})
     return _SCALARS
@@ -106,7 +106,7 @@ def emit(n, emitter):
     return writer.lines
 
 
-def modules_of(names, code):
+def modules_of(code):
     """(module, name) of the scalar functions that stand in a text."""
     return {(f"minigrad.kernels.cpu.{m}", name) for name, m in _MODULES.items() if re.search(rf"\b{name}\(", code)}
 
@@ -142,7 +142,7 @@ def _heads(x):
 
 
 def _is_attention(n):
-    q, k, v = n.inputs[-3:] if n.op == "attention" else n.inputs[1:4]
+    q, k, v = n.inputs
     return q.dtype in FLOATS and 0 not in (*q.shape, *k.shape, *v.shape)
 
 

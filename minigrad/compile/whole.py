@@ -44,7 +44,7 @@ def _body(op):
         """The rules of the operation; what they give is in the order of the inputs that need a gradient."""
         rest = iter(arrays)
         g = [next(rest) for _ in range(op.outputs)]
-        saved = [_filled(slot, rest) for slot in layout]
+        saved = [filled(slot, rest) for slot in layout]
         node = SimpleNamespace(params=dict(params), parents=[True if wanted else None for wanted in needed], shape=shapes)
         g = op._fill(g, node, xp) if op.outputs > 1 else g[0]
         found = op._by_rules(xp, g, saved, node)
@@ -53,7 +53,7 @@ def _body(op):
     return body
 
 
-def _filled(slot, rest):
+def filled(slot, rest):
     if slot == "?":
         return next(rest)
     return tuple([next(rest) for _ in slot]) if slot.__class__ is tuple and slot and slot[0] == "?" else slot
