@@ -136,8 +136,10 @@ def test_pictures(tmp_path):
         writer.add_image("x", minigrad.zeros(2, 2))
 
 
-def test_figures(tmp_path):
+@pytest.mark.parametrize("backend", ["agg", "svg"])
+def test_figures(tmp_path, backend):
     plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend(backend)
     figure = plt.figure(figsize=(1, 1), dpi=20)
     with SummaryWriter(tmp_path) as writer:
         writer.add_figure("plot", figure)

@@ -105,13 +105,11 @@ def text(files):
 def draw(files, path=PLOT):
     """Ratios to PyTorch as dots, one line a workload, on a logarithmic axis."""
     import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams |= {"svg.hashsalt": "peers", "svg.fonttype": "none"}  # the same numbers give the same, small file
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     runs = merged(files)
-    figure, axes = plt.subplots(1, len(runs), figsize=(6.4 * len(runs), 5.2), squeeze=False, layout="constrained")
+    figure = Figure(figsize=(6.4 * len(runs), 5.2), layout="constrained")
+    axes = figure.subplots(1, len(runs), squeeze=False)
     for axis, (threads, run) in zip(axes[0], runs.items()):
         workloads, variants = names(run)
         places = {w: -i for i, w in enumerate(workloads)}
@@ -126,8 +124,8 @@ def draw(files, path=PLOT):
         axis.set_xlabel("step time, PyTorch eager = 1")
         axis.set_title(f"{threads} thread{'s' if threads > 1 else ''}")
         axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.12), ncol=2, frameon=False)
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
+    with matplotlib.rc_context({"svg.hashsalt": "peers", "svg.fonttype": "none"}):  # the same numbers give the same, small file
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
 
 def main(argv=None):

@@ -104,7 +104,7 @@ class Program:
     def run(self, args):
         """One call with the values of now, call by call of the simplified graph."""
         if self.simple is None:
-            self.simple = simplify(self.graph)
+            self.simple = simplify(self.graph, self.on_host)
         inputs = [read(args) for read in self.readers]
         return self.finish(self.simple.run(*inputs), inputs, args)
 

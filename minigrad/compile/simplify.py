@@ -13,9 +13,12 @@ CHECKS = frozenset(["check_bounds"])  # calls that nothing reads: they may raise
 VIEWS = frozenset("reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous swapaxes flip".split())
 
 
-def simplify(graph):
-    """The same results from fewer calls. Every call is a pure function, random numbers included (of their key)."""
-    return dead_code(common_subexpressions(algebra(graph)))
+def simplify(graph, on_host=True):
+    """The same results from fewer calls. Every call is a pure function, random numbers included (of their key).
+
+    Constants are NumPy's arrays, so a graph whose arrays lie on a GPU (``on_host=False``) makes its own at each call.
+    """
+    return dead_code(common_subexpressions(algebra(graph) if on_host else graph))
 
 
 def dead_code(graph):

@@ -1,6 +1,7 @@
 """``SummaryWriter``, which programs hand their losses, pictures and histograms to."""
 
 import datetime
+import io
 import itertools
 import os
 import socket
@@ -147,10 +148,12 @@ class SummaryWriter:
         self._add(records.image(tag, _grid(batch)), global_step, walltime)
 
     def add_figure(self, tag, figure, global_step=None, close=True, walltime=None):
-        """A figure of matplotlib, or a list of them."""
+        """A figure of matplotlib, or a list of them, whatever window or file it was made for."""
         for i, one in enumerate(figure if isinstance(figure, list) else [figure]):
-            one.canvas.draw()
-            pixels = np.asarray(one.canvas.buffer_rgba())[..., :3]
+            drawn = io.BytesIO()
+            one.savefig(drawn, format="rgba", dpi=one.dpi)
+            width, height = (int(n) for n in one.bbox.size)
+            pixels = np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]
             self.add_image(tag if not isinstance(figure, list) else f"{tag}/{i}", pixels, global_step, walltime, "HWC")
             if close:
                 import matplotlib.pyplot as plt
