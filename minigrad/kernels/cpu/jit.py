@@ -12,6 +12,7 @@ With NUMBA_DISABLE_JIT=1 the kernels run as the plain Python that they are writt
 """
 
 import pathlib
+import types
 
 import numba
 
@@ -29,12 +30,27 @@ def jit(function=None, *, sums=False, inline=False):
         return lambda function: jit(function, sums=sums, inline=inline)
     flags = REASSOC if sums else CONTRACT
     options = {"nogil": True, "error_model": "numpy", "fastmath": flags, "forceinline": inline}
+    compiled = _cached(function, options)
+    if hasattr(compiled, "get_call_template"):  # which is absent where compilation is off
+        inner = _cached(_named(function, "inner"), {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+        compiled.get_call_template, compiled.get_overload = inner.get_call_template, inner.get_overload
+    return compiled
+
+
+def _cached(function, options):
     try:
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor a cache folder of the user's is writable
         return numba.njit(**options)(function)
     expire_with_any_source(compiled)
     return compiled
+
+
+def _named(function, name):
+    """The same function under another name, which gives it cache files of its own."""
+    same = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    same.__qualname__ = f"{function.__qualname__}.{name}"
+    return same
 
 
 def expire_with_any_source(compiled):
