@@ -3,6 +3,7 @@
 ``ungetitem`` puts a value into zeros; a sum of such calls whose regions do not meet is one array written piece by piece.
 """
 
+import itertools
 import math
 
 from . import access
@@ -34,7 +35,7 @@ def region(key, shape):
 
 
 def assemble(graph):
-    """The graph with ``concat``, ``pad`` and static ``ungetitem``, and sums of these, as ``assemble`` calls."""
+    """The graph with ``concat``, ``stack``, ``roll``, ``pad``, static ``ungetitem``, and sums of these, as ``assemble`` calls."""
     known, nodes, users, there = {i: i for i in graph.inputs}, [], {}, set(graph.inputs)
     for n in graph.nodes:
         for i in n.arguments:
@@ -70,6 +71,11 @@ def _pieces(n, inputs, users):
             regions.append(tuple([(start if k == axis else 0, s, 1) for k, s in enumerate(i.shape)]))
             start += i.shape[axis]
         return inputs, tuple(regions), 0
+    if n.op == "stack" and all(i.dtype == n.dtype for i in inputs):
+        axis, whole = n.params.get("axis", 0) % len(n.shape), [(0, s, 1) for s in n.shape]
+        return inputs, tuple([(*whole[:axis], (k, 1, 1), *whole[axis + 1 :]) for k in range(len(inputs))]), 0
+    if n.op == "roll" and n.params["axis"] is not None and 0 not in n.shape:
+        return _rolled(inputs[0], n.params["shifts"], n.params["axis"])
     if n.op == "pad" and (n.dtype.kind == "f" or math.isfinite(n.params.get("value", 0))):
         found = tuple([(before, s, 1) for (before, _), s in zip(n.params["widths"], inputs[0].shape)])
         return inputs, (found,), n.params.get("value", 0)
@@ -88,6 +94,24 @@ def _pieces(n, inputs, users):
         if all(users.get(i, 0) == 1 for i in n.inputs) and _are_apart(regions):
             return (*inputs[0].inputs, *inputs[1].inputs), regions, 0
     return None
+
+
+def _rolled(x, shifts, axes):
+    """Along each axis what moves on, and what leaves at the end and comes in at the beginning."""
+    moves = dict.fromkeys(range(len(x.shape)), 0)
+    for shift, axis in zip(*[v if isinstance(v, tuple | list) else (v,) for v in (shifts, axes)], strict=True):
+        moves[axis % len(x.shape)] += shift
+    cuts = []
+    for axis, size in enumerate(x.shape):
+        by = moves[axis] % size
+        cuts.append([(0, by, size - by), (size - by, 0, by)] if by else [(0, 0, size)])  # (from, to, how many)
+    pieces, regions = [], []
+    for cut in itertools.product(*cuts):
+        part = Instruction("getitem", (x,), {"key": tuple([("slice", start, start + n, None) for start, _, n in cut])})
+        part.shape, part.dtype = tuple([n for *_, n in cut]), x.dtype
+        pieces.append(part)
+        regions.append(tuple([(to, n, 1) for _, to, n in cut]))
+    return tuple(pieces), tuple(regions), 0
 
 
 def _stretched(value, key, where):
@@ -148,7 +172,7 @@ def emit(n, emitter):
     if sum(math.prod([extent for _, extent, _ in r]) for r in regions) < size:
         value = literal(n.params["fill"], n.dtype)
         body = ["for i in range(n):", f"    x0[i] = {f'u1({value})' if kind_of == 'u1' else value}"]
-        lines.append(f"{emitter.module.function(['n', 'x0'], body)}({size}, {emitter.pointer(n)})")
+        lines.append(emitter.loop(["n", "x0"], body, [str(size), emitter.pointer(n)]))
     for piece, where in zip(n.inputs, regions):
         if math.prod(piece.shape):
             lines.append(_copy(n, piece, where, emitter))
@@ -171,4 +195,4 @@ def _copy(n, piece, where, emitter):
             body.append(f"{indent}for {COUNTERS[k]} in range({extent}):")
             indent += "    "
     body.append(f"{indent}x1[{written(target)}] = x0[{written(place)}]")
-    return f"{emitter.module.function(['x0', 'x1'], body)}({emitter.pointer(value)}, {emitter.pointer(n)})"
+    return emitter.loop(["x0", "x1"], body, [emitter.pointer(value), emitter.pointer(n)])

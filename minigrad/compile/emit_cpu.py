@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from . import assembly, kernels, matmul
+from . import assembly, kernels, literals, matmul
 from .expressions import DTYPES, HELPERS
 from .fuse import Loop, in_rows, iterated
 from .loops import Nest
@@ -19,7 +19,10 @@ NUMBERS = dict(
     abs="abs({})", reciprocal="1.0 / {}", square="{0} * {0}", cos="math.cos({})", sin="math.sin({})", floor="math.floor({})",
 )  # fmt: skip
 LARGE = 2**25  # multiplications of a step, from which on Python calls its tasks: one function of them all compiles for long
-OPTIONS = 'nogil=True, error_model="numpy", fastmath={"contract"}'
+OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract"}'
+INSIDE, BY_ADDRESS = f"no_cpython_wrapper=True, no_cfunc_wrapper=True, {OPTIONS}", f"no_cpython_wrapper=True, {OPTIONS}"
+OPENING = ["table, numbers, task = i8_at(table_at), f8_at(numbers_at), i8_at(task_at)"]
+REAL = re.compile(r"\breal\((.*?)\)")  # stands for a number of a task's row that is no integer
 
 
 def is_written(n):
@@ -46,8 +49,7 @@ class Module:
 
     def _loop(self, name, parameters, body):
         lines = "\n".join(["    apart()", *("    " + line for line in body)])
-        options = f"cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, {OPTIONS}"
-        return f"@njit({options})\ndef {name}({', '.join(parameters)}):\n{lines}\n"
+        return f"@njit({INSIDE})\ndef {name}({', '.join(parameters)}):\n{lines}\n"
 
     def _head(self, code):
         """Imports, helpers, and the short names of the types that the code uses."""
@@ -73,10 +75,10 @@ class Module:
 
 @dataclass
 class Shared:
-    """A call of the function ``name`` with the places ``given``; ``rows``: (count, work) where threads can share it."""
+    """A call of the function ``name`` with a task's ``row`` of numbers; ``rows``: (count, work) where threads can share it."""
 
     name: str
-    given: tuple
+    row: tuple
     rows: tuple | None
 
 
@@ -96,10 +98,11 @@ def _work(schedule):
 class Emitter:
     """The lines of ``step``. ``segments``: texts of functions, or calls that stay with NumPy, in order."""
 
-    def __init__(self, schedule, plan, targets, arguments, results, apart=None):
+    def __init__(self, schedule, plan, targets, arguments, results, apart=None, growing=False):
         self.schedule, self.plan, self.targets = schedule, plan, targets
         self.arguments, self.results = arguments, results
-        self.apart = _work(schedule) >= LARGE if apart is None else apart  # each task a function of its own
+        self.growing = growing  # the text should fit other shapes too
+        self.apart = growing or _work(schedule) >= LARGE if apart is None else apart  # each task a function of its own
         self.entries = {}  # their texts -> names: tasks that differ in places of memory alone share one
         self.functions_of_steps = []  # the texts of functions of several tasks
         self.rows = None  # (count, work) of a task whose rows can be shared among threads
@@ -110,6 +113,7 @@ class Emitter:
 
     def emit(self):
         """(the module's text, its segments: (name of a function, Shared, or the call that NumPy makes; what it reports))."""
+        self.nests = self._nests()
         for task in self.schedule.tasks:
             if isinstance(task, Loop):
                 self._loop(task)
@@ -121,7 +125,9 @@ class Emitter:
             if where[0] == "number":
                 self.lines.append(f"numbers[{where[1]}] = {self._number(n)}")
         (self._share if self.apart else self._close)()
-        return self.module.text([*self.entries, *self.functions_of_steps]), self.segments
+        parameters = "table_at, numbers_at, task_at, lo, hi"
+        tasks = [f"@njit({BY_ADDRESS})\ndef {name}({parameters}):\n{body}\n" for body, name in self.entries.items()]
+        return self.module.text([*tasks, *self.functions_of_steps]), self.segments
 
     def _close(self):
         """End the current function of the step."""
@@ -129,51 +135,69 @@ class Emitter:
             name = f"step_{len(self.functions_of_steps)}"
             parameters = ["table", "numbers", *self.arguments, *self.results]
             body = "\n".join("    " + line for line in self.lines)
-            self.functions_of_steps.append(f"@njit(cache=True, {OPTIONS})\ndef {name}({', '.join(parameters)}):\n{body}\n")
+            self.functions_of_steps.append(f"@njit({OPTIONS})\ndef {name}({', '.join(parameters)}):\n{body}\n")
             self.segments.append((name, self.checks))
         self.lines, self.defined, self.checks = [], set(), []
 
     def _share(self):
-        """End the current task: a function of places in the table, which every task of the same text calls."""
+        """End the current task: a function that every task of the same text calls, each with its row of places and sizes."""
         if self.lines:
-            given, names = [], {}
+            row, names = [], {}
 
-            def lifted(found):
-                what, number = found.groups()
-                if found.group() not in names:
-                    names[found.group()] = f"i{len(given)}"
-                    given.append(int(number))
-                return f"{what}[{names[found.group()]}]"
+            def place(number):
+                row.append(number)
+                return f"task[{len(row) - 1}]"
 
             def renamed(found):
                 return names.setdefault(found.group(), f"{found.group(1)}{len(names)}")
 
-            text = "\n".join("    " + line for line in self.lines if not line.startswith("#"))
-            text = re.sub(r"\b(table|numbers)\[(\d+)\]", lifted, text)
-            text = re.sub(r"\b([vc])\d+\b", renamed, text)
-            parameters = ["table", "numbers", "lo", "hi", *(f"i{k}" for k in range(len(given)))]
-            body = f"({', '.join(parameters)}):\n{text}\n"
-            same = next((t for t in self.entries if t.endswith(body)), None)
-            if same is None:
-                name = f"step_{len(self.entries)}"
-                same = f"@njit(cache=True, {OPTIONS})\ndef {name}{body}"
-                self.entries[same] = name
-            self.segments.append((Shared(self.entries[same], tuple(given), self.rows), self.checks))
+            lines = [re.sub(r"\b([vc])\d+\b", renamed, line) for line in self.lines if not line.startswith("#")]
+            lines = [self._lifted(line, place) for line in lines]
+            lines = [REAL.sub(lambda m: place(float(m.group(1))).replace("task", "f8_at(task_at)"), line) for line in lines]
+            body = "\n".join("    " + line for line in [*OPENING, *lines])
+            name = self.entries.setdefault(body, f"step_{len(self.entries)}")
+            self.segments.append((Shared(name, tuple(row), self.rows), self.checks))
         self.lines, self.defined, self.rows, self.checks = [], set(), None, []
 
+    def _lifted(self, line, place):
+        """The line with the places and sizes that differ from task to task taken from the task's row."""
+        if line[0] == "c" or line.startswith("if "):  # the arithmetic of a run-time number, or a comparison of one
+            return re.sub(r"(?<=\[)\d+(?=\])", lambda m: place(int(m.group())), line)
+        return literals.lifted(line, place)
+
     # ---------------------------------------------------------------------------------------------------------------- tasks
+    def _nests(self):
+        """Each loop with its parameters, its lines, and the integers that the function is given for it."""
+        nests, loops = [], []
+        for task in self.schedule.tasks:
+            if isinstance(task, Loop):
+                nest = Nest(task, self.schedule, self.plan.storage, self.functions, self.apart)
+                body = nest.text()
+                first = ["lo", "hi"] if self.apart and nest.is_shared else ["n"] if nest.is_flat else []
+                nests.append((task, nest))
+                loops.append(([*first, *nest.names.values()], body))
+        loops = literals.unify(loops, self.growing) if self.apart else [(*loop, []) for loop in loops]
+        return {task: (nest, *loop) for (task, nest), loop in zip(nests, loops)}
+
     def _loop(self, task):
-        nest = Nest(task, self.schedule, self.plan.storage, self.functions, self.apart)
-        body = nest.text()
+        nest, parameters, body, numbers = self.nests[task]
         arguments = [self.pointer(n) if what == "pointer" else self._number(n) for what, n in nest.parameters]
-        names = list(nest.names.values())
-        if self.apart and nest.is_shared:
-            names, arguments = ["lo", "hi", *names], ["lo", "hi", *arguments]
+        if parameters[:2] == ["lo", "hi"]:
+            arguments = ["lo", "hi", *arguments]
             self.rows = nest.extents[0], math.prod(nest.extents) * nest.cost
         elif nest.is_flat:
-            names, arguments = ["n", *names], [str(nest.extents[0]), *arguments]
+            arguments = [str(nest.extents[0]), *arguments]
         self._comment(task.members)
-        self.lines.append(f"{self.module.function(names, body)}({', '.join(arguments)})")
+        self.lines.append(self._of(parameters, body, arguments, numbers))
+
+    def loop(self, parameters, body, arguments):
+        """The call of a loop that is not made of calls of the graph."""
+        ((parameters, body, numbers),) = literals.unify([(parameters, body)], self.growing)
+        return self._of(parameters, body, arguments, numbers)
+
+    def _of(self, parameters, body, arguments, numbers):
+        numbers = [f"real({k!r})" if k.__class__ is float else str(k) for k in numbers]
+        return f"{self.module.function(parameters, body)}({', '.join([*arguments, *numbers])})"
 
     def _call(self, task):
         n = task.node

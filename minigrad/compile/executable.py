@@ -2,15 +2,13 @@
 
 from operator import attrgetter, is_
 from sys import getrefcount
-from threading import Lock
 from types import FunctionType
 
 import numpy as np
 
 from .. import graph
-from ..kernels.cpu import threads
 from ..tensor import wrap
-from . import cache, choose
+from . import cache, choose, tasks
 from .calls import Calls
 from .emit_cpu import Emitter, Shared, is_written
 from .expressions import DTYPES
@@ -20,14 +18,12 @@ from .plan import plan
 from .replay import Unsuited
 from .simplify import dead_code
 
-ALIGNMENT = 64
-
 
 class Executable:
     """The machine code of a Program. ``stages``: the graph after each pass; ``source``: the generated module's text."""
 
     def __init__(self, program, apart=None):
-        self.program = program
+        self.program, self.growing = program, program.growing
         self.stages = {"trace": program.graph}
         chosen = choose.choose(program.graph)
         self.stages["choose"] = chosen
@@ -41,11 +37,10 @@ class Executable:
         self.plan.checks_from = len(self.number_inputs) + len(self.number_outputs)
         arguments = [f"a{k}" for k in range(len(self.argument_inputs))]
         results = [f"r{k}" for k in range(len(self.result_outputs))]
-        emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results, apart)
+        emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results, apart, program.growing)
         self.source, self.segments = emitter.emit()
         self.check_count = emitter.check_count
         self.code = None  # nothing is compiled before the first call
-        self.lock = Lock()  # threads that call one step take turns: its memory is one
 
     def load(self):
         """Load the module, or compile it, and bind it to memory."""
@@ -54,38 +49,44 @@ class Executable:
         arrays = [n for n, _ in self.argument_inputs] + [o for _, o in self.result_outputs]
         self.all_typed = all(n.dtype in DTYPES for n in arrays)
         self._compile(module, [np.empty(n.shape, n.dtype) if n.dtype in DTYPES else _UNTYPED for n in arrays])
-        self.code = [(self._function(module, s), checks) for s, checks in self.segments]
         self._bind()
+        self.code = list(self._calls(module))
         return self
 
     def _compile(self, module, arrays):
         """Compile every function, or load it, before the first one runs: what fails has not written anything."""
         import numba
 
-        table, kinds = (numba.int64[::1], numba.float64[::1]), tuple([numba.typeof(a) for a in arrays])
+        signature = (numba.int64[::1], numba.float64[::1], *[numba.typeof(a) for a in arrays])
+        self.addresses = {}
         for s, _ in self.segments:
             if s.__class__ is str:
-                getattr(module, s).compile((*table, *kinds))
-            elif s.__class__ is Shared:
-                getattr(module, s.name).compile((*table, *[numba.int64] * (2 + len(s.given))))
+                getattr(module, s).compile(signature)
+            elif s.__class__ is Shared and s.name not in self.addresses:
+                self.addresses[s.name] = tasks.compiled(getattr(module, s.name))
 
-    def _function(self, module, segment):
-        """What a call of the step runs: a function of its module, or a call from Python."""
-        if segment.__class__ is str:
-            return getattr(module, segment)
-        if segment.__class__ is Shared:
-            return self._shared(getattr(module, segment.name), segment)
-        return self._by_numpy(segment)
-
-    def _shared(self, function, segment):
-        given, (count, work) = segment.given, segment.rows or (0, 0)
-        if count < 2 or work < 2 * threads.SMALLEST:
-            return lambda table, numbers, *_: function(table, numbers, 0, count, *given)
-
-        def run(table, numbers, *_):
-            threads.split(lambda lo, hi: function(table, numbers, lo, hi, *given), count, work)
-
-        return run
+    def _calls(self, module):
+        """(what a call of the step runs, the checks after it): functions of its module, tasks in turn, calls from Python."""
+        waiting = []
+        for segment, checks in self.segments:
+            call = None
+            if segment.__class__ is str:
+                call = getattr(module, segment)
+            elif segment.__class__ is not Shared:
+                call = self._by_numpy(segment)
+            else:
+                task = self.addresses[segment.name], segment.row, segment.rows
+                if tasks.is_worth_sharing(segment.rows):
+                    call = tasks.side_by_side(task, self.table, self.numbers)
+                else:
+                    waiting.append(task)
+            if waiting and (call or checks):
+                yield tasks.in_turn(waiting, self.table, self.numbers), () if call else checks
+                waiting = []
+            if call:
+                yield call, checks
+        if waiting:
+            yield tasks.in_turn(waiting, self.table, self.numbers), ()
 
     # ------------------------------------------------------------------------------------------------- inputs and outputs
     def _sort_inputs(self):
@@ -123,9 +124,7 @@ class Executable:
     # --------------------------------------------------------------------------------------------------------------- memory
     def _bind(self):
         """Arena, table of addresses, and what a call does besides the machine code."""
-        memory = np.empty(self.plan.arena_size + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        self.arena = memory[start : start + self.plan.arena_size]
+        self.arena = self.program.arena.take(self.plan.arena_size)
         self.table = np.zeros(len(self.plan.table), np.int64)
         self.numbers = np.full(self.plan.checks_from + self.check_count, -1.0)
         self.kept, self.bound, self.places = [], [], []
@@ -174,7 +173,7 @@ class Executable:
         self.bound_arrays = arrays
 
     def __call__(self, args):
-        with self.lock:
+        with self.program.arena.turn:  # threads that call one function take turns: its memory is one
             return self._run(args)
 
     def _run(self, args):
@@ -195,7 +194,7 @@ class Executable:
             t, owner = gradients[k], self.gradient_owners[k]
             owner = owner(args) if owner.__class__ is FunctionType else owner
             # our list, `t`, the argument here and, unless it was taken away, the owner's slot: whoever else has it keeps it
-            if getrefcount(t) > 3 + (owner._grad is t) or getrefcount(t.array) > 2:
+            if self.growing or getrefcount(t) > 3 + (owner._grad is t) or getrefcount(t.array) > 2:
                 gradients[k] = self._gradient(k)
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
         for k, is_result, i in self.each_call:
@@ -222,6 +221,8 @@ class Executable:
             values[k] = float(self.numbers[len(self.number_inputs) + position])
         for e in self.effects:
             e.function(args, None if e.output is None else self._value(e.output, values))
+        if self.growing:  # the function's many programs would keep as many gradients of each parameter
+            self.gradient_tensors = [None] * len(self.gradients)
         return self.program.build(values, args)
 
     def _value(self, k, values):

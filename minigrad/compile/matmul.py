@@ -118,7 +118,7 @@ def _product(n, pointer, a, b, sizes, places, rows):
         return f"product({how}, {left}, {a.leading}, {right}, {b.leading}, {out}, {columns}, {out}, 0)"
     kind = "f4" if n.dtype.char == "f" else "f8"
     left, right = f"{of_a}, {places[0]}, {a.leading}", f"{of_b}, {places[1]}, {b.leading}"
-    how = f"{a.transposed}, {b.transposed}, {rows}, {columns}, {k}, {kind}(1)"
+    how = f"{int(a.transposed)}, {int(b.transposed)}, {rows}, {columns}, {k}, {kind}(1)"
     return f"gemm({how}, {left}, {right}, {kind}(0), {of_n}, {places[2]}, {columns})"
 
 

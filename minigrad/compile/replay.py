@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from .. import backends, graph, kernels
 from ..errors import TraceError
 from .ir import Graph, as_array
+from .plan import ALIGNMENT
 from .simplify import simplify
 
 
@@ -45,6 +47,22 @@ class Effect:
     owner: Callable | None = None
 
 
+class Arena:
+    """Memory for values in between, which the programs of one function take turns to use."""
+
+    def __init__(self):
+        self.block, self.turn = np.empty(0, np.uint8), Lock()
+
+    def take(self, size):
+        """``size`` bytes from the beginning. What was taken before stays as it is, in an older block perhaps."""
+        if size > self.block.size:
+            room = max(size, self.block.size * 3 // 2)
+            memory = np.empty(room + ALIGNMENT, np.uint8)
+            start = -memory.ctypes.data % ALIGNMENT
+            self.block = memory[start : start + room]
+        return self.block[:size]
+
+
 class Program:
     """A graph with all that a call needs besides.
 
@@ -58,6 +76,9 @@ class Program:
         self.graph, self.simple, self.executable, self.depends = graph, None, None, None
         self.written_arguments = []  # the positions of arguments that the program writes to
         self.on_host = True  # whether all inputs are NumPy's arrays and numbers
+        self.growing = False  # whether the function is called with ever other shapes
+        self.texts = set()  # of the modules that the function's programs were compiled to
+        self.arena = Arena()  # shared with the function's other programs
         self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
 
     def fits(self, args):
@@ -117,7 +138,9 @@ class Program:
         if not is_possible(self):
             return False
         try:
-            return Executable(self).load()
+            executable = Executable(self)
+            self.texts.add(executable.source)
+            return executable.load()
         except Exception as error:
             warnings.warn(
                 f"this step runs without machine code, slower, because compiling it failed ({type(error).__name__}: {error}); "

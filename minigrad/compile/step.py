@@ -12,12 +12,15 @@ from ..errors import MinigradError, TraceError, describe
 from ..graph import LEAF, PICK, is_inference_mode_enabled, levels, recording, tracer
 from ..tensor import Tensor
 from .guards import hooks_of
+from .replay import Arena
 from .report import report
 from .trace import Trace
 from .watch import Watch
 
 PATIENCE = 2  # so many traces with one signature may change what they depend on, or make tensors that stay in use
-KINDS = 16  # signatures that are compiled: a function whose shapes grow would be compiled for ever
+SOME = 2  # signatures from which on a text is made to fit other shapes too, with every size read at run time
+TEXTS = 16  # modules that are compiled for one function, which would else be compiled for ever
+KINDS = 256  # signatures that are kept for one function
 LIMIT = 8  # programs that are kept for one signature
 
 
@@ -61,8 +64,9 @@ class Step:
         self.traces = 0
         self.result = None  # of the latest call
         self.eager = set()  # signatures, or all where None is among them, for which the function runs as it is
+        self.texts, self.arena = set(), Arena()  # the modules that its programs were compiled to; their memory
         self._restless = {}  # signature -> how many traces were of no use for a second call
-        self._warned = False
+        self._warned = set()  # what was warned of: each is said once
         self._latest = None  # how the latest call looked, and its program: nearly all calls are like the one before
 
     def __call__(self, *args, **kwargs):
@@ -123,7 +127,7 @@ class Step:
         >>> step = minigrad.compile(lambda x: (x * 2.0).exp().sum())
         >>> y = step(minigrad.ones(3))
         >>> print(step.report())
-        1 loops of 3 calls, 0 matrix products, 0 kernels inside, 0 calls from Python
+        1 loop of 3 calls, 0 matrix products, 0 kernels inside, 0 calls from Python
         0.00 MiB for values in between; 0 values need no memory
         loop [3]: multiply, exp, sum
         """
@@ -146,6 +150,7 @@ class Step:
         """Forget all programs."""
         self.programs.clear()
         self.eager.clear()
+        self.texts, self.arena = set(), Arena()
         self._restless.clear()
         self._latest = None
 
@@ -186,7 +191,7 @@ class Step:
             return result
 
     def _trace(self, key, tensors, args, kwargs):
-        if len(self.programs) >= KINDS and key not in self.programs:
+        if key not in self.programs and (len(self.programs) >= KINDS or len(self.texts) >= TEXTS):
             return self._uncompiled(args, kwargs)
         often = self._restless.get(key, 0)
         run, watch = Trace(), Watch(self.fn, strict=often >= PATIENCE)
@@ -199,7 +204,8 @@ class Step:
 
         program, result = run.follow(call, tensors, strict=often >= PATIENCE, watch=watch)
         self.traces += 1
-        program.depends = watch.guards
+        program.depends, program.growing = watch.guards, len(self.programs) >= SOME
+        program.texts, program.arena = self.texts, self.arena
         if run.outlived or watch.changed:
             self._restless[key] = often + 1
             return result
@@ -211,19 +217,19 @@ class Step:
         return result
 
     def _uncompiled(self, args, kwargs):
-        if not self._warned:
-            self._warned = True
+        if "kinds" not in self._warned:
+            self._warned.add("kinds")
             warnings.warn(
-                f"{_name(self.fn)}() was called with more than {KINDS} kinds of arguments and runs as it is for any others: give "
-                "its tensors fixed shapes, for instance by padding",
+                f"{_name(self.fn)}() was called with {len(self.programs)} kinds of arguments and runs as it is for any others: "
+                "give its tensors fixed shapes, for instance by padding",
                 RuntimeWarning,
                 stacklevel=5,
             )
         return self.fn(*args, **kwargs)
 
     def _warn(self, kept):
-        if not self._warned:
-            self._warned = True
+        if "traces" not in self._warned:
+            self._warned.add("traces")
             warnings.warn(
                 f"{_name(self.fn)}() was traced {self.traces} times, which is slow: {kept[0].depends.why()}. "
                 'A number that changes often is read by minigrad.compile.runtime(owner, "name"), or is a tensor',
