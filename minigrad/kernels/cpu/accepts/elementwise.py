@@ -1,5 +1,7 @@
 """Functions of each element."""
 
+import numpy as np
+
 from . import CHEAP_ELEMENTS, ELEMENTS, FLOAT32, FLOATS, floats, kernel
 
 FEW_ELEMENTS = 2**8  # of functions for which the text needs many passes
@@ -7,6 +9,10 @@ FEW_ELEMENTS = 2**8  # of functions for which the text needs many passes
 
 def _large(x):
     return x.size >= ELEMENTS and x.dtype in FLOATS
+
+
+def _large64(x):
+    return x.size >= ELEMENTS and x.dtype == np.float64  # NumPy's own are faster in float32
 
 
 def _medium(x):
@@ -41,7 +47,8 @@ def _where(c, a, b):
 
 KERNELS = {
     "where": kernel("elementwise:where", _where),
-    **{name: kernel(f"elementwise:{name}", _large) for name in ("sigmoid", "silu", "erf", "sin", "cos")},
+    **{name: kernel(f"elementwise:{name}", _large) for name in ("sigmoid", "silu", "erf")},
+    **{name: kernel(f"elementwise:{name}", _large64) for name in ("sin", "cos")},
     **{name: kernel(f"elementwise:{name}", _medium) for name in ("gelu", "gelu_tanh")},
     **{name: kernel(f"elementwise:{name}", _large32) for name in ("exp", "tanh")},
     **{name: kernel(f"elementwise:{name}", _medium_gradient) for name in ("gelu_dx", "gelu_tanh_dx")},

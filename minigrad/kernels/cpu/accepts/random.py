@@ -2,9 +2,11 @@
 
 from . import ELEMENTS, FLOATS, kernel
 
+DRAWN = 2**18  # most programs draw only their first weights: below, the text takes milliseconds, and compiling half a second
+
 
 def _philox(key, *, count):
-    return count >= ELEMENTS
+    return count >= DRAWN
 
 
 def _dropout(x, key, *, p):
