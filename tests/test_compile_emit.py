@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 import warnings
 
@@ -139,6 +140,41 @@ def test_large_steps_run_tasks_in_turn():
     apart = Executable(step.program, apart=True).load()
     assert len(apart.segments) >= 10 and len(apart.code) == 1 and len(re.findall(r"def step_\d+", apart.source)) <= 7
     compare(apart([x]), f(x), 1e-5)
+
+
+@machine_code
+def test_kernels_of_large_steps_are_called_by_name_also_from_the_cache(tmp_path):
+    script = """
+        import numpy as np, minigrad as mg
+        from minigrad.compile import emit_cpu
+        from minigrad.nn import functional as F
+        emit_cpu.LARGE = 0
+        mg.manual_seed(0)
+        net = mg.nn.Sequential(mg.nn.Embedding(9, 16), mg.nn.LayerNorm(16), mg.nn.Linear(16, 9))
+        optimizer = mg.optim.SGD(net.parameters(), lr=0.1)
+        def train(x, y):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+        x, y = mg.arange(8), mg.arange(8)
+        expected = [train(x, y).item() for _ in range(3)]
+        mg.manual_seed(0)
+        net.apply(lambda m: m.reset_parameters() if hasattr(m, "reset_parameters") else None)
+        step = mg.compile(train)
+        found = [step(x, y).item() for _ in range(3)]
+        print(np.allclose(found, expected, rtol=1e-5), step.source().count("= called(") >= 4)
+        try:
+            step(x, y + 5)
+        except IndexError as error:
+            print(error)
+    """
+    cached = {"MINIGRAD_CACHE_DIR": str(tmp_path / "minigrad"), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    for _ in range(2):  # the second process loads the machine code
+        lines = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env={**os.environ, **cached}, check=True,
+                               capture_output=True, text=True).stdout.splitlines()  # fmt: skip
+        assert lines == ["True True", "target 9 is not a class: logits have classes 0 to 8"]
 
 
 @machine_code

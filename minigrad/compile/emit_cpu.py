@@ -12,7 +12,7 @@ from .expressions import DTYPES, HELPERS
 from .fuse import Loop, in_rows, iterated
 from .loops import Nest
 
-MACHINE = ("apart", "plus", "times", "largest", "smallest")
+MACHINE = ("apart", "unknown", "plus", "times", "largest", "smallest")
 NUMBERS = dict(
     add="{} + {}", subtract="{} - {}", multiply="{} * {}", divide="{} / {}", power="{} ** {}", negative="-{}",
     sqrt="math.sqrt({})", exp="math.exp({})", log="np.log({})", maximum="max({}, {})", minimum="min({}, {})",
@@ -34,7 +34,11 @@ class Module:
     """The functions of a generated module; the same text is one function, whatever it is called for."""
 
     def __init__(self):
-        self.functions, self.needs = {}, set()
+        self.functions, self.needs, self.kernels = {}, set(), {}
+
+    def called(self, kernel, kinds, returns):
+        """The name of a kernel that is called by name, for arguments of these kinds."""
+        return self.kernels.setdefault((kernel, kinds, returns), f"{kernel}_{len(self.kernels)}")
 
     def function(self, parameters, body):
         """The name of the function with these parameters and lines, made if it is not there yet."""
@@ -57,7 +61,7 @@ class Module:
                      u1="np.uint8", b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
         machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if re.search(rf"\b{w}\(", code)]
-        lines.append(f"from minigrad.kernels.cpu.machine import {', '.join(machine)}")
+        lines += [f"from minigrad.kernels.cpu.machine import {', '.join(machine)}"] if machine else []
         needs = self.needs | kernels.modules_of(code)
         if re.search(r"\bgemm\(", code):
             needs.add(("minigrad.kernels.cpu.blas", "gemm"))
@@ -65,6 +69,10 @@ class Module:
             needs |= {("minigrad.kernels.cpu.gemm", "product"), ("minigrad.kernels.cpu.tiles", "pointer")}
         for module, name in sorted(needs):
             lines.append(f"from {module} import {name}")
+        if self.kernels:
+            lines.append("from minigrad.kernels.cpu.symbols import called\n")
+        for (kernel, kinds, returns), name in self.kernels.items():
+            lines.append(f'{name} = called({kernel}, "{kinds}", "{returns}")')
         used = {k: v for k, v in types.items() if re.search(rf"\b{k}\b", code)}
         lines.append(f"\n{', '.join(used)} = {', '.join(used.values())}" if used else "")
         for name, text in HELPERS.items():

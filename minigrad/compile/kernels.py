@@ -58,6 +58,26 @@ _SCALARS: dict = {}
 _MODULES: dict = {}
 
 
+class Operand(str):
+    """The text of an array, and what is known of it."""
+
+    def __new__(cls, text, dtype, dimensions):
+        made = super().__new__(cls, text)
+        dtype = np.dtype(dtype)
+        made.kind = f"{'u1' if dtype == bool else DTYPES[dtype]}_{dimensions}"
+        return made
+
+
+def _kind(text):
+    """The kind of an argument as :func:`minigrad.kernels.cpu.symbols.called` spells it; None of one that is not known."""
+    if isinstance(text, Operand):
+        return text.kind
+    if text in ("True", "False"):
+        return "b1"
+    number = re.fullmatch(r"([fiu]\d)\([^()]*\)|-?\d+", text)
+    return (number.group(1) or "i8") if number else None
+
+
 class Writer:
     """What a lowering writes with: operands and outputs as arrays on the step's memory, lines, and checks."""
 
@@ -67,9 +87,10 @@ class Writer:
 
     def array(self, n, *shape):
         """The memory of a value as a C-contiguous array."""
-        shape = ", ".join(map(str, shape or n.shape)) + ("," if len(shape or n.shape) == 1 else "")
+        given = shape or n.shape
+        shape = ", ".join(map(str, given)) + ("," if len(given) == 1 else "")
         self.emitter.needs.add(("numba", "carray"))
-        return f"carray({self.emitter.pointer(in_rows(n))}, ({shape}))"
+        return Operand(f"carray({self.emitter.pointer(in_rows(n))}, ({shape}))", n.dtype, len(given))
 
     def output(self, k, *shape, dtype=None):
         """The memory of output ``k``; scratch memory where nobody reads it."""
@@ -78,23 +99,28 @@ class Writer:
         return self.scratch(*shape, dtype=dtype)
 
     def scratch(self, *shape, dtype=None):
-        return f"np.empty(({', '.join(map(str, shape))},), {DTYPES[np.dtype(dtype or np.float32)]})"
+        dtype = np.dtype(dtype or np.float32)
+        return Operand(f"np.empty(({', '.join(map(str, shape))},), {DTYPES[dtype]})", dtype, len(shape))
 
     def zeros(self, *shape, dtype=None):
-        return self.scratch(*shape, dtype=dtype).replace("empty", "zeros")
+        made = self.scratch(*shape, dtype=dtype)
+        return Operand(made.replace("empty", "zeros"), dtype or np.float32, len(shape))
 
     def number(self, value, like):
         return literal(value, like.dtype)
 
-    def call(self, place, *arguments):
-        """Call ``module:function`` of the kernels."""
+    def call(self, place, *arguments, returns="none"):
+        """Call ``module:function`` of the kernels, in a large step by its name, so that it is not compiled again inside."""
         module, function = place.split(":")
         self.emitter.needs.add((f"minigrad.kernels.cpu.{module}", function))
+        kinds = [_kind(a) for a in arguments]
+        if self.emitter.apart and None not in kinds:
+            function = self.emitter.module.called(function, " ".join(kinds), returns)
         self.lines.append(f"{function}({', '.join(arguments)})")
 
     def checked_call(self, place, error, *arguments):
         """The same for a kernel that returns the first bad place, or -1; ``error(arrays, place)`` is then raised."""
-        self.call(place, *arguments)
+        self.call(place, *arguments, returns="i8")
         slot = self.emitter.check(error, self.node)
         self.lines[-1] = f"numbers[{slot}] = {self.lines[-1]}"
         self.lines += [f"if numbers[{slot}] >= 0:", "    return"]
@@ -108,7 +134,8 @@ def emit(n, emitter):
 
 def modules_of(code):
     """(module, name) of the scalar functions that stand in a text."""
-    return {(f"minigrad.kernels.cpu.{m}", name) for name, m in _MODULES.items() if re.search(rf"\b{name}\(", code)}
+    called = set(re.findall(r"\w+(?=\()", code))
+    return {(f"minigrad.kernels.cpu.{m}", name) for name, m in _MODULES.items() if name in called}
 
 
 # -------------------------------------------------------------------------------------------------------------- cross-entropy

@@ -16,6 +16,8 @@ import types
 
 import numba
 
+from .loading import load_directly
+
 CONTRACT = {"contract"}
 REASSOC = {"contract", "reassoc"}
 
@@ -32,7 +34,7 @@ def jit(function=None, *, sums=False, inline=False):
     options = {"nogil": True, "error_model": "numpy", "fastmath": flags, "forceinline": inline}
     compiled = _cached(function, options)
     if hasattr(compiled, "get_call_template"):  # which is absent where compilation is off
-        inner = _cached(_named(function, "inner"), {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+        inner = _cached(renamed(function, "inner"), {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
         compiled.get_call_template, compiled.get_overload = inner.get_call_template, inner.get_overload
     return compiled
 
@@ -46,7 +48,7 @@ def _cached(function, options):
     return compiled
 
 
-def _named(function, name):
+def renamed(function, name):
     """The same function under another name, which gives it cache files of its own."""
     same = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
     same.__qualname__ = f"{function.__qualname__}.{name}"
@@ -59,6 +61,7 @@ def expire_with_any_source(compiled):
     Numba looks only at the file of the kernel itself: after a change to a helper in another file it would load the
     old code and return the old numbers.
     """
+    load_directly(compiled)
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)  # absent where compilation is off
     if hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, SOURCES)
