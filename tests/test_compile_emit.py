@@ -1,6 +1,7 @@
 """What the compiler writes: the text of its loops, the numbers that come out of them, and the memory that these go to."""
 
 import ast
+import itertools
 import math
 import os
 import re
@@ -128,7 +129,7 @@ def test_equal_layers_are_one_function():
 def test_large_steps_run_tasks_in_turn():
     """Then tasks that differ in places or sizes alone are one function, with these numbers in a row of each task's own."""
     sizes = [8, 6, 11, 5]
-    weights = [parameter(m, n, seed=m) for m, n in zip(sizes, sizes[1:])]
+    weights = [parameter(m, n, seed=m) for m, n in itertools.pairwise(sizes)]
 
     def f(x):
         for w in weights:

@@ -64,7 +64,7 @@ class Operand(str):
     def __new__(cls, text, dtype, dimensions):
         made = super().__new__(cls, text)
         dtype = np.dtype(dtype)
-        made.kind = f"{'u1' if dtype == bool else DTYPES[dtype]}_{dimensions}"
+        made.kind = f"{'u1' if dtype.char == '?' else DTYPES[dtype]}_{dimensions}"
         return made
 
 

@@ -50,8 +50,9 @@ def _cached(function, options):
 
 def renamed(function, name):
     """The same function under another name, which gives it cache files of its own."""
-    same = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
-    same.__qualname__ = f"{function.__qualname__}.{name}"
+    f = function
+    same = types.FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+    same.__qualname__ = f"{f.__qualname__}.{name}"
     return same
 
 
