@@ -26,7 +26,8 @@ def jit(function=None, *, sums=False, inline=False):
     """Compile on first call, cached on disk where the disk allows it.
 
     ``sums`` is for loops whose sums may be reordered. ``inline`` asks LLVM (not Numba) to inline: the function keeps
-    its own flags inside a caller that has others.
+    its own flags inside a caller that has others. Python and compiled callers have a version each: the wrapper through
+    which Python calls a function is most of what a small one costs to compile.
     """
     if function is None:
         return lambda function: jit(function, sums=sums, inline=inline)
