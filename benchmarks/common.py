@@ -10,11 +10,12 @@ import time
 RESULTS = pathlib.Path(__file__).parent / "RESULTS.md"
 THREADS = "OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS NUMBA_NUM_THREADS MINIGRAD_NUM_THREADS".split()
 SLOWER_BLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # where they are set, they choose a slower BLAS
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"  # every process would compile this project's Python anew, and no installed library's
 
 
 def environment(threads):
     """The environment of a process that may use this many threads."""
-    kept = {name: value for name, value in os.environ.items() if name not in SLOWER_BLAS}
+    kept = {name: value for name, value in os.environ.items() if name not in (*SLOWER_BLAS, NO_BYTECODE)}
     return kept | dict.fromkeys(THREADS, str(threads))
 
 

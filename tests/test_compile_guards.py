@@ -7,7 +7,9 @@ import collections
 import functools
 import math
 import os
+import sys
 import warnings
+from operator import methodcaller
 
 import numpy as np
 import pytest
@@ -391,6 +393,20 @@ def test_parameter_group_added():
     twins.run()
 
 
+def test_both_warnings_are_said(monkeypatch):
+    monkeypatch.setattr(sys.modules["minigrad.compile.step"], "KINDS", 1)
+    monkeypatch.setattr(sys.modules["minigrad.compile.step"], "LIMIT", 1)
+    settings = {"factor": 1.0}
+    step, x = Step(lambda x: x * settings["factor"]), normal(3)
+    with pytest.warns(UserWarning, match="was traced 2 times, which is slow") as said:
+        for settings["factor"] in (1.0, 2.0, 3.0):
+            step(x)
+    assert len(said) == 1
+    with pytest.warns(RuntimeWarning, match="runs as it is for any others") as said:
+        step(normal(4)), step(normal(5))
+    assert len(said) == 1
+
+
 def test_the_learning_rate_is_an_input():
     twins = Twins(ADAM)
     twins.run()
@@ -409,6 +425,51 @@ def test_the_learning_rate_is_an_input():
     twins.change(setting("lr", 0.01))
     twins.run()
     assert twins.traces <= before + 1
+
+
+@pytest.mark.parametrize(("make", "changes"), [
+    (SGD, [{"momentum": v} for v in (0.9, 0.8, 0.7, 0.6)]), (ADAM, [{"betas": (v, 0.9 + v / 20)} for v in (0.7, 0.6, 0.5, 0.4)]),
+    (functools.partial(optim.AdamW, lr=0.01), [{"betas": (v, 0.999)} for v in (0.7, 0.6, 0.0, 0.4)]),
+    (functools.partial(optim.Adamax, lr=0.01), [{"betas": (v, 0.99)} for v in (0.7, 0.6, 0.5, 0.4)]),
+    (functools.partial(optim.NAdam, lr=0.01), [{"betas": (v, 0.99)} for v in (0.7, 0.6, 0.5, 0.4)]),
+    (functools.partial(optim.RMSprop, lr=0.01, momentum=0.5), [{"momentum": v} for v in (0.9, 0.8, 0.7, 0.6)]),
+], ids="sgd adam adamw adamax nadam rmsprop".split())  # fmt: skip
+def test_momentum_and_betas_become_inputs_once_they_change(make, changes):
+    twins = Twins(make)
+    twins.run()
+    before = twins.traces
+    for change in changes:
+        for name, value in change.items():
+            twins.change(setting(name, value))
+        twins.run(2)
+    zero = any(0.0 in v for change in changes for v in change.values() if isinstance(v, tuple))
+    assert twins.traces == before + (2 if zero else 1)  # 0 may be another rule
+
+
+def test_a_momentum_of_zero_is_another_rule():
+    twins = Twins(SGD)
+    for momentum in (0.9, 0.8, 0.0, 0.7, 0.0, 0.6):
+        twins.change(setting("momentum", momentum))
+        twins.run(2)
+
+
+def test_betas_assigned_inside_after_they_were_read_are_refused():
+    w = normal(3, grad=True)
+    optimizer = optim.Adam([w], lr=0.1)
+
+    def train(x, assign):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+        if assign:
+            assign(optimizer.param_groups[0])
+
+    step = Step(train)
+    for k in range(4):
+        optimizer.param_groups[0]["betas"] = (0.9 - k / 10, 0.9)
+        step(normal(3), None)
+    with pytest.raises(TraceError, match="betas was assigned inside"):
+        step(normal(3), methodcaller("update", betas=(0.1, 0.2)))
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside"])
@@ -440,7 +501,7 @@ def test_schedules(make, inside):
                 schedule.step()
         rates.append(seen)
     np.testing.assert_allclose(rates[0], rates[1], rtol=1e-5)
-    assert step.traces == (7 if "OneCycle" in type(schedule).__name__ else 2)  # which sets the momentum too; else: with gradients
+    assert step.traces == (3 if "OneCycle" in type(schedule).__name__ else 2)  # which sets the momentum too; else: with gradients
     assert len({r[1] for r in rates[1]}) > 1
 
 

@@ -133,7 +133,7 @@ ELEMENTWISE = {  # kernel, the same in double precision, largest relative error,
     "exp": (elementwise.exp, exact_exp, 1.5e-7, (1, 1, np.inf, 0)),
     "sigmoid": (elementwise.sigmoid, lambda v: 1 / (1 + exact_exp(-v)), 2.5e-7, (0.5, 0.5, 1, 0)),
     "erf": (elementwise.erf, math.erf, 2.5e-7, (0, -0.0, 1, -1)),
-    "gelu": (elementwise.gelu, lambda v: v * (0.5 * math.erfc(-v * math.sqrt(0.5))), 1e-6, (0, -0.0, np.inf, 0)),
+    "gelu": (elementwise.gelu, lambda v: v * (0.5 * math.erfc(-v * math.sqrt(0.5))), 1e-6, (0, -0.0, np.inf, np.nan)),
 }
 
 

@@ -7,7 +7,8 @@ turns. Before anything is timed, the losses of the first ten steps must be PyTor
 variant runs about 0.2 seconds of steps; the ratio is the median over the rounds of the ratio to PyTorch's eager step within
 the round, below 1 is faster. One thread: CPU time. Two threads: wall time, which only an idle machine gives.
 
-``--start`` also measures two more processes of each: cold, with empty caches, and warm, with what the first one left there.
+``--start`` also measures two more processes of each: cold, with empty caches, and warm, with what the first one left there,
+and beside them a warm process that does nothing but import Numba and call one function.
 ``matmuls`` is the time of the matrix products alone, for the two workloads that are little else.
 """
 
@@ -238,6 +239,11 @@ def main(argv=None):
     found = {"machine": common.machine(), "load": load, "threads": options.threads, "rounds": options.rounds, "rows": {}}
     if options.threads > 1 and load and load > 0.5:
         print(f"The load average is {load}: wall times of threads that wait for one another mean nothing on a busy machine.")
+    if options.start:
+        found["numba"] = starts(None, "numba", options.threads)
+        print(
+            f"a process with Numba and one function: warm {found['numba']['warm']:.2f} s, peak {found['numba']['peak']:.0f} MiB"
+        )
     for workload in options.workloads or data.NAMES:
         found["rows"][workload] = measure(workload, options)
         if options.json:

@@ -44,6 +44,11 @@ class Variant:
     def _import_matmuls(self, threads):
         self.lib = None
 
+    def _import_numba(self, threads):
+        from . import least
+
+        self.lib = least
+
     def build(self, workload, dropout):
         import numpy as np
 
@@ -52,6 +57,8 @@ class Variant:
             from . import matmuls
 
             return matmuls.build(workload, rng)
+        if self.name == "numba":
+            return self.lib.build()
         if self.name == "jax":
             from . import jax_workloads
 

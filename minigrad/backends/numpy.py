@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from .. import kernels
+from ..kernels.scipy_parts import extension
 from .numpy_indexing import IndexingWords
 from .words import bodies
 
@@ -214,12 +215,23 @@ def _several_rows(f, rows, a, b):
 
 
 def _special(name, *args):
-    import scipy.special  # on first use: importing SciPy costs as much as importing NumPy
-
     dtype = next(a.dtype for a in args if hasattr(a, "dtype"))
     wide = [a.astype(np.float32) if getattr(a, "dtype", None) in NumpyBackend.HALVES else a for a in args]
-    out = getattr(scipy.special, name)(*wide)
+    out = _of_scipy(name)(*wide)
     return tuple([np.asarray(o).astype(dtype) for o in out]) if out.__class__ is tuple else np.asarray(out).astype(dtype)
+
+
+@functools.cache
+def _of_scipy(name):
+    """A function of ``scipy.special``; the error function, which a GELU needs, without the import of all the others."""
+    if name == "erf":
+        try:
+            return extension("scipy.special._special_ufuncs").erf
+        except (ImportError, AttributeError):  # another version of SciPy
+            pass
+    import scipy.special  # on first use: importing SciPy costs as much as importing NumPy
+
+    return getattr(scipy.special, name)
 
 
 def _is_large(a, b):

@@ -30,7 +30,7 @@ class IndexingWords(Words):
             return np.ndarray(shape, x.dtype, x, 0, strides)
         return np.lib.stride_tricks.as_strided(x, shape, strides)
 
-    def check_bounds(self, index, *, low, high, name, where=""):
+    def check_bounds(self, index, *, low, high, name, where="", text="{}"):
         if not index.size:
             return
         if low == 0:  # seen as unsigned numbers, negative ones are large: one look at the values instead of two
@@ -39,10 +39,8 @@ class IndexingWords(Words):
             inside = index.min() >= low and index.max() < high
         if not inside:
             worst = index.min() if index.min() < low else index.max()
-            raise BoundsError(
-                f"{name}: index {worst} is out of bounds{where}: index out of range "
-                f"(expected to be in range of [{low}, {high - 1}])"
-            )
+            message = f"{name}: index {worst} is out of bounds{where}: index out of range"
+            raise BoundsError(text.format(f"{message} (expected to be in range of [{low}, {high - 1}])"))
 
     def getitem(self, x, *indices, key):
         if len(indices) == 1 and key[-1] == "?" and indices[0].dtype.kind == "i" and x.flags.c_contiguous and _leading(key) == 1:

@@ -389,8 +389,8 @@ class Words(LayoutWords, LinearWords, SpecialWords):
         grid[axis] = indices
         return tuple(grid)
 
-    def check_bounds(self, index, *, low, high, name, where=""):
-        """IndexError where an index lies outside [low, high). On a GPU nothing is looked at: the host would have to wait."""
+    def check_bounds(self, index, *, low, high, name, where="", text="{}"):
+        """IndexError with this text where an index is outside [low, high). A GPU looks at nothing: the host would have to wait."""
 
     def nonzero(self, x):
         return self.np.nonzero(x)

@@ -8,7 +8,10 @@ a loop reads through them.
 import itertools
 import math
 
-VIEWS = frozenset("reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous getitem flip swapaxes".split())
+VIEWS = frozenset(
+    """reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous getitem flip swapaxes diagonal windows
+    sliding""".split()
+)
 
 
 class Affine:
@@ -118,7 +121,23 @@ def through(n, index, extents):
         return tuple([i.times(-1, shape[k] - 1) if k in axes else i for k, i in enumerate(index)])
     if n.op == "reshape":
         return split(address(index, n.shape), shape, extents)
+    if n.op in ("diagonal", "windows", "sliding"):
+        return shown(n.op, n.params, index, shape)
     return _sliced(n.params["key"], index, shape)
+
+
+def shown(view, params, index, shape):
+    """The index, in an array of ``shape``, of what a diagonal or windows show at ``index``."""
+    if view == "diagonal":
+        offset = params.get("offset", 0)
+        return (*index[:-1], index[-1].times(1, max(-offset, 0)), index[-1].times(1, max(offset, 0)))
+    if view == "sliding":
+        axis = params["axis"] % len(shape)
+        step = total([index[axis].times(params["step"]), index[-1]])
+        return (*index[:axis], step, *index[axis + 1 : -1])
+    count = len(params["stride"])
+    lead, places, taps = index[: -2 * count], index[-2 * count : -count], index[-count:]
+    return (*lead, *(total([o.times(s), k.times(d)]) for o, k, s, d in zip(places, taps, params["stride"], params["dilation"])))
 
 
 def _axes(axis, ndim):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import backends, dispatch
+from .. import backends, dispatch, kernels
 from ..backends.operators import give_operators
 from ..backends.words import bodies
 from ..errors import TraceError
 from ..graph import tracer
+from . import spelled
 from .ir import NUMBER, Graph, Instruction, compute, is_word
 
 _HERE = str(Path(__file__).parent.parent)
@@ -172,7 +173,9 @@ def record(word, *args, **params):
     values = [a.value if isinstance(a, Traced) else a for a in args]
     out = compute(word, values, {**static, **{k: v.value for k, v in changing.items()}})
     inputs = [a.instruction if isinstance(a, Traced) else a for a in (*args, *changing.values())]
-    n = Instruction(word, inputs, static, out, keywords=tuple(changing), text=None if is_word(word) else _text_of(args, changing))
+    n = Instruction(word, inputs, static, out, keywords=tuple(changing))
+    if spelled.opens(n) if word in spelled.TEXTS else not is_word(word):
+        n.text = _text_of(args, changing)
     trace.graph.nodes.append(n)
     if not isinstance(out, tuple):
         return trace.array(out, n)
@@ -256,8 +259,9 @@ def _followed(real, n):
         entered = [enter(i) for i in n.inputs]
         split = len(entered) - len(n.keywords)
         some = next(a for a in entered if isinstance(a, Traced))
-        with np.errstate(all="ignore"):
-            out = bodies[n.op](some.xp, *entered[:split], **n.params, **dict(zip(n.keywords, entered[split:])))
+        with np.errstate(all="ignore"), kernels.use_kernels(False):  # only the shapes matter
+            text = spelled.TEXTS.get(n.op) or bodies[n.op]
+            out = text(some.xp, *entered[:split], **n.params, **dict(zip(n.keywords, entered[split:])))
         outs = out if isinstance(out, tuple | list) else (out,)
         notebook.graph.outputs = [notebook.traced(o).instruction for o in outs]
     except TraceError:

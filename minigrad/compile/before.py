@@ -28,11 +28,14 @@ class Before:
         """Whether the Tensor ``t`` is older than this."""
         if id(t) in self.known:
             return True
+        for generation in (0, None):  # most have just been made
+            if id(t) in self.new:
+                return False
+            # an id of these can only go to a Tensor that is newer still
+            self.new |= {id(o) for o in made_tensors(generation)}
         if id(t) not in self.new:
-            self.new |= {id(o) for o in made_tensors()}  # an id of these can only go to a Tensor that is newer still
-            if id(t) not in self.new:
-                self.known[id(t)] = t
-                return True
+            self.known[id(t)] = t
+            return True
         return False
 
     def close(self):
@@ -41,11 +44,11 @@ class Before:
         _one_at_a_time.release()
 
 
-def made_tensors():
-    """The Tensors among the objects that are not frozen."""
+def made_tensors(generation=None):
+    """The Tensors among the objects that are not frozen: all, or those of the youngest generation, 0."""
     kinds = {}
     found = []
-    for o in gc.get_objects():
+    for o in gc.get_objects(generation):
         kind = type(o)
         if kind not in kinds:
             kinds[kind] = issubclass(kind, Tensor)

@@ -71,6 +71,8 @@ def _processor():
 
 
 def _from_file(name, source, folder):
+    from ..kernels.cpu.loading import load_directly
+
     path = folder / f"{name}.py"
     try:
         if not _is_whole(path, source):
@@ -85,6 +87,7 @@ def _from_file(name, source, folder):
     for function in vars(module).values():
         if getattr(function, "__module__", None) == name and hasattr(getattr(function, "_cache", None), "_cache_file"):
             _forgive(function._cache._cache_file)
+            load_directly(function)
     return module
 
 

@@ -3,10 +3,11 @@
 Some kernels serve a forward and its backward together: what the forward has found is handed on, or both are one pass.
 """
 
-from . import assembly, kernels, matmul
+from . import along, assembly, convolution, indexed, kernels, matmul  # noqa: F401  (two write calls for kernels)
 from .assembly import assemble
 from .expressions import WHOLE, is_elementwise
 from .ir import Graph, Instruction
+from .narrow import narrowed
 from .pooling import written_out
 from .simplify import simplify
 from .thin import thin_products
@@ -19,8 +20,8 @@ PAIRED = (
 
 def choose(graph):
     """The graph with every composed operation replaced by its text, but for those that a kernel computes."""
-    whole = simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))
-    return assemble(simplify(thin_products(written_out(pairs(whole).inline(stays_whole)))))
+    whole = simplify(narrowed(simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))))
+    return assemble(convolution.joined(simplify(thin_products(written_out(pairs(whole).inline(stays_whole))))))
 
 
 def stays_whole(n):
@@ -30,7 +31,7 @@ def stays_whole(n):
 
 def stays_with_numpy(n):
     """Whether a call that is no loop runs from Python, on arrays."""
-    return not (matmul.is_product(n) or n.op == "assemble" or kernels.takes(n))
+    return not (matmul.is_product(n) or n.op == "assemble" or kernels.takes(n) or convolution.takes(n))
 
 
 def operands(n):

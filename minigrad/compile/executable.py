@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import graph
 from ..tensor import wrap
-from . import cache, choose, tasks
+from . import cache, choose, convolution, tasks
 from .calls import Calls
 from .emit_cpu import Emitter, Shared, is_written
 from .expressions import DTYPES
@@ -240,8 +240,24 @@ class Executable:
         return error([self._operand(i, given, results) for i in n.arguments], place)
 
     # ------------------------------------------------------------------------------------------------ what stays with NumPy
+    def _written(self, n):
+        """A function that runs one call of a kernel, which writes into the memory of the step."""
+        write, values = convolution.writer(n), [in_rows(i) for i in n.inputs] + [n]
+        fixed = [self._array(v, (), ()) if self.plan.storage[v].where == "arena" else None for v in values]
+        places = [(k, v) for k, v in enumerate(values) if fixed[k] is None]
+
+        def run(table, numbers, *_):
+            arrays, (arguments, results) = list(fixed), self.given
+            for k, v in places:
+                arrays[k] = self._array(v, arguments, results)
+            write(*arrays)
+
+        return run
+
     def _by_numpy(self, n):
         """A function that runs one call on the arrays of the step."""
+        if convolution.takes(n):
+            return self._written(n)
         outputs = [n] if n.dtype is not None else [p for p in self.graph.nodes if p.op == "pick" and p.inputs[0] is n]
         places = [(o, self._made_at(o)) for o in outputs]
         compute = self.calls.function(n)

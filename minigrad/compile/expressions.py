@@ -20,15 +20,22 @@ FLOATS = dict(
     acos="math.acos({})", atan="math.atan({})", asinh="math.asinh({})", acosh="math.acosh({})", atanh="math.atanh({})",
     atan2="math.atan2({}, {})", floor="np.floor({})", ceil="np.ceil({})", trunc="np.trunc({})", round="np.rint({})",
     maximum="largest({}, {})", minimum="smallest({}, {})", fmax="fmax({}, {})", fmin="fmin({}, {})",
-    copysign="math.copysign({}, {})", hypot="math.hypot({}, {})", fmod="math.fmod({}, {})",
+    copysign="math.copysign({}, {})", hypot="math.hypot({}, {})", fmod="np.fmod({}, {})",
+    erfc="math.erfc({})", lgamma="math.lgamma({})",
 )  # fmt: skip
 BY_FUNCTION = frozenset("exp expm1 log log1p log2 log10 tanh erf sin cos tan".split())  # polynomials of kernels/cpu
 COMPARISONS = dict(greater="{} > {}", greater_equal="{} >= {}", less="{} < {}", less_equal="{} <= {}", equal="{} == {}",
-                   not_equal="{} != {}", isnan="{0} != {0}", isinf="abs({}) == inf", isfinite="abs({}) < inf")  # fmt: skip
+                   not_equal="{} != {}", isnan="{0} != {0}", isinf="abs({}) == inf", isfinite="abs({}) < inf",
+                   signbit="math.copysign(1, {}) < 0")  # fmt: skip
 TRUTH = dict(logical_and="{} and {}", logical_or="{} or {}", logical_not="not {}", logical_xor="{} != {}")
 BITS = dict(bitwise_and="{} and {}", bitwise_or="{} or {}", bitwise_xor="{} != {}", bitwise_invert="not {}")  # of truth values
+WHOLE_BITS = dict(bitwise_and="{} & {}", bitwise_or="{} | {}", bitwise_xor="{} ^ {}", bitwise_invert="~{}")  # of integers
+SHIFTS = dict(bitwise_left_shift="{} << {}", bitwise_right_shift="{} >> {}")  # by a number
+DIVISIONS = dict(floor_divide="{} // {}", remainder="{} % {}", fmod="rest({}, {})")  # of integers by a number above 0
 CONSTANTS = dict(zeros_like=0, ones_like=1, one=1)
 SAME_VALUE = frozenset("astype copy contiguous alias keep".split())  # keep: a value that is to have memory
+
+OF_INTEGERS = {**WHOLE_BITS, **SHIFTS, **DIVISIONS}
 
 WHOLE = frozenset("sigmoid silu gelu gelu_tanh silu_dx gelu_dx gelu_tanh_dx".split())  # one function in a loop
 ANGLES, FAR = frozenset(["sin", "cos", "tan"]), 3e9
@@ -40,6 +47,7 @@ DTYPES = {np.dtype(d): name for d, name in _NAMES.items()}
 HELPERS = {
     "fmax": "def fmax(a, b):  # NaN loses\n    return a if a >= b or b != b else b",
     "fmin": "def fmin(a, b):  # NaN loses\n    return a if a <= b or b != b else b",
+    "rest": "def rest(a, b):  # with the sign of a\n    return a % b - (b if a % b != 0 and a < 0 else 0)",
     "sign": "def sign(a):\n    return (1 if a > 0 else 0) - (1 if a < 0 else 0)",
 }
 _LIGHT = "add subtract multiply negative abs where relu".split()
@@ -52,8 +60,10 @@ def is_elementwise(n):
         return False
     if n.op in CONSTANTS or n.op in ("full", "full_like", "astype", "where") or n.op in COMPARISONS or n.op in TRUTH:
         return True
-    if n.op in BITS:
-        return all(i.dtype == BOOL for i in n.arguments) and n.dtype == BOOL
+    if n.op in BITS and n.dtype == BOOL:
+        return all(i.dtype == BOOL for i in n.arguments)
+    if n.dtype.kind in "iu" and n.op in OF_INTEGERS:
+        return _is_of_integers(n)
     if n.op in WHOLE:
         return n.dtype.kind == "f" and not n.params
     if n.op in ARITHMETIC and n.op not in ("maximum", "minimum"):
@@ -65,6 +75,17 @@ def is_elementwise(n):
     if n.op == "power" and n.inputs[1].__class__ is int and n.inputs[1] in (2, 3) and n.dtype.kind in "fi":
         return True
     return (n.op in FLOATS or n.op in BY_FUNCTION) and n.dtype.kind == "f"
+
+
+def _is_of_integers(n):
+    """Whether bits are combined of integers of the result's dtype, and shifts and divisors are numbers that give no surprise."""
+    if not all(i.dtype == n.dtype and not i.number for i in n.arguments):
+        return False
+    if n.op in BITS:
+        return True
+    x, by = n.inputs
+    limit = 8 * n.dtype.itemsize if n.op in SHIFTS else np.iinfo(n.dtype).max + 1
+    return x.__class__ is Instruction and by.__class__ is int and (0 if n.op in SHIFTS else 1) <= by < limit
 
 
 def expression(n, name, functions):
@@ -81,11 +102,13 @@ def expression(n, name, functions):
     if n.op in SLOPES:
         g, x = (operand(i, n.dtype, name) for i in n.inputs)
         return f"{g} * {functions[SLOPES[n.op]][n.dtype == np.float64]}({x})"
-    if n.op in TRUTH or n.op in BITS:
+    if n.op in TRUTH or (n.op in BITS and n.dtype == BOOL):
         template, dtype = {**TRUTH, **BITS}[n.op], BOOL
+    elif n.dtype.kind in "iu" and n.op in OF_INTEGERS:
+        template, dtype = OF_INTEGERS[n.op], n.dtype
     elif n.op in COMPARISONS:
         template, dtype = COMPARISONS[n.op], np.result_type(*map(_promotes_as, n.inputs))
-        dtype = np.dtype(np.int64) if dtype.kind in "iu" else dtype
+        dtype = np.dtype(np.int64) if dtype.kind in "iu" and dtype != np.uint64 else dtype
     elif n.dtype.kind == "f" and n.op in functions:
         template, dtype = functions[n.op][n.dtype == np.float64] + "({})", n.dtype
         if n.op in ANGLES:  # the polynomials know angles up to a few billion

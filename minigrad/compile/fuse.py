@@ -112,6 +112,7 @@ class Schedule:
     def __init__(self, graph, kinds, roots):
         self.graph, self.kinds, self.roots = graph, kinds, roots
         self.tasks, self.task_of, self.reads, self.numbers, self.local = [], {}, {}, {}, set()
+        self.touched = {}  # value -> numbers of the loops that compute or read it
 
     def readers(self):
         """value with memory -> the tasks that read it."""
@@ -157,7 +158,7 @@ def _roots(graph, kinds, operands):
 
     roots.update(o for o in graph.outputs if kinds[o] in ("map", "view"))
     roots.update(n for n in graph.nodes if n.op == "keep")
-    owners = {}
+    owners, viewing = {}, _viewing(graph, kinds)
     for n in reversed(graph.nodes):
         what = kinds[n]
         if what == "call":
@@ -177,9 +178,18 @@ def _roots(graph, kinds, operands):
             if what == "map" and (len(mine) > 1 or larger) and not _is_cheap(n, kinds):
                 roots.add(n)
             owners[n] = mine
-        if n in roots:
+        if n in roots and n in viewing:
             _make_readable(n, roots, kinds, need)
     return roots
+
+
+def _viewing(graph, kinds):
+    """The nodes that read through a view: those that are one, and those whose operands in the same loop do."""
+    found = set()
+    for n in graph.nodes:
+        if access.is_view(n) or any(i in found and kinds[i] in ("map", "view") for i in n.arguments):
+            found.add(n)
+    return found
 
 
 def _is_cheap(n, kinds, depth=3):
@@ -272,7 +282,7 @@ def _place(schedule, n, operands):
         task = schedule.task_of.get(_source(value), -1)
         beside = task >= 0 and value in schedule.roots and schedule.kinds[value] != "reduce" and place == same
         first = max(first, task if beside and math.prod(value.shape) == math.prod(iterated(n)) else task + 1)
-    for k in range(len(schedule.tasks) - 1, first - 1, -1):
+    for k in sorted({k for v in values for k in schedule.touched.get(v, ()) if k >= first}, reverse=True):
         if _joins(schedule.tasks[k], n, values):
             _join(schedule, k, n, values)
             return
@@ -294,12 +304,9 @@ def identity(shape):
 
 
 def _joins(task, n, values):
-    if not isinstance(task, Loop):
-        return False
+    """Whether a loop may take the root ``n``, which reads ``values``, some of which it computes or reads too."""
     shapes = [iterated(m) for m in task.members]
     if math.prod(shapes[0]) != math.prod(iterated(n)) or len(task.reads | values) + len(task.members) > MOST_POINTERS:
-        return False
-    if not (values & task.reads or values & set(task.members)):
         return False
     return access.refine([*shapes, iterated(n)]) is not None
 
@@ -313,6 +320,8 @@ def _join(schedule, k, n, values):
     task = schedule.tasks[k]
     task.members.append(n)
     task.reads |= values
+    for value in (n, *values):
+        schedule.touched.setdefault(value, set()).add(k)
     schedule.task_of[n] = k
 
 

@@ -5,7 +5,8 @@ asks :meth:`Guards.hold`, in a few microseconds: it compares identities and one 
 
 * A record is one place that was read: a global, a closure variable, an attribute, an entry of a dict or list.
 * Modules, and hooks of any kind, move a counter when they change (``graph.changes``); while it stands, they are not looked at.
-* Optimizers: their groups, settings and state. The learning rate is a run-time input; only its kind is compared.
+* Optimizers: their groups, settings and state. The learning rate is a run-time input, and so are momentum and betas from
+  when they were first found changed; of these only the kind is compared.
 * Tensors from outside: shape, dtype, whether they require a gradient and whether they have one. Their values are read anew
   at each call.
 """
@@ -132,7 +133,8 @@ class OptimizerGuard:
         self.groups, self.state, self.step = optimizer.param_groups, optimizer.state, optimizer.__dict__.get("step")
         self.hooks = self._hooks()
         self.each = list(self.groups)
-        self.live = [(g, k, isinstance(g[k], Tensor)) for g in self.groups for k in g if (id(g), k) in runtime]
+        self.live = [(g, k, _nature(k, g[k])) for g in self.groups for k in g if (id(g), k) in runtime]
+        self.frozen = [(g, k, g[k]) for g in self.groups for k in optimizer._anew if k in g and (id(g), k) not in runtime]
         names = [[k for k in g if k not in _ASIDE and (id(g), k) not in runtime] if stepped else [] for g in self.groups]
         self.picks = [itemgetter("params", "params", *n) for n in names]  # two or more, so that each gives a tuple
         self.sizes = [len(g) for g in self.groups] if stepped else None
@@ -145,7 +147,7 @@ class OptimizerGuard:
         for g, pick in zip(self.each, self.picks):
             found += pick(g)
             found += g["params"]
-        found += [g[k] for g, k, is_tensor in self.live if is_tensor]
+        found += [g[k] for g, k, nature in self.live if nature is Tensor]
         return found
 
     def _hooks(self):
@@ -171,14 +173,30 @@ class OptimizerGuard:
             return False
         if len(now) != len(before):
             return False
-        for g, k, is_tensor in self.live:
-            if isinstance(g[k], Tensor) is not is_tensor:
+        for g, k, nature in self.live:
+            if _nature(k, g[k]) != nature:
                 return False
         if not all(map(is_, now, before)):
             if not all(map(same, now, before)):
+                self._note_changing()
                 return False
             self.before = now
         return True
+
+    def _note_changing(self):
+        """Settings that can be read anew at each call, and that have changed, will be from the next trace on."""
+        changing = {k for g, k, value in self.frozen if not same(g.get(k), value)}
+        if changing:
+            self.optimizer.__dict__["_changing"] = self.optimizer._changing | changing
+
+
+def _nature(key, value):
+    """What has to stay of a setting that is read anew: that it is a Tensor, a 0 (which may be another rule), or neither."""
+    if isinstance(value, tuple):
+        return tuple([_nature(key, v) for v in value])
+    if isinstance(value, Tensor):
+        return Tensor
+    return key != "lr" and not value
 
 
 def _entries(entry):

@@ -26,12 +26,14 @@ class Plan:
 
     def __init__(self):
         self.storage, self.table, self.arena_size, self.late = {}, [("arena", None)], 0, []
+        self._places = {}  # entry of the table -> its place
 
     def address_of(self, what, key, dtype):
         entry = (what, key)
-        if entry not in self.table:
+        if entry not in self._places:
+            self._places[entry] = len(self.table)
             self.table.append(entry)
-        return Storage("table", self.table.index(entry), dtype)
+        return Storage("table", self._places[entry], dtype)
 
 
 def plan(schedule, targets, argument_of, by_numpy):
@@ -54,9 +56,12 @@ def plan(schedule, targets, argument_of, by_numpy):
             made.storage[n] = made.address_of("constant", n, n.dtype)
     at_end = {v for o, where in targets.items() if where[0] == "number" for v in number_reads(o)}  # numbers are read last
     last.update(dict.fromkeys(at_end, len(schedule.tasks)))
-    free = Places()
+    free, picks = Places(), {}
+    for n in schedule.graph.nodes:
+        if n.op == "pick":
+            picks.setdefault(n.inputs[0], []).append(n)
     for k, task in enumerate(schedule.tasks):
-        for n in _computed(task, schedule):
+        for n in _computed(task, schedule, picks):
             value = n
             where = targets.get(value)
             if (
@@ -82,13 +87,13 @@ def plan(schedule, targets, argument_of, by_numpy):
     return made
 
 
-def _computed(task, schedule):
-    """The values that a task gives memory to."""
+def _computed(task, schedule, picks):
+    """The values that a task gives memory to. ``picks``: call with several outputs -> what picks them."""
     if isinstance(task, Loop):
         return [m for m in task.members if m not in schedule.local]
     if task.node.dtype is not None:
         return [task.node]
-    return [n for n in schedule.graph.nodes if n.op == "pick" and n.inputs[0] is task.node]
+    return picks.get(task.node, [])
 
 
 def _may_overwrite(schedule, task, k, n, state, readers, order):

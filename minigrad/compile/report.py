@@ -29,11 +29,17 @@ def report(executable):
         else:
             outside += 1
             lines.append(f"from Python {n.op}: {why_not(n)}")
+    local = len(schedule.local)
     head = [
-        f"{loops} loops of {fused} calls, {products} matrix products, {kernels} kernels inside, {outside} calls from Python",
-        f"{plan.arena_size / 2**20:.2f} MiB for values in between; {len(schedule.local)} values need no memory",
+        f"{_counted(loops, 'loop')} of {_counted(fused, 'call')}, {_counted(products, 'matrix product')}, "
+        f"{_counted(kernels, 'kernel')} inside, {_counted(outside, 'call')} from Python",
+        f"{plan.arena_size / 2**20:.2f} MiB for values in between; {_counted(local, 'value')} need{'s' * (local == 1)} no memory",
     ]
     return "\n".join([*head, *lines])
+
+
+def _counted(n, what):
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _inside(task, schedule):

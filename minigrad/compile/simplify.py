@@ -3,13 +3,18 @@
 Every rule gives the same bits: ``x * 1`` is ``x``, but ``x + 0`` is not (-0.0 + 0 is 0.0).
 """
 
+import math
+
 import numpy as np
 
+from .. import kernels
 from .expressions import is_elementwise
 from .ir import NUMBER, Graph, Instruction, compute, uniform
 
 FROM_SHAPE = frozenset("one zeros_like ones_like full_like full".split())  # of their input they need shape and dtype alone
 CHECKS = frozenset(["check_bounds"])  # calls that nothing reads: they may raise
+STRETCHED = frozenset(["broadcast_to", "expand"])
+LARGEST_COUNT, LARGEST_CONSTANT = 2**20, 2**20  # numbers of an arange; bytes of what is computed of constants
 VIEWS = frozenset("reshape permute_dims matrix_transpose broadcast_to expand alias copy contiguous swapaxes flip".split())
 
 
@@ -83,12 +88,16 @@ def _folded(n, inputs):
         return None
     if 0 in n.shape:
         return constant(np.zeros((), n.dtype), n.shape)
+    if n.op == "arange" and n.params["n"] <= LARGEST_COUNT:
+        return _whole(np.arange(n.params["n"], dtype=n.dtype))
     if n.op in FROM_SHAPE:
         value = {"one": 1, "zeros_like": 0, "ones_like": 1}.get(n.op, n.params.get("value", 0))
         return constant(np.asarray(value).astype(n.dtype), n.shape)
-    values = [uniform(i) if i.__class__ is Instruction else i for i in inputs]
-    if any(v is None for v in values) or not any(i.__class__ is Instruction for i in inputs):
+    if not any(i.__class__ is Instruction for i in inputs):
         return None
+    values = [uniform(i) if i.__class__ is Instruction else i for i in inputs]
+    if any(v is None for v in values):
+        return _computed(n, inputs)
     if n.op in VIEWS:
         return constant(values[0], n.shape)
     if is_elementwise(n):
@@ -96,6 +105,32 @@ def _folded(n, inputs):
             value = compute(n.op, [np.asarray(v) if hasattr(v, "dtype") else v for v in values], n.params)
         return constant(value, n.shape) if getattr(value, "dtype", NUMBER) == n.dtype else None
     return None
+
+
+def _whole(array):
+    return Instruction("constant", (), {"value": array}, array)
+
+
+def _computed(n, inputs):
+    """A call on constants of many values, where the result takes little memory. A stretched constant stays a view."""
+    if n.op in CHECKS or n.op in STRETCHED or math.prod(n.shape) * n.dtype.itemsize > LARGEST_CONSTANT:
+        return None
+    values = [_known(i) for i in inputs]
+    if any(v is None and i is not None for v, i in zip(values, inputs)):
+        return None
+    with np.errstate(all="ignore"), kernels.use_kernels(False):
+        value = n.call(values)
+    return _whole(value) if value.dtype == n.dtype and value.shape == n.shape else None
+
+
+def _known(i):
+    """The value of an operand that is a constant, stretched or not, or a number; else None."""
+    if i.__class__ is not Instruction:
+        return i
+    if i.op == "constant":
+        return i.params["value"]
+    stretched = i.op in STRETCHED and i.inputs[0].__class__ is Instruction and i.inputs[0].op == "constant"
+    return i.call([i.inputs[0].params["value"]]) if stretched else None
 
 
 def _same(n, inputs):

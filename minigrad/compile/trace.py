@@ -61,7 +61,8 @@ class Trace(Notebook):
         self.shells = {}  # id(tensor) -> (tensor, its input, position): what the function is given as arguments
         self.gradients = {}  # id(tensor) -> (tensor, its .grad when first met)
         self.owners = {}  # id(gradient) -> the tensor it belongs to
-        self.numbers = {}  # (id(owner), name) -> (owner, name, value)
+        self.numbers = {}  # (id(owner), name) -> (owner, name, value, its Tensor)
+        self.parts = {}  # (id(owner), name) -> (owner, name, tuple, its Tensors)
         self.before = None  # which tensors there were, while the run lasts
         self.generators = {}  # id(generator) -> (generator, its state), of those that were drawn from
         self.deferred = []  # what a call does at its very end, such as the step of a schedule
@@ -161,6 +162,16 @@ class Trace(Notebook):
             t = wrap(self.input(lambda args: float(get(owner, name)), float(value), f"number {name}"))
             self.numbers[key] = (owner, name, value, t)
         return self.numbers[key][3]
+
+    def numbers_in(self, owner, name):
+        """Tensors for the numbers in the tuple ``owner[name]``, such as the betas of an optimizer's group."""
+        key = (id(owner), name)
+        if key not in self.parts:
+            numbers = get(owner, name)
+            read = [lambda args, i=i: float(get(owner, name)[i]) for i in range(len(numbers))]
+            made = [wrap(self.input(read[i], float(v), f"number {name}[{i}]")) for i, v in enumerate(numbers)]
+            self.parts[key] = (owner, name, numbers, tuple(made))
+        return self.parts[key][3]
 
     def defer(self, function, what, *args):
         """``function()``, the method ``what`` of a schedule with ``args``, runs as it is when each call has ended."""
@@ -277,6 +288,9 @@ class Trace(Notebook):
             self._gradient(t, had)
         for owner, name, value, _ in self.numbers.values():
             self._number(owner, name, value)
+        for owner, name, before, _ in self.parts.values():
+            if get(owner, name) is not before:
+                raise TraceError(f"{name} was assigned inside a traced function after a step that read it: do it outside")
         for function in self.deferred:
             self._effect(lambda args, _, function=function: function())
         self.graph.outputs = [a.instruction for a in self.outputs]
@@ -351,7 +365,7 @@ class Trace(Notebook):
             t._grad = had
         for owner, name, value, _ in self.numbers.values():
             put(owner, name, value)
-        for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers):
+        for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers, self.parts):
             kept.clear()
 
     def _settle(self, strict):

@@ -324,7 +324,7 @@ class Watch:
     def finish(self, run):
         """Called while the traced values still stand everywhere: sets ``guards`` and ``changed``, and lets go of the rest."""
         young = {id(o) for o in gc.get_objects()} - self.untracked  # what the run made, and no later run will meet
-        runtime = {(id(owner), name) for owner, name, *_ in run.numbers.values()}
+        runtime = {(id(owner), name) for owner, name, *_ in (*run.numbers.values(), *run.parts.values())}
         self.changed = []
         books = [self._old_records(book, young, runtime) for book in (self.records, self.quiet)]
         for iterator, text in self.iterators.values():

@@ -3,7 +3,7 @@
 import warnings
 
 from .. import ones, tensor, zeros
-from ..graph import no_grad
+from ..graph import no_grad, tracer
 from . import functional as F
 from . import init
 from .lazy import LazyModule
@@ -82,6 +82,12 @@ class _RunningNorm(_Affine):
         )
 
 
+def count_of(batches):
+    """A count in a tensor as a number, which a traced step reads anew at each call."""
+    trace = tracer.get()
+    return float(batches) if trace is None else trace.as_number(batches)
+
+
 class _BatchNorm(_RunningNorm):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *,
                  bias=True):  # fmt: skip
@@ -95,7 +101,7 @@ class _BatchNorm(_RunningNorm):
             with no_grad():
                 self.num_batches_tracked.add_(1)
             if momentum is None:  # the mean over all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked)
+                momentum = 1.0 / count_of(self.num_batches_tracked)
         updated = tracked or not training
         mean, var = (self.running_mean, self.running_var) if updated else (None, None)
         by_batch = training or (mean is None and var is None)

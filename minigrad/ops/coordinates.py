@@ -7,7 +7,7 @@ import numpy as np
 from .. import backends
 from ..dispatch import apply
 from ..dtype import array_dtype
-from ..errors import BoundsError, DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError
 from ..op import E, S, function, registry
 from .creation import placed
 from .joining import _stack
@@ -182,9 +182,7 @@ def one_hot(input, num_classes=-1):
         if not input.array.size:
             raise ShapeError("one_hot: can not infer total number of classes from empty tensor; give num_classes")
         num_classes = int(input.max().item()) + 1
-    try:
-        backends.of(input.array).check_bounds(input.array, low=0, high=int(num_classes), name="one_hot")
-    except BoundsError as error:
-        raise BoundsError(f"Class values must be non-negative. Class values must be smaller than num_classes. {error}") from None
+    text = "Class values must be non-negative. Class values must be smaller than num_classes. {}"
+    backends.of(input.array).check_bounds(input.array, low=0, high=int(num_classes), name="one_hot", text=text)
     classes = apply(registry["arange"], (input,), {"n": int(num_classes)})
     return (input.unsqueeze(-1) == classes).long()

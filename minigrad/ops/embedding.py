@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import backends, graph
 from ..dispatch import apply
-from ..errors import BoundsError, DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError
 from ..op import E, S, function, op, registry
 from ..tensor import Tensor
 from .creation import type_name
@@ -185,10 +185,8 @@ def _embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sc
         if not -rows <= padding_idx < rows:
             raise AssertionError(f"embedding: Padding_idx must be within num_embeddings, got {padding_idx} of {rows} rows")
         padding_idx %= rows
-    try:
-        backends.of(input.array).check_bounds(input.array, low=0, high=rows, name="embedding")
-    except BoundsError as error:
-        raise BoundsError(f"{error}; index out of range in self") from None
+    text = "{}; index out of range in self"
+    backends.of(input.array).check_bounds(input.array, low=0, high=rows, name="embedding", text=text)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
     settings = {"padding_idx": padding_idx, "scale_grad_by_freq": bool(scale_grad_by_freq)}

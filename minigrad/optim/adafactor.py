@@ -1,11 +1,9 @@
 """Adafactor: the mean square of a matrix's gradients is kept as one row and one column."""
 
-import math
-
 import numpy as np
 
 from ..op import S, op, registry
-from .rule import RuleOptimizer, advance, check_at_least, check_one_element, counter, number, zeros
+from .rule import RuleOptimizer, advance, at_most, check_at_least, check_one_element, counter, number, zeros
 
 
 def _samples(r):
@@ -133,5 +131,5 @@ class Adafactor(RuleOptimizer):
         if eps1 is None:
             eps1 = 2.0**-7 if p.element_size() == 2 and p.array.dtype.kind != "f" else float(np.finfo(p.array.dtype).eps)
         settings = {k: group[k] for k in ("d", "weight_decay", "maximize")}
-        settings.update(lr=lr, new=t ** group["beta2_decay"], relative=min(lr, 1 / math.sqrt(t)), eps1=eps1, eps2=eps2)
+        settings.update(lr=lr, new=t ** group["beta2_decay"], relative=at_most(lr, 1 / t**0.5), eps1=eps1, eps2=eps2)
         return (state.get("row_var"), state.get("col_var"), state.get("variance")), settings

@@ -96,7 +96,7 @@ class Adam(RuleOptimizer):
     tensor([0.7500, 1.7500], requires_grad=True)
     """
 
-    rule = registry["adam"]
+    rule, _anew = registry["adam"], ("betas",)
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay: float = 0, amsgrad=False, *, foreach=None,
                  maximize=False, capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False):  # fmt: skip

@@ -1,7 +1,22 @@
 """Adamax, NAdam and RAdam: Adam with another norm, with Nesterov's momentum, and with a rectified first phase."""
 
 from ..op import S, op, registry
-from .rule import RuleOptimizer, advance, check, check_betas, check_hints, check_lr, counter, number, renewed, setting, zeros
+from .rule import (
+    RuleOptimizer,
+    advance,
+    at_least,
+    check,
+    check_betas,
+    check_hints,
+    check_lr,
+    chosen,
+    counter,
+    is_above,
+    number,
+    renewed,
+    setting,
+    zeros,
+)
 
 COMMON = dict(lr=0.1, beta1=0.9, beta2=0.95, eps=1e-3, weight_decay=0.0, maximize=False)
 
@@ -69,7 +84,7 @@ class Adamax(RuleOptimizer):
     tensor([0.7500, 1.7500], requires_grad=True)
     """
 
-    rule = registry["adamax"]
+    rule, _anew = registry["adamax"], ("betas",)
 
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False,
                  differentiable=False, capturable=False):  # fmt: skip
@@ -154,7 +169,7 @@ class NAdam(RuleOptimizer):
     True
     """
 
-    rule = registry["nadam"]
+    rule, _anew = registry["nadam"], ("betas",)
 
     def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3,
                  decoupled_weight_decay=False, *, foreach=None, maximize=False, capturable=False,
@@ -184,18 +199,18 @@ class NAdam(RuleOptimizer):
 
 # ----------------------------------------------------------------------------------------------------------------- RAdam
 def _radam_samples(r):
-    arrays, settings = _arrays(r), {**COMMON, "decoupled": False, "bias1": 0.19, "rectify": 0.6}
+    arrays, settings = _arrays(r), {**COMMON, "decoupled": False, "bias1": 0.19, "rectify": 0.6, "trusted": True}
     return [
         S(*arrays, **settings),
-        S(*arrays, **{**settings, "weight_decay": 0.3, "maximize": True, "rectify": None}),
+        S(*arrays, **{**settings, "weight_decay": 0.3, "maximize": True, "trusted": False}),
         S(*arrays, **{**settings, "weight_decay": 0.3, "decoupled": True}),
     ]
 
 
-def _radam_reference(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, maximize, bias1, rectify):
+def _radam_reference(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, maximize, bias1, rectify, trusted):
     gradient = (-1 if maximize else 1) * g + (0 if decoupled else weight_decay) * p
     m, v = beta1 * m + (1 - beta1) * gradient, beta2 * v + (1 - beta2) * gradient**2
-    factor = 1 if rectify is None else rectify / (v**0.5 + eps)
+    factor = rectify / (v**0.5 + eps) if trusted else 1
     return p - (lr * weight_decay * p if decoupled else 0) - lr * m / bias1 * factor, m, v
 
 
@@ -207,8 +222,8 @@ def _radam_reference(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupl
     samples=_radam_samples,
     reference=_radam_reference,
 )
-def radam(xp, p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, maximize, bias1, rectify):
-    """One step of RAdam; ``rectify`` is None in the first phase, in which the mean square is not yet to be trusted."""
+def radam(xp, p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, maximize, bias1, rectify, trusted):
+    """One step of RAdam; ``trusted`` is false in the first phase, in which the mean square says too little."""
     if maximize:
         g = -g
     if decoupled:
@@ -217,9 +232,8 @@ def radam(xp, p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, max
         g = g + p * weight_decay
     m = m + (g - m) * (1 - beta1)
     v = v * beta2 + g * g * (1 - beta2)
-    if rectify is None:
-        return p - m * (lr / bias1), m, v
-    return p - m / (xp.sqrt(v) + eps) * (lr / bias1 * rectify), m, v
+    step = lr / bias1
+    return p - chosen(xp, trusted, m, lambda: m / (xp.sqrt(v) + eps) * (step * rectify), lambda: m * step), m, v
 
 
 class RAdam(RuleOptimizer):
@@ -268,11 +282,13 @@ class RAdam(RuleOptimizer):
         bias2 = 1 - beta2**t
         end = 2 / (1 - beta2) - 1
         rho = end - 2 * t * beta2**t / bias2
-        trusted = rho > 5.0
-        rectify = ((rho - 4) * (rho - 2) * end / ((end - 4) * (end - 2) * rho) * bias2) ** 0.5 if trusted else None
+        settings["trusted"], settings["rectify"] = False, 1.0
+        if end > 5.0:  # rho stays below it
+            known = at_least(5.0, rho)
+            settings["trusted"] = is_above(5.0, rho)
+            settings["rectify"] = ((known - 4) * (known - 2) * end / ((end - 4) * (end - 2) * known) * bias2) ** 0.5
         settings["decoupled"] = group["decoupled_weight_decay"]
         settings["bias1"] = 1 - settings["beta1"] ** t
-        settings["rectify"] = rectify
         return (state["exp_avg"], state["exp_avg_sq"]), settings
 
 

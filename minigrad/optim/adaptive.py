@@ -1,6 +1,7 @@
 """Adagrad, Adadelta and RMSprop: each parameter's step is divided by the size of its own past gradients."""
 
 from ..op import S, op, registry
+from ..tensor import Tensor
 from .rule import RuleOptimizer, advance, check, check_hints, check_lr, counter, number, setting, zeros
 
 
@@ -266,7 +267,7 @@ class RMSprop(RuleOptimizer):
     tensor([0.7500, 1.7500], requires_grad=True)
     """
 
-    rule = registry["rmsprop"]
+    rule, _anew = registry["rmsprop"], ("momentum",)
 
     def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, capturable=False,
                  foreach=None, maximize=False, differentiable=False):  # fmt: skip
@@ -293,5 +294,6 @@ class RMSprop(RuleOptimizer):
         advance(state)
         settings = {k: group[k] for k in ("alpha", "eps", "weight_decay", "momentum", "maximize")}
         settings["lr"] = setting(group, "lr")
-        buf = state["momentum_buffer"] if group["momentum"] > 0 else None
+        heavy = isinstance(group["momentum"], Tensor) or group["momentum"] > 0  # a Tensor: read anew at each call, and not 0
+        buf = state["momentum_buffer"] if heavy else None
         return (state["square_avg"], buf, state["grad_avg"] if group["centered"] else None), settings

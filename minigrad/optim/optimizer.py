@@ -128,6 +128,8 @@ class Optimizer:
     """
 
     _opt_called = False
+    _anew = ()  # settings besides the learning rate that a compiled step can read anew at each call
+    _changing = frozenset()  # those of them that were found to change
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -1,9 +1,10 @@
 """What the optimizers have in common whose step is one update operation: settings, state, and the loop over parameters."""
 
 from .. import backends
-from ..dispatch import tracer
+from ..dispatch import apply, tracer
 from ..dtype import float32, float64, get_default_dtype
 from ..graph import enable_grad, no_grad, runtime
+from ..op import registry
 from ..tensor import Tensor, wrap
 from ..views import write
 from .optimizer import Optimizer
@@ -17,6 +18,32 @@ def number(value):
         return value
     trace = tracer.get()
     return float(value) if trace is None or not isinstance(value, Tensor) else trace.as_number(value)
+
+
+def at_least(bound, value):
+    """``max(bound, value)``, also of numbers that a traced step reads anew at each call."""
+    return _of_numbers("maximum", max, bound, value)
+
+
+def at_most(bound, value):
+    return _of_numbers("minimum", min, bound, value)
+
+
+def _of_numbers(word, function, bound, value):
+    anew = isinstance(value, Tensor) or isinstance(bound, Tensor)
+    return apply(registry[word], (value, bound), {}) if anew else function(bound, value)
+
+
+def is_above(bound, value):
+    """Whether ``value > bound``; of a number that is read anew, 1 or 0 as another such number."""
+    return at_most(1.0, at_least(0.0, (value - bound) * 1e300)) if isinstance(value, Tensor) else value > bound
+
+
+def chosen(xp, flag, like, a, b):
+    """In a rule: ``a()`` where a flag of :func:`is_above` holds, else ``b()``; arrays like ``like`` where it is read anew."""
+    if not hasattr(flag, "dtype"):
+        return a() if flag else b()
+    return xp.where(xp.greater(xp.zeros_like(like) + flag, 0), a(), b())
 
 
 def check(valid, what, value):
@@ -141,7 +168,7 @@ class RuleOptimizer(Optimizer):
                 loss = closure()
         tracing = tracer.get() is not None
         for group in self.param_groups:
-            small, current = [], _as_of_now(group)
+            small, current = [], _as_of_now(group, self._changing)
             recording = _checked_way(group)
             joined = SMALL if self.elementwise and not tracing else -1
             for p in group["params"]:
@@ -176,6 +203,16 @@ def _checked_way(group):
     return group.get("differentiable", False)
 
 
-def _as_of_now(group):
-    """The settings of a group; in a traced step the learning rate is read anew at each call."""
-    return group if tracer.get() is None else {**group, "lr": runtime(group, "lr")}
+def _as_of_now(group, changing):
+    """The settings of a group; in a traced step the learning rate and what is ``changing`` are read anew at each call."""
+    trace = tracer.get()
+    if trace is None:
+        return group
+    current = {**group, "lr": runtime(group, "lr")}
+    for key in changing & group.keys():
+        value = group[key]
+        if value.__class__ is float and value != 0:
+            current[key] = runtime(group, key)
+        elif value.__class__ is tuple and all(v.__class__ is float for v in value):
+            current[key] = trace.numbers_in(group, key)
+    return current

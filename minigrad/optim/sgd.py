@@ -1,7 +1,22 @@
 """Stochastic gradient descent: plain, with momentum, and averaged."""
 
 from ..op import S, op, registry
-from .rule import RuleOptimizer, advance, check, check_hints, check_lr, counter, number, setting, zeros
+from ..tensor import Tensor
+from .rule import (
+    RuleOptimizer,
+    advance,
+    at_least,
+    check,
+    check_hints,
+    check_lr,
+    chosen,
+    counter,
+    is_above,
+    number,
+    renewed,
+    setting,
+    zeros,
+)
 
 
 def _sgd_samples(r):
@@ -76,7 +91,7 @@ class SGD(RuleOptimizer):
     tensor([0.5000, 1.0000], requires_grad=True)
     """
 
-    rule = registry["sgd"]
+    rule, _anew = registry["sgd"], ("momentum",)
 
     def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None,
                  differentiable=False, fused=None):  # fmt: skip
@@ -96,8 +111,9 @@ class SGD(RuleOptimizer):
 
     def arguments(self, p, group, state):
         momentum = group["momentum"]
-        buf = state.get("momentum_buffer") if momentum != 0 else None
-        first = momentum != 0 and buf is None
+        heavy = isinstance(momentum, Tensor) or momentum != 0  # a Tensor: read anew at each call, and not 0
+        buf = state.get("momentum_buffer") if heavy else None
+        first = heavy and buf is None
         if first:
             buf = state["momentum_buffer"] = zeros(p)
         return (buf,), {
@@ -113,11 +129,12 @@ class SGD(RuleOptimizer):
 
 def _asgd_samples(r):
     p, g, mean = (r.standard_normal((3, 4)) for _ in range(3))
-    settings = dict(lambd=0.2, eta=0.1, mu=1.0, weight_decay=0.0, maximize=False)
-    return [S(p, g, mean, **settings), S(p, g, mean, **{**settings, "mu": 0.25, "weight_decay": 0.3, "maximize": True})]
+    settings = dict(lambd=0.2, eta=0.1, mu=1.0, averaging=False, weight_decay=0.0, maximize=False)
+    later = {**settings, "mu": 0.25, "averaging": True, "weight_decay": 0.3, "maximize": True}
+    return [S(p, g, mean, **settings), S(p, g, mean, **later)]
 
 
-def _asgd_reference(p, g, mean, *, lambd, eta, mu, weight_decay, maximize):
+def _asgd_reference(p, g, mean, *, lambd, eta, mu, averaging, weight_decay, maximize):
     p = p - eta * (lambd * p + (-1 if maximize else 1) * g + weight_decay * p)
     return p, mu * p + (1 - mu) * mean
 
@@ -131,14 +148,14 @@ def _asgd_reference(p, g, mean, *, lambd, eta, mu, weight_decay, maximize):
     samples=_asgd_samples,
     reference=_asgd_reference,
 )
-def asgd(xp, p, g, mean, *, lambd, eta, mu, weight_decay, maximize):
-    """One step of averaged gradient descent: the parameter, and the mean of its values."""
+def asgd(xp, p, g, mean, *, lambd, eta, mu, averaging, weight_decay, maximize):
+    """One step of averaged gradient descent: the parameter, and once ``averaging`` has begun the mean of its values."""
     if maximize:
         g = -g
     if weight_decay != 0:
         g = g + p * weight_decay
     p = p * (1 - lambd * eta) - g * eta
-    return p, p if mu == 1 else mean + (p - mean) * mu
+    return p, chosen(xp, averaging, p, lambda: mean + (p - mean) * mu, lambda: p)
 
 
 class ASGD(RuleOptimizer):
@@ -185,8 +202,14 @@ class ASGD(RuleOptimizer):
 
     def arguments(self, p, group, state):
         t, lr, lambd = advance(state), number(group["lr"]), group["lambd"]
-        eta, mu = float(state["eta"].array), float(state["mu"].array)
-        for key, value in (("eta", lr / (1 + lambd * lr * t) ** group["alpha"]), ("mu", 1 / max(1, t - group["t0"]))):
-            state[key].array[...] = float(counter(value).array)  # rounded to the dtype of counters, also where loaded in another
-        settings = {"lambd": lambd, "eta": eta, "mu": mu, "weight_decay": group["weight_decay"], "maximize": group["maximize"]}
+        eta, mu = number(state["eta"]), number(state["mu"])
+        _renew(state, "eta", lr / (1 + lambd * lr * t) ** group["alpha"])
+        _renew(state, "mu", 1 / at_least(1.0, t - group["t0"]))
+        settings = {"lambd": lambd, "eta": eta, "mu": mu, "averaging": is_above(0.0, 1.0 - mu)}
+        settings.update(weight_decay=group["weight_decay"], maximize=group["maximize"])
         return (state["ax"],), settings
+
+
+def _renew(state, key, value):
+    """Write a number into the state, rounded to the dtype of counters, also where it was loaded in another."""
+    renewed(state, key, lambda _: value if isinstance(value, Tensor) else float(counter(value).array))

@@ -5,6 +5,9 @@ function keeps Numba from caching the caller. Numba's own helper library holds `
 that SciPy brings; an intrinsic that names this symbol has everything.
 """
 
+import ctypes
+import sys
+
 import numba
 import numpy as np
 from llvmlite import ir
@@ -12,9 +15,39 @@ from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
+from minigrad.kernels.scipy_parts import extension
 from minigrad.threads import one_blas_thread_in_kernels
 
+BLAS = "scipy.linalg.cython_blas"  # where Numba's helper library looks for BLAS
+
+
+def _find_blas():
+    """Let Numba's helper library find the products that it hands over to.
+
+    It looks them up at the first product, by importing all of SciPy's linear algebra: a tenth of a second and more. A product
+    of one number, made while there is nothing but the module that it looks into, has it look now.
+    """
+    if BLAS in sys.modules or numba.config.DISABLE_JIT:
+        return
+    try:
+        product = ctypes.PYFUNCTYPE(ctypes.c_int, *_XXGEMM)(numba._helperlib.c_helpers["xxgemm"])
+        sys.modules[BLAS] = extension(BLAS)
+    except (ImportError, AttributeError, KeyError):  # another version of SciPy or Numba: it looks for itself
+        return
+    try:
+        for kind in (b"s", b"d"):
+            a, b, c = (np.ones(1, "f4" if kind == b"s" else "f8") for _ in range(3))
+            at = a.ctypes.data, b.ctypes.data, c.ctypes.data
+            product(kind, b"n", b"n", 1, 1, 1, at[0], at[0], 1, at[1], 1, at[1], at[2], 1)
+    finally:
+        if "scipy.linalg" not in sys.modules:
+            del sys.modules[BLAS]  # the package, once imported, has it as a part of its own
+
+
+_XXGEMM = [ctypes.c_char] * 3 + [ctypes.c_ssize_t] * 3 + [ctypes.c_void_p] * 2
+_XXGEMM += [ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t]
 one_blas_thread_in_kernels()
+_find_blas()
 BYTE = ir.IntType(8)
 BYTES = BYTE.as_pointer()
 KINDS = {types.float32: b"s", types.float64: b"d"}

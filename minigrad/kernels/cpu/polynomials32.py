@@ -277,7 +277,7 @@ def gelu32(x):
     """x * Phi(x) with the exact Phi."""
     t = abs(x)
     t = TAIL_END if t > TAIL_END else t
-    return with_sign((x if x > ZERO else ZERO) - t * _normal_tail(t)[0], x)
+    return with_sign((x if x > ZERO else x * ZERO) - t * _normal_tail(t)[0], x)  # of -inf NaN, as -inf * 0
 
 
 @jit(inline=True)
@@ -295,7 +295,7 @@ def gelu_tanh32(x):
     """x * (1 + tanh(u)) / 2 = x * sigmoid(2u) with u = sqrt(2 / pi) * (x + 0.044715 x**3)."""
     y = GELU_END if x > GELU_END else x
     y = -GELU_END if y < -GELU_END else y
-    return x * sigmoid32(TWO * GELU_ROOT * (y + GELU_CUBE * (y * y * y))) if x > -GELU_END or x != x else -ZERO
+    return x * sigmoid32(TWO * GELU_ROOT * (y + GELU_CUBE * (y * y * y))) if x > -GELU_END or x != x else x * ZERO
 
 
 @jit(inline=True)

@@ -291,7 +291,7 @@ def gelu64(x):
     """x * Phi(x) with the exact Phi."""
     t = abs(x)
     t = TAIL_END if t > TAIL_END else t
-    return with_sign((x if x > 0.0 else 0.0) - t * _normal_tail(t)[0], x)
+    return with_sign((x if x > 0.0 else x * 0.0) - t * _normal_tail(t)[0], x)  # of -inf NaN, as -inf * 0
 
 
 @jit(inline=True)
@@ -309,7 +309,7 @@ def gelu_tanh64(x):
     """x * (1 + tanh(u)) / 2 = x * sigmoid(2u) with u = sqrt(2 / pi) * (x + 0.044715 x**3)."""
     y = GELU_END if x > GELU_END else x
     y = -GELU_END if y < -GELU_END else y
-    return x * sigmoid64(2.0 * GELU_ROOT * (y + GELU_CUBE * (y * y * y))) if x > -GELU_END or x != x else -0.0
+    return x * sigmoid64(2.0 * GELU_ROOT * (y + GELU_CUBE * (y * y * y))) if x > -GELU_END or x != x else x * 0.0
 
 
 @jit(inline=True)

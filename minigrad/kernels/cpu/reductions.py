@@ -16,6 +16,8 @@ from .threads import split
 
 BLOCK = 1024
 LONG = 2**15  # a row that is summed in pieces of this size, for threads to share
+PIECE = 256  # numbers of a row of which only the largest is looked for, before its place is
+FEW = 32  # numbers of a row whose place is kept along
 ROWS = 4  # that are cumulated side by side: each waits for its own last result
 
 
@@ -133,6 +135,66 @@ def extreme_rows(bits, y, lowest):
         best = np.int32(best ^ flip)
         best = np.int32(best ^ ((best >> SIGN) & MAGNITUDE))
         y[i] = np.int32(magnitude if magnitude > INFINITY else best).view(np.float32)
+
+
+# --------------------------------------------------------------------------------------------------- places of extremes
+@jit
+def place_rows(bits, magnitude, infinity, flip, y):
+    """y (R,): the place of the first largest number of each row, or of the first NaN; of the smallest if ``flip`` is -1.
+
+    ``bits`` (R, C) are the numbers' memory as integers, ``magnitude`` what is not the sign, ``infinity`` the bits of it.
+    """
+    for i in range(bits.shape[0]):
+        row = bits[i]
+        best, start = _rank(row, 0, magnitude, infinity, flip), 0
+        if row.size < FEW:
+            for j in range(1, row.size):
+                rank = _rank(row, j, magnitude, infinity, flip)
+                start = j if rank > best else start
+                best = rank if rank > best else best
+        else:
+            for first in range(0, row.size, PIECE):
+                top = _top(row[first : first + PIECE], magnitude, infinity, flip)
+                if top > best:
+                    best, start = top, first
+            while _rank(row, start, magnitude, infinity, flip) != best:
+                start += 1
+        y[i] = start
+
+
+@jit(inline=True)
+def _rank(row, j, magnitude, infinity, flip):
+    """An integer that is larger where the number is: -0.0 is 0.0, and NaN is above all. As narrow as the number is."""
+    kind = row.dtype.type
+    b = row[j]
+    size = kind(b & magnitude)
+    key = kind(-size) if kind(b ^ flip) < kind(0) else size
+    return magnitude if size > infinity else key
+
+
+@jit
+def _top(piece, magnitude, infinity, flip):
+    top = piece.dtype.type(-magnitude)
+    for j in range(piece.size):
+        rank = _rank(piece, j, magnitude, infinity, flip)
+        top = rank if rank > top else top
+    return top
+
+
+@jit
+def place_columns(x, sign, best, y):
+    """y (O, I): the same along the middle axis of x (O, N, I); ``best`` (I,) is memory."""
+    for o in range(x.shape[0]):
+        places = y[o]
+        for i in range(best.size):
+            best[i], places[i] = x[o, 0, i] * sign, 0
+        for j in range(1, x.shape[1]):
+            row = x[o, j]
+            for i in range(best.size):
+                v, old, place = row[i] * sign, best[i], places[i]
+                better = (v > old) | ((v != v) & (old == old))
+                best[i] = v if better else old
+                places[i] = j if better else place
 
 
 # ------------------------------------------------------------------------------------------------------------ cumulated
