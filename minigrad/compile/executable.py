@@ -7,6 +7,7 @@ from types import FunctionType
 import numpy as np
 
 from .. import graph
+from ..kernels.cpu import addresses
 from ..tensor import wrap
 from . import cache, choose, convolution, tasks
 from .calls import Calls
@@ -63,7 +64,7 @@ class Executable:
             if s.__class__ is str:
                 getattr(module, s).compile(signature)
             elif s.__class__ is Shared and s.name not in self.addresses:
-                self.addresses[s.name] = tasks.compiled(getattr(module, s.name))
+                self.addresses[s.name] = addresses.address(getattr(module, s.name))
 
     def _calls(self, module):
         """(what a call of the step runs, the checks after it): functions of its module, tasks in turn, calls from Python."""

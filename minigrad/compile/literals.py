@@ -25,6 +25,7 @@ def lifted(line, place):
 def unify(loops, everything=False):
     """For each (parameters, lines): (parameters, lines, numbers), where the numbers are further arguments of a call.
 
+    >>> from minigrad.compile.literals import unify
     >>> lines = ["for i in range(4):", "    x[2 * i] = f4(2)"], ["for i in range(5):", "    x[2 * i] = f4(2)"]
     >>> unify([(["x"], lines[0]), (["x"], lines[1])])[0]
     (['x', 'n0'], ['for i in range(n0):', '    x[2 * i] = f4(2)'], [4])

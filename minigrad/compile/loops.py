@@ -15,6 +15,8 @@ from .fuse import in_rows, is_reduction, iterated, reduced_axes
 COUNTERS = "ijklmnopq"
 BLOCK = range(256, 4097)  # how many elements a register sums before it is added to the next
 STEP = 1024  # the length of blocks where no length divides the axis
+LINE, LINES, WAYS = 16, 64, 8  # of the first cache: numbers in a line, lines in a way, and ways
+NEAR = 2**16  # numbers that lie near each other: the second cache has them
 START = {"sum": 0, "prod": 1, "any": 0, "all": 1}
 COMBINE = {
     "sum": "plus({}, {})", "prod": "times({}, {})", "max": "largest({}, {})", "min": "smallest({}, {})",
@@ -154,7 +156,9 @@ class Nest:
 
     def _nest(self, d, before, after):
         lines = list(before[d])
-        if d < len(self.extents):
+        if d == len(self.extents) - 2 and self.turns:
+            lines += self._by_lines(d, before)
+        elif d < len(self.extents):
             count = "lo, hi" if d == 0 and self.shared and self.is_shared else "n" if self.is_flat else self.extents[d]
             inner = ["    " + line for line in self._nest(d + 1, before, after)]
             if self.in_blocks and d == len(self.extents) - 1:
@@ -163,6 +167,29 @@ class Nest:
             else:
                 lines += [f"for {COUNTERS[d]} in range({count}):", *inner]
         return lines + after[d]
+
+    def _by_lines(self, d, before):
+        """The last two loops, the last one a few steps at a time: each line of memory stays in cache until all of it is read."""
+        count = "lo, hi" if d == 0 and self.shared and self.is_shared else self.extents[d]
+        last, (i, j) = self.extents[d + 1], COUNTERS[d : d + 2]
+        return [
+            f"for b in range(0, {last}, {LINE}):",
+            f"    end = min(b + unknown({LINE}), {last})",  # else LLVM turns the loops, and writes far apart
+            f"    for {i} in range({count}):",
+            *["        " + line for line in before[d + 1]],
+            f"        for {j} in range(b, end):",
+            *["            " + line for line in before[d + 2]],
+        ]
+
+    @property
+    def turns(self):
+        """Whether an array lies along the loop before the last, and one pass of the last leaves nothing of it in cache."""
+        last = len(self.extents) - 1
+        if last < 1 or self.sums:
+            return False
+        places = [place for *_, place in (*self.loads, *self.stores)]
+        steps = [p.step(last) for p in places if p.step(last - 1) == 1]
+        return any(s * self.extents[last] > NEAR and _lines_kept(s) < self.extents[last] for s in steps)
 
     @property
     def in_blocks(self):
@@ -239,6 +266,11 @@ def written(place):
     if place.constant or not parts:
         parts.append(str(place.constant))
     return " + ".join(parts)
+
+
+def _lines_kept(step):
+    """How many lines, so many numbers apart, the first cache keeps: the fewer, the higher the power of two in it."""
+    return WAYS * LINES // (math.gcd(step // LINE, LINES) if step % LINE == 0 else 1)
 
 
 def _without(shape, axes):

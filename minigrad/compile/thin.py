@@ -23,15 +23,18 @@ def thin_products(graph):
             nodes.append(known[n])
             continue
         a, b = inputs
-        (m, k), columns = a.shape, b.shape[1]
-        if k == 1:
+        if a.shape[1] == 1:
             known[n] = call("multiply", (a, b), n.shape)
-        elif columns == 1:
-            turned = call("matrix_transpose", (b,), (1, k))
-            known[n] = call("sum", (call("multiply", (a, turned), (m, k)),), n.shape, axis=(1,), keepdims=True)
-        else:
-            turned = call("matrix_transpose", (a,), (k, 1))
-            known[n] = call("sum", (call("multiply", (turned, b), (k, columns)),), n.shape, axis=(0,), keepdims=True)
+            continue
+        matrix, vector = (a, b) if b.shape[1] == 1 else (b, a)
+        axis = 1 if matrix is a else 0  # that is summed over
+        if matrix.op == "matrix_transpose":  # as it lies in memory
+            matrix, axis = matrix.inputs[0], 1 - axis
+        across = tuple([1 if a == axis else size for a, size in enumerate(matrix.shape)])
+        along = (1, matrix.shape[1]) if axis else (matrix.shape[0], 1)
+        vector = vector if vector.shape == along else call("matrix_transpose", (vector,), along)
+        found = call("sum", (call("multiply", (matrix, vector), matrix.shape),), across, axis=(axis,), keepdims=True)
+        known[n] = found if across == n.shape else call("matrix_transpose", (found,), n.shape)
     return Graph(graph.inputs, nodes, [known[o] for o in graph.outputs], graph.state)
 
 

@@ -11,7 +11,7 @@ sees the keys 0 to i, and blocks of keys that no query of a block sees are not t
 
 import numpy as np
 
-from .blas import gemm
+from .gemm import matmul
 from .jit import jit
 from .rows import dot, exponential, integers, largest
 from .threads import SMALLEST, split
@@ -75,11 +75,11 @@ def attention_forward(q, k, v, causal, scale, y, log_sum):
             seen = min(keys, top + rows) if causal else keys
             for first in range(0, seen, KEYS):
                 columns, below = min(KEYS, seen - first), (h * keys + first)
-                gemm(False, True, rows, columns, width, scale, q, at * width, width, k, below * width, width,
+                matmul(False, True, rows, columns, width, scale, q, at * width, width, k, below * width, width,
                      zero, scores, 0, columns)  # fmt: skip
                 block = scores[: rows * columns].reshape(rows, columns)
                 _weights(block, top - first if causal else keys, maxima, sums, y[h, top : top + rows], first > 0)
-                gemm(False, False, rows, depth, columns, one, scores, 0, columns, v, below * depth, depth,
+                matmul(False, False, rows, depth, columns, one, scores, 0, columns, v, below * depth, depth,
                      one if first > 0 else zero, y, at * depth, depth)  # fmt: skip
             for i in range(rows):
                 _scale(y[h, top + i], one / sums[i])
@@ -146,18 +146,18 @@ def attention_gradients(q, k, v, y, log_sum, g, causal, scale, dq, dk, dv):
             seen = min(keys, top + rows) if causal else keys
             for first in range(0, seen, KEYS):
                 columns, below = min(KEYS, seen - first), (h * keys + first)
-                gemm(False, True, rows, columns, width, scale, q, at * width, width, k, below * width, width,
+                matmul(False, True, rows, columns, width, scale, q, at * width, width, k, below * width, width,
                      zero, weights, 0, columns)  # fmt: skip
-                gemm(False, True, rows, columns, depth, one, g, at * depth, depth, v, below * depth, depth,
+                matmul(False, True, rows, columns, depth, one, g, at * depth, depth, v, below * depth, depth,
                      zero, slopes, 0, columns)  # fmt: skip
                 block = weights[: rows * columns].reshape(rows, columns)
                 _slopes(block, slopes[: rows * columns].reshape(rows, columns), top - first if causal else keys,
                         log_sum[h, top : top + rows], y[h, top : top + rows], g[h, top : top + rows])  # fmt: skip
-                gemm(False, False, rows, width, columns, scale, slopes, 0, columns, k, below * width, width,
+                matmul(False, False, rows, width, columns, scale, slopes, 0, columns, k, below * width, width,
                      one if first > 0 else zero, dq, at * width, width)  # fmt: skip
-                gemm(True, False, columns, width, rows, scale, slopes, 0, columns, q, at * width, width,
+                matmul(True, False, columns, width, rows, scale, slopes, 0, columns, q, at * width, width,
                      one, dk, below * width, width)  # fmt: skip
-                gemm(True, False, columns, depth, rows, one, weights, 0, columns, g, at * depth, depth,
+                matmul(True, False, columns, depth, rows, one, weights, 0, columns, g, at * depth, depth,
                      one, dv, below * depth, depth)  # fmt: skip
 
 

@@ -16,11 +16,26 @@ from .accepts.products import not_too_large
 from .blas import element, gemm
 from .jit import jit
 from .symbols import symbol
-from .tiles import ACCUMULATE, BIAS, DOTS, FEW_ROWS, LANES, RELU, ROWS, dots, low_tile, narrow_tile, pointer, tile, transpose
+from .tiles import (
+    ACCUMULATE,
+    BIAS,
+    DOTS,
+    FEW_ROWS,
+    LANES,
+    RELU,
+    ROWS,
+    dots,
+    low_tile,
+    narrow_tile,
+    pointer,
+    prefetch,
+    tile,
+    transpose,
+)
 
 PANEL = 2 * LANES  # columns of B that are one panel
 PLAIN, TRANSPOSED, PACKED = range(3)  # how B lies: the first two are also False and True
-LARGEST = 2**17  # elements of a block of A: what stays in a cache beside a panel
+LARGEST = 2**18  # elements of a block of A: what stays in a cache beside a panel
 LONGEST, SHORTER = 2**10, 2**8  # of the inner dimension at once, where it fits and where it does not
 SPREAD_ROWS, SPREAD = 128, 128  # from so many rows on it pays to copy a B whose rows lie so many elements apart
 
@@ -81,12 +96,20 @@ def _fill_panel(transposed, columns, k, b, ldb, panel):
 
 
 @jit
-def _panel_of_product(m, k, alpha, a, a_row, a_step, b, b_step, c, ldc, columns, bias, flags):
-    """The columns of one panel, for all m rows. Where m is no multiple of a tile, the last begins earlier and stores less."""
+def _panel_of_product(m, k, alpha, a, a_row, a_step, b, b_step, c, ldc, columns, bias, flags, after, lines, length, ld):
+    """The columns of one panel, for all m rows. Where m is no multiple of a tile, the last begins earlier and stores less.
+
+    Meanwhile what the next panel reads comes nearer: ``lines`` rows of ``length`` elements from ``after`` on, ``ld`` apart.
+    """
     few = m < FEW_ROWS  # these are done one by one, the same row in every place
-    i = 0
+    share = (lines * ROWS + m - 1) // m  # of the lines, for each tile
+    i = asked = 0
     while i < m:
         left = m - i
+        for line in range(asked, min(asked + share, lines)):
+            for p in range(0, length, LANES):
+                prefetch(after, line * ld + p)
+        asked += share
         if left >= ROWS or (left > FEW_ROWS and m >= ROWS):
             at = min(i, m - ROWS)
             of_a, of_c = pointer(a, at * a_row), pointer(c, at * ldc)
@@ -147,8 +170,12 @@ def product(ta, how, m, n, k, alpha, a, lda, b, ldb, c, ldc, bias, flags):
                     _fill_panel(how == TRANSPOSED, columns, inner, pointer(b, at), ldb, panel)
                 else:
                     of_b = pointer(b, j // PANEL * _panel_size(k) + begin * PANEL if how == PACKED else begin * ldb + j)
+                following = max(min(n - j - PANEL, PANEL), 0) if how != PACKED and top == 0 else 0
+                lines, length = (following, inner) if how == TRANSPOSED else (inner if following > 0 else 0, following)
+                after = pointer(b, (j + PANEL) * ldb + begin if how == TRANSPOSED else begin * ldb + j + PANEL)
                 of_c, of_bias = pointer(c, top * ldc + j), pointer(bias, j)
-                _panel_of_product(rows, inner, alpha, of_a, a_row, a_step, of_b, step, of_c, ldc, columns, of_bias, now)
+                _panel_of_product(rows, inner, alpha, of_a, a_row, a_step, of_b, step, of_c, ldc, columns, of_bias, now,
+                                  after, lines, length, ldb)  # fmt: skip
         begin += most
 
 

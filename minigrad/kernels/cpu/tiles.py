@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from .blas import start
+from .blas import BYTES, start
 
 
 def _lanes():
@@ -251,5 +251,21 @@ def pointer(context, array, offset):
     def generate(context, builder, signature, arguments):
         array, offset = arguments
         return builder.gep(start(context, builder, signature.args[0], array), [offset])
+
+    return signature, generate
+
+
+@intrinsic
+def prefetch(context, array, offset):
+    """Ask for the cache line of an element that will be read soon. It may lie outside of the array: then nothing happens."""
+    signature = types.void(array, types.intp)
+
+    def generate(context, builder, signature, arguments):
+        array, offset = arguments
+        place = builder.bitcast(builder.gep(start(context, builder, signature.args[0], array), [offset]), BYTES)
+        kind = ir.FunctionType(ir.VoidType(), [BYTES, _INT, _INT, _INT])
+        near = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(near, [place, _INT(0), _INT(2), _INT(1)])  # for reading, into the second level, data
+        return context.get_dummy_value()
 
     return signature, generate
