@@ -7,7 +7,7 @@ numba = pytest.importorskip("numba")
 
 import minigrad  # noqa: E402
 from minigrad.kernels import table, use_kernels  # noqa: E402
-from minigrad.kernels.cpu import convolution, simd, winograd  # noqa: E402
+from minigrad.kernels.cpu import convolution, direct, planes, simd, winograd  # noqa: E402
 from minigrad.nn import functional as F  # noqa: E402
 
 TOLERANCE = {"winograd": 2e-5, "direct": 3e-6, "channels": 3e-6, "depthwise": 3e-6}  # of the largest result, in float32
@@ -128,11 +128,10 @@ def test_samples_are_independent(case):
 
 def test_tiles_of_some_samples_are_a_part_of_the_work():
     x, weight, g, settings = arrays(CASES[1], np.float32)
-    out = g.shape[2:]
-    tables = winograd.tables(x.shape[2:], out, settings["padding"])
-    flat, filters, y = x.reshape(*x.shape[:2], -1), weight.reshape(len(weight), -1), np.empty((*g.shape[:2], 121), np.float32)
+    tables, size = winograd.slide_tables(32, 64, x.shape[2:], g.shape[2:], settings["padding"], False, len(x))
+    flat, filters, y = x.reshape(-1), weight.reshape(-1), np.empty(g.size, np.float32)
     for lo, hi in ((0, 1), (1, 4), (4, 8)):
-        assert winograd.slide(flat[lo:hi], filters, np.empty(0, np.float32), False, False, *tables, y[lo:hi])
+        assert winograd.slide(flat, filters, np.empty(0, np.float32), False, *tables, y, np.empty(size, np.float32), lo, hi)
     np.testing.assert_array_equal(y.reshape(g.shape), convolution.conv2d(x, weight, **settings))
 
 
@@ -163,13 +162,14 @@ def test_transpose(rows, columns, dtype):
 def test_multiply_with_tables(rows, terms, width, dtype):
     r = np.random.default_rng(rows)
     a, b = r.normal(size=(rows, terms)).astype(dtype), r.normal(size=(terms, width)).astype(dtype)
-    c = np.ones((rows, width), dtype)
-    order = r.permutation(terms)  # the order of the terms is free
-    tables = simd.row_table(rows, terms), order, order * width, simd.row_table(rows, width)
+    c, before, zero = np.ones((rows, width), dtype), np.zeros(5, dtype), simd.START
+    order = np.concatenate([[-9, -9], r.permutation(terms)])  # the order of the terms is free
+    starts = np.concatenate([[-9], planes.row_table(rows, terms)])
+    flat = np.concatenate([before, a.reshape(-1)]), np.concatenate([before, b.reshape(-1)])
     for accumulate, expected in ((np.int64(1), 1 + a @ b), (np.int64(0), a @ b)):
-        row_starts, ka, kb, c_rows = tables
-        zero = simd.START
-        simd.multiply(a.reshape(-1), row_starts, ka, b.reshape(-1), zero, kb, c.reshape(-1), c_rows, zero, width, accumulate)
+        left = flat[0], zero + 5, starts, zero + 1, rows, order, zero + 2, terms
+        right = flat[1], zero + 5, order * width, c.reshape(-1), planes.row_table(rows, width), zero
+        simd.multiply(*left, *right, width, accumulate)
         np.testing.assert_allclose(c, expected, rtol=1e-3 if dtype == np.float32 else 1e-10, atol=1e-4)
 
 
@@ -193,3 +193,8 @@ def test_sizes_that_do_not_belong_together_are_left_to_the_text():
     assert not dx(g, weight, size=(14, 13), **settings) and not dx(g, weight, size=(2, 13), **settings)
     assert not dw(g, x, kernel=(3, 4), **settings) and not dw(g[:, :, 1:], x, kernel=(3, 3), **settings)
     assert not dw(g[1:], x, kernel=(3, 3), **settings)
+
+
+def test_blocks_of_positions_are_whole_blocks_of_rows_on_every_processor():
+    """Rows that fill up a block would be read from the next one's table, and from behind the last one's."""
+    assert direct.POSITIONS % 6 == direct.POSITIONS % 8 == 0 == direct.POSITIONS % simd.ROWS

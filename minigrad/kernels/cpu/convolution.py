@@ -13,6 +13,7 @@ of the work. Bias and ReLU may come along: ``forward`` adds them while the outpu
 Shapes: x (N, C, ...), weight (O, C/groups, ...), y and g (N, O, ...), with the same number of dimensions behind.
 """
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -61,28 +62,30 @@ def conv2d(x, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=
 
 def forward(x, weight, bias, relu, stride, padding, dilation, groups):
     """y (N, O, ...), plus bias (O,), None for none, and max(0, y) if ``relu``."""
-    kernel = weight.shape[2:]
-    if _only_skips(kernel, stride, padding):
-        x, stride = x[_every(stride)], _ones(kernel)
-    x, weight = _plain(x), _plain(weight)
-    bias = _plain(bias) if bias is not None else np.empty(0, x.dtype)
-    size = x.shape[2:]
-    out = out_size(size, kernel, stride, padding, dilation)
-    y = np.empty((len(x), len(weight), *out), x.dtype)
-    algorithm = choose("conv2d", size, weight.shape, out, len(x), x.dtype, stride, padding, dilation, groups)
-    source, target, filters = _flat(x), _flat(y), weight.reshape(len(weight), -1)
-
-    def by_planes(lo, hi):
-        plan = planes.forward_plan(weight.shape[1], *_three(size, kernel, out, stride, padding, dilation))
-        _slide(plan, algorithm, source[lo:hi], filters, bias, relu, groups, target[lo:hi])
-
-    def by_tiles(lo, hi):
-        tables = winograd.tables(size, out, padding)
-        if not winograd.slide(source[lo:hi], filters, bias, relu, False, *tables, target[lo:hi]):
-            by_planes(lo, hi)
-
-    split(by_tiles if algorithm == "winograd" else by_planes, len(x), y.size * filters.shape[1] // CHEAP)
+    if _only_skips(weight.shape[2:], stride, padding):
+        x, stride = x[_every(stride)], _ones(stride)
+    shape, run = forward_call(x.shape, weight.shape, x.dtype, stride, padding, dilation, groups)
+    y = np.empty(shape, x.dtype)
+    run(x, weight, bias, relu, y)
     return y
+
+
+@lru_cache(maxsize=64)
+def forward_call(shape, weight_shape, dtype, stride, padding, dilation, groups):
+    """(the shape of y, a function (x, weight, bias, relu, y) that writes it), for arrays of these shapes."""
+    (outputs, inputs, *kernel), samples, size = weight_shape, shape[0], shape[2:]
+    out = out_size(size, kernel, stride, padding, dilation)
+    algorithm = choose("conv2d", size, weight_shape, out, samples, dtype, stride, padding, dilation, groups)
+    plan = planes.forward_plan(inputs, *_three(size, tuple(kernel), out, stride, padding, dilation))
+    slide = _slide(plan, algorithm, inputs, outputs // groups, prod(size), prod(out), groups)
+    tiles = _tiles(inputs, outputs, size, out, padding, False, samples) if algorithm == "winograd" else None
+    work, nothing = samples * outputs * prod(out) * inputs * prod(kernel) // CHEAP, np.empty(0, dtype)
+
+    def run(x, weight, bias, relu, y):
+        bias = nothing if bias is None else _plain(bias)
+        _samples(slide, tiles, (_plain(x), _plain(weight), bias, relu), y.reshape(-1), samples, work)
+
+    return (samples, outputs, *out), run
 
 
 def conv2d_dx(g, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, size):
@@ -93,23 +96,30 @@ def conv2d_dx(g, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), grou
         dx.fill(0)
         dx[_every(stride)] = conv2d_dx(g, weight, **_plain_settings(kernel), groups=groups, size=g.shape[2:])
         return dx
-    g, weight = _plain(g), _plain(weight)
-    out, outputs = g.shape[2:], len(weight) // groups
-    algorithm = choose("conv2d_dx", size, weight.shape, out, len(g), g.dtype, stride, padding, dilation, groups)
-    source, target, filters = _flat(g), _flat(dx), weight.reshape(len(weight), -1)
-    nothing = np.empty(0, g.dtype)
-
-    def by_planes(lo, hi):
-        plan = planes.backward_plan(outputs, *_three(size, kernel, out, stride, padding, dilation))
-        _slide(plan, algorithm, source[lo:hi], _by_input(weight, groups), nothing, False, groups, target[lo:hi])
-
-    def by_tiles(lo, hi):
-        tables = winograd.tables(out, size, tuple(2 - p for p in padding))
-        if not winograd.slide(source[lo:hi], filters, nothing, False, True, *tables, target[lo:hi]):
-            by_planes(lo, hi)
-
-    split(by_tiles if algorithm == "winograd" else by_planes, len(g), g.size * filters.shape[1] // CHEAP)
+    input_call(g.shape, weight.shape, g.dtype, stride, padding, dilation, groups, size)(g, weight, dx)
     return dx
+
+
+@lru_cache(maxsize=64)
+def input_call(shape, weight_shape, dtype, stride, padding, dilation, groups, size):
+    """A function (g, weight, dx) that writes the gradient by the input, for arrays of these shapes."""
+    (outputs, inputs, *kernel), samples, out = weight_shape, shape[0], shape[2:]
+    algorithm = choose("conv2d_dx", size, weight_shape, out, samples, dtype, stride, padding, dilation, groups)
+    plan = planes.backward_plan(outputs // groups, *_three(size, tuple(kernel), out, stride, padding, dilation))
+    slide = _slide(plan, algorithm, outputs // groups, inputs, prod(out), prod(size), groups)
+    turned = tuple([2 - p for p in padding])
+    tiles = _tiles(outputs, inputs, out, size, turned, True, samples) if algorithm == "winograd" else None
+    work, nothing = samples * outputs * prod(out) * inputs * prod(kernel) // CHEAP, np.empty(0, dtype)
+
+    def by_input(weight):
+        """weight (O, C/groups, ...) -> (C, O/groups*T), flat"""
+        return np.ascontiguousarray(weight.reshape(groups, outputs // groups, inputs, -1).swapaxes(1, 2)).reshape(-1)
+
+    def run(g, weight, dx):
+        weight = _plain(weight)
+        _samples(slide, tiles, (_plain(g), weight, nothing, False), dx.reshape(-1), samples, work, by_input)
+
+    return run
 
 
 def conv2d_dw(g, x, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, kernel):
@@ -117,44 +127,85 @@ def conv2d_dw(g, x, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1,
     kernel = tuple(kernel)
     if _only_skips(kernel, stride, padding):
         return conv2d_dw(g, x[_every(stride)], **_plain_settings(kernel), groups=groups, kernel=kernel)
-    g, x = _plain(g), _plain(x)
-    size, out = x.shape[2:], g.shape[2:]
-    shape = (g.shape[1], x.shape[1] // groups, *kernel)
-    algorithm = choose("conv2d_dw", size, shape, out, len(x), x.dtype, stride, padding, dilation, groups)
-    bounds = pieces(len(x), max(1, min(MOST_PIECES, len(x) * prod(out) // PIECE)))
-    parts = np.empty((len(bounds) - 1, shape[0], prod(shape[1:])), x.dtype)
-    from_g, from_x = _flat(g), _flat(x)
-
-    def by_planes(lo, hi, dw):
-        plan = planes.window_plan(shape[1], *_three(size, kernel, out, stride, padding, dilation))
-        arguments = from_g[lo:hi], from_x[lo:hi], groups, plan.lines, plan.rows, plan.positions, plan.sizes, dw
-        if algorithm != "depthwise" or not depthwise.sum_windows(*arguments):
-            direct.sum_windows(*arguments)
-
-    def by_tiles(lo, hi, dw):
-        if not winograd.sum_tiles(from_g[lo:hi], from_x[lo:hi], *winograd.tables(size, out, padding), dw):
-            by_planes(lo, hi, dw)
-
-    def some(first, last):
-        for k in range(first, last):
-            (by_tiles if algorithm == "winograd" else by_planes)(bounds[k], bounds[k + 1], parts[k])
-
-    split(some, len(parts), g.size * parts.shape[2] // CHEAP)
-    return (parts[0] if len(parts) == 1 else parts.sum(0)).reshape(shape)
+    dw = np.empty((g.shape[1], x.shape[1] // groups, *kernel), x.dtype)
+    weight_call(g.shape, x.shape, x.dtype, stride, padding, dilation, groups, kernel)(g, x, dw)
+    return dw
 
 
-def _slide(plan, algorithm, x, weight, bias, relu, groups, y):
+@lru_cache(maxsize=64)
+def weight_call(g_shape, shape, dtype, stride, padding, dilation, groups, kernel):
+    """A function (g, x, dw) that writes the gradient by the weight, for arrays of these shapes."""
+    (samples, outputs, *out), inputs, size, windows = g_shape, shape[1] // groups, shape[2:], shape[1] // groups * prod(kernel)
+    out = tuple(out)
+    algorithm = choose("conv2d_dw", size, (outputs, inputs, *kernel), out, samples, dtype, stride, padding, dilation, groups)
+    plan = planes.window_plan(inputs, *_three(size, kernel, out, stride, padding, dilation))
+    sizes = windows, inputs, outputs // groups, prod(size), prod(out)
+    exact = _sum(direct.sum_windows, (groups,), *direct.window_tables(plan, *sizes))
+    fast = None
+    if algorithm == "depthwise":
+        fast = _sum(depthwise.sum_windows, (groups,), *depthwise.window_tables(plan, *sizes))
+    if algorithm == "winograd":
+        fast = _sum(winograd.sum_tiles, (), *winograd.sum_tables(inputs, outputs, size, out, padding, samples))
+    bounds = pieces(samples, max(1, min(MOST_PIECES, samples * prod(out) // PIECE)))
+    count, work = len(bounds) - 1, samples * outputs * prod(out) * windows // CHEAP
+
+    def run(g, x, dw):
+        g, x = _plain(g), _plain(x)
+        parts = dw.reshape(1, -1) if count == 1 else np.empty((count, dw.size), dw.dtype)
+
+        def some(first, last):
+            for k in range(first, last):
+                given = g, x, parts[k], bounds[k], bounds[k + 1]
+                if fast is None or not fast(*given):
+                    exact(*given)
+
+        split(some, count, work)
+        if count > 1:
+            np.sum(parts, 0, out=dw.reshape(-1))
+
+    return run
+
+
+def _samples(slide, tiles, arrays, y, samples, work, prepared=None):
+    """Write flat y = the convolution, by tiles where these are given and all of the result is finite."""
+
+    def some(lo, hi):
+        if tiles is None or not tiles(*arrays, y, lo, hi):
+            x, weight, *rest = arrays
+            slide(x, weight if prepared is None else prepared(weight), *rest, y, lo, hi)
+
+    split(some, samples, work)
+
+
+def _slide(plan, algorithm, channels, outputs, area, pixels, groups):
+    """A function (x, weight, bias, relu, y, lo, hi) of flat arrays, without tiles."""
+    sizes = channels, outputs, area, pixels
     if algorithm in ("channels", "winograd"):
-        tables = plan.lines, plan.ka, plan.kb, plan.grids, plan.positions, plan.order, plan.sizes
-        return direct.slide_channels(x, weight, bias, relu, groups, *tables, y)
-    module = depthwise if algorithm == "depthwise" else direct
-    return module.slide(x, weight, bias, relu, groups, plan.lines, plan.ka, plan.kb, plan.phases, plan.sizes, y)
+        function, (tables, size) = direct.slide_channels, direct.channel_tables(plan, *sizes, groups)
+    else:
+        module = depthwise if algorithm == "depthwise" else direct
+        function, (tables, size) = module.slide, module.slide_tables(plan, *sizes)
+    return lambda x, weight, bias, relu, y, lo, hi: function(
+        x, weight, bias, relu, groups, *tables, y, np.empty(size + planes.SLACK, y.dtype), lo, hi
+    )
 
 
-def _by_input(weight, groups):
-    """weight (O, C/groups, ...) -> (C, O/groups*T)"""
-    outputs, inputs = len(weight) // groups, weight.shape[1]
-    return np.ascontiguousarray(weight.reshape(groups, outputs, inputs, -1).swapaxes(1, 2)).reshape(groups * inputs, -1)
+def _sum(function, settings, tables, size):
+    """A function (g, x, dw, lo, hi) of flat arrays; whether the result is finite."""
+
+    def run(g, x, dw, lo, hi):
+        function(g, x, *settings, *tables, dw, np.empty(size + planes.SLACK, dw.dtype), lo, hi)
+        return np.isfinite(dw).all()
+
+    return run
+
+
+def _tiles(*geometry):
+    """The same by tiles; whether the result is finite."""
+    tables, size = winograd.slide_tables(*geometry)
+    return lambda x, weight, bias, relu, y, lo, hi: winograd.slide(
+        x, weight, bias, relu, *tables, y, np.empty(size + planes.SLACK, y.dtype), lo, hi
+    )
 
 
 def out_size(size, kernel, stride, padding, dilation):
@@ -193,11 +244,6 @@ def _plain_settings(kernel):
 
 
 def _plain(x):
-    """In rows, and of the one kind of array that the kernels are compiled for."""
-    x = np.ascontiguousarray(x)
+    """Flat, in rows, and of the one kind of array that the kernels are compiled for."""
+    x = np.ascontiguousarray(x).reshape(-1)
     return x if x.flags.writeable else x.copy()
-
-
-def _flat(images):
-    """(N, C, ...) -> (N, C, pixels), a view."""
-    return images.reshape(*images.shape[:2], -1)

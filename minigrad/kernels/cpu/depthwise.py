@@ -9,51 +9,47 @@ Shapes: x (N, groups, pixels), y (N, O, positions), weight (O, T) with T taps; O
 import numpy as np
 
 from .jit import jit
-from .planes import SLACK, deal, finish, write_row, write_rows
-from .simd import BYTES, START, alone, fma, load, splat, store, total, zeros
+from .planes import SLACK, deal, finish, write_rows
+from .simd import BYTES, START, alone, clear, copy, fma, load, splat, store, total, unaligned
 
 WIDE = 4  # vectors that are summed together
 ONE = np.int64(1)
 
 
+def slide_tables(plan, channels, outputs, area, pixels):
+    """(tables, elements of work) of ``slide`` for images of ``area`` pixels and ``channels`` and ``outputs`` of a group."""
+    most = int(((plan.phases[:, 4] - 1) * plan.sizes[2] + plan.phases[:, 5]).max())
+    sizes = np.array([channels, outputs, area, pixels, *plan.sizes])
+    return (plan.lines, plan.ka, plan.kb, plan.phases, sizes), int(channels * plan.sizes[0] + 4 * SLACK + most + 4 * SLACK)
+
+
 @jit
-def slide(x, weight, bias, relu, groups, lines, ka, kb, phases, sizes, y):
-    """As ``direct.slide``. For the gradient by the input, x (N, O, pixels) is g and y (N, groups, positions) the gradient."""
+def slide(x, weight, bias, relu, groups, lines, ka, kb, phases, sizes, y, work, lo, hi):
+    """As ``direct.slide``. For the gradient by the input, x (N, O, pixels) is g and y (N, groups, positions) the gradient.
+
+    work: planes, sums.
+    """
     alone()
-    samples, channels, outputs, positions = x.shape[0], x.shape[1], y.shape[1], y.shape[2]
-    volume, plane_d, plane_w, depth_step, row_step, step, width = (
-        sizes[0],
-        sizes[1],
-        sizes[2],
-        sizes[4],
-        sizes[5],
-        sizes[6],
-        sizes[7],
-    )
-    per_group, merged = outputs // groups, channels // groups
-    most = 0
-    for phase in phases:
-        most = max(most, (phase[4] - 1) * plane_w + phase[5])
-    planes, sums = zeros(merged * volume + 4 * SLACK, x), np.empty(most + 4 * SLACK, x.dtype)
-    source, filters, target = x.reshape(-1), weight.reshape(-1), y.reshape(-1)
-    for n in range(samples):
-        for group in range(groups):
-            deal(source, (n * groups + group) * merged * x.shape[2], merged, width, lines, volume, planes)
-            for o in range(per_group):
-                channel = group * per_group + o
-                image = (n * outputs + channel) * positions
-                these = filters[channel * weight.shape[1] :]
-                for phase in phases:
-                    left, right, start, depths, heights, columns, first = phase
-                    count = (heights - 1) * plane_w + columns
-                    for d in range(depths):
-                        _sums(these, ka[left:right], planes, start + d * plane_d, kb[left:right], sums, count)
-                        write_rows(
-                            sums, START, START, count, plane_w, columns, target, image + first + d * depth_step, row_step, step
-                        )
-                if relu or bias.size:
-                    shift = bias[channel] if bias.size else x.dtype.type(0)
-                    finish(target[image : image + positions], shift, x.dtype.type(0 if relu else -np.inf))
+    work = work[unaligned(work) :]
+    channels, outputs, area, pixels, volume = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    plane_d, plane_w, terms, depth_step = sizes[5], sizes[6], sizes[7], sizes[8]
+    row_step, step, width = sizes[9], sizes[10], sizes[11]
+    sums = channels * volume + 4 * SLACK
+    clear(work, START, sums)
+    for image in range(lo * groups, hi * groups):
+        deal(x, image * channels * area, channels, width, lines, volume, work)
+        first, at = image % groups * outputs, image * outputs * pixels
+        for o in range(outputs):
+            for f in range(len(phases)):
+                left, right, start, depths = phases[f, 0], phases[f, 1], phases[f, 2], phases[f, 3]
+                heights, columns, place = phases[f, 4], phases[f, 5], at + o * pixels + phases[f, 6]
+                count = (heights - 1) * plane_w + columns
+                for d in range(depths):
+                    these = weight[(first + o) * terms :]
+                    _sums(these, ka[left:right], work, start + d * plane_d, kb[left:right], work[sums:], count)
+                    write_rows(work, sums, START, count, plane_w, columns, y, place + d * depth_step, row_step, step)
+        if relu or bias.size:
+            finish(y, at, pixels, bias, first, outputs, relu)
 
 
 @jit
@@ -76,26 +72,31 @@ def _sums(weight, ka, planes, at, kb, sums, count):
         store(sums, p + 3 * lanes, d)
 
 
+def window_tables(plan, windows, channels, outputs, area, pixels):
+    """(tables, elements of work) of ``sum_windows``, for ``windows`` of T."""
+    volume, width, columns = plan.sizes
+    count = plan.positions[pixels - 1] + 1
+    sizes = np.array([outputs, area, pixels, volume, width, windows, count, columns])
+    return (plan.lines, plan.rows, plan.positions, sizes), int(volume + 2 * SLACK + count + SLACK)
+
+
 @jit
-def sum_windows(g, x, groups, lines, rows, positions, sizes, dw):
-    """As ``direct.sum_windows``. Whether all of it is finite: infinities meet zeros here that stand between the rows."""
+def sum_windows(g, x, groups, lines, rows, positions, sizes, dw, work, lo, hi):
+    """As ``direct.sum_windows``. work: planes, g with the rows of the planes. Infinities meet zeros that stand between these."""
     alone()
-    outputs, pixels = g.shape[1], g.shape[2]
-    volume, width, columns = sizes[0], sizes[1], sizes[2]
-    source, from_g = x.reshape(-1), g.reshape(-1)
-    planes = zeros(volume + 2 * SLACK, x)
-    count = positions[pixels - 1] + 1
-    slopes = zeros(count + SLACK, x)  # g with the rows of the planes; zero between them
-    per_group = outputs // groups
-    dw[:] = 0
-    for n in range(len(x)):
-        for group in range(groups):
-            deal(source, (n * groups + group) * x.shape[2], ONE, width, lines, volume, planes)
-            for o in range(group * per_group, (group + 1) * per_group):
-                for p in range(0, pixels, columns):
-                    write_row(from_g, (n * outputs + o) * pixels + p, slopes, positions[p], columns)
-                _products(slopes, count, planes, rows, dw[o])
-    return abs(finish(dw.reshape(-1), x.dtype.type(0), x.dtype.type(-np.inf))) < np.inf
+    work = work[unaligned(work) :]
+    outputs, area, pixels, volume = sizes[0], sizes[1], sizes[2], sizes[3]
+    width, windows, count, columns = sizes[4], sizes[5], sizes[6], sizes[7]
+    slopes = volume + 2 * SLACK
+    clear(work, START, slopes + count + SLACK)
+    clear(dw, START, groups * outputs * windows)
+    for image in range(lo * groups, hi * groups):
+        deal(x, image * area, ONE, width, lines, volume, work)
+        first = image % groups * outputs
+        for o in range(outputs):
+            for p in range(0, pixels, columns):
+                copy(g, (image * outputs + o) * pixels + p, 1, work, slopes + positions[p], 1, columns)
+            _products(work[slopes:], count, work, rows, dw[(first + o) * windows : (first + o + 1) * windows])
 
 
 @jit

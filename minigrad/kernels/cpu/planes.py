@@ -16,8 +16,8 @@ from math import prod
 
 import numpy as np
 
-from . import simd
 from .jit import jit
+from .simd import ROWS, alone, copy
 
 SLACK = 64  # elements behind the planes that a block of vectors may read
 BLOCK = 32  # positions: a multiple of the width of every block of sums
@@ -69,12 +69,17 @@ def _volume(*sizes):
 
 
 def _positions(out, first, shape):
-    return _filled(first + _position(np.indices(out).reshape(3, -1), ONES, shape))
+    return filled(first + _position(np.indices(out).reshape(3, -1), ONES, shape))
 
 
-def _filled(rows):
+def filled(rows):
     """A table of rows for ``simd.multiply``: whole blocks."""
-    return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % simd.ROWS)])
+    return np.concatenate([rows, np.repeat(rows[-1:], -rows.size % ROWS)])
+
+
+def row_table(count, step):
+    """Where ``count`` rows begin, filled up with the last one to whole blocks."""
+    return filled(np.arange(count) * step)
 
 
 def _phase_shape(size, stride, padding):
@@ -149,48 +154,33 @@ def window_plan(inputs, size, kernel, out, stride, padding, dilation):
     starts = _position(_taps(kernel, dilation), stride, shape)
     rows = (np.arange(inputs)[:, None] * volume + starts).reshape(-1)
     positions = _positions(out, 0, shape)[: prod(out)]
-    return WindowPlan(_places(size, stride, padding, shape), _filled(rows), positions, np.array([volume, size[2], out[2]]))
+    return WindowPlan(_places(size, stride, padding, shape), filled(rows), positions, np.array([volume, size[2], out[2]]))
 
 
 @jit
 def deal(x, first, channels, width, lines, volume, planes):
     """Images of flat x, from element ``first`` on -> planes (channels, volume), flat, whose border is zero already."""
-    simd.alone()
+    alone()
     count, step = lines.shape
     for c in range(channels):
         for line in range(count):
             at = first + (c * count + line) * width
-            if step == 1:
-                write_row(x, at, planes, c * volume + lines[line, 0], width)
-            else:
-                for j in range(step):
-                    source, target = x[at + j :], planes[c * volume + lines[line, j] :]
-                    for k in range((width - j + step - 1) // step):
-                        target[k] = source[k * step]
-
-
-@jit
-def write_row(source, i, target, j, count):
-    """target[j : j + count] = source[i : i + count] of flat arrays, which do not overlap."""
-    lanes = simd.BYTES // source.itemsize
-    if count < lanes:
-        source, target = source[i:], target[j:]
-        for k in range(count):
-            target[k] = source[k]
-        return
-    for k in range(0, count - lanes, lanes):
-        simd.store(target, j + k, simd.load(source, i + k))
-    simd.store(target, j + count - lanes, simd.load(source, i + count - lanes))  # overlaps the one before it
+            for j in range(step):
+                copy(x, at + j, step, planes, c * volume + lines[line, j], 1, (width - j + step - 1) // step)
 
 
 @jit(sums=True)
-def finish(values, shift, least):
-    """A flat array plus ``shift``, and ``least`` where that is less; NaN stays. The sum of the values before they are cut off."""
-    total = values.dtype.type(0)
-    for k in range(values.size):
-        value = values[k] + shift
-        total += value
-        values[k] = least if value < least else value
+def finish(y, image, pixels, bias, first, outputs, relu):
+    """Bias and ReLU of some channels of a sample, the first of them at y[image]; NaN stays. The sum before it is cut off."""
+    alone()
+    total, least = y.dtype.type(0), y.dtype.type(0 if relu else -np.inf)
+    for o in range(outputs):
+        shift = bias[first + o] if bias.size else y.dtype.type(0)
+        line = y[image + o * pixels : image + (o + 1) * pixels]
+        for k in range(line.size):
+            value = line[k] + shift
+            total += value
+            line[k] = least if value <= least else value  # of -0.0 comes 0.0
     return total
 
 
@@ -200,19 +190,14 @@ def write_rows(lines, first, p, width, plane_w, columns, target, at, row_step, s
 
     The first output lies at ``at``, the next row ``row_step`` further, the next column ``step``.
     """
-    simd.alone()
+    alone()
     row, j = p // plane_w, p % plane_w
     done = 0
     while done < width:
-        run = min(plane_w - j, width - done)
+        run = plane_w - j if plane_w - j < width - done else width - done
         if j < columns:
-            count, place = min(run, columns - j), at + row * row_step + j * step
-            if step == 1:
-                write_row(lines, first + done, target, place, count)
-            else:
-                source, into = lines[first + done :], target[place:]
-                for k in range(count):
-                    into[k * step] = source[k]
+            count = run if run < columns - j else columns - j
+            copy(lines, first + done, 1, target, at + row * row_step + j * step, step, count)
         done += run
         row += 1
         j = 0

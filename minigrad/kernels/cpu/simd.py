@@ -13,6 +13,7 @@ Each function has a plain Python body, which runs under NUMBA_DISABLE_JIT=1.
 """
 
 import operator
+from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
@@ -44,26 +45,26 @@ class Vector(types.Type):
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, vector):
-        super().__init__(manager, vector, _vector_of(manager.lookup(vector.dtype).get_value_type(), vector.dtype))
+        super().__init__(manager, vector, vector_of(manager.lookup(vector.dtype).get_value_type(), vector.dtype))
 
 
-def _vector_of(scalar, dtype):
+def vector_of(scalar, dtype):
     return ir.VectorType(scalar, BYTES * 8 // dtype.bitwidth)
 
 
-def _lanes(array):
+def lanes_of(array):
     return BYTES // array.itemsize
 
 
 # --------------------------------------------------------------------------------------------- as plain Python
 def load(array, i):
     """array[i : i + LANES] of a flat array."""
-    return array[i : i + _lanes(array)].copy()
+    return array[i : i + lanes_of(array)].copy()
 
 
 def store(array, i, vector):
     """array[i : i + LANES] = vector."""
-    array[i : i + _lanes(array)] = vector
+    array[i : i + lanes_of(array)] = vector
 
 
 def splat(number):
@@ -90,49 +91,69 @@ def total(vector):
 
 def transpose_square(source, i, step, target, j, target_step):
     """A square of LANES by LANES: target[j + c * target_step + r] = source[i + r * step + c]."""
-    lanes = _lanes(source)
+    lanes = lanes_of(source)
     square = [load(source, i + r * step) for r in range(lanes)]
     for c in range(lanes):
         store(target, j + c * target_step, np.array([row[c] for row in square]))
 
 
+def unaligned(array):
+    """How many elements of a flat array come before its first whole cache line."""
+    return -array.ctypes.data % BYTES // array.itemsize
+
+
 def alone():
-    """Keeps the compiled function in which it stands a function: LLVM would compile it again inside each caller."""
+    """Keeps the compiled function in which it stands a function, and a short one: each of its callers compiles it again."""
 
 
-def multiply_block(a, rows, i, ka, b, j, kb, length, c, c_rows, first, accumulate):
-    """c[c_rows[i + r] + first + v] (+)= the sum over k of a[rows[i + r] + ka[k]] * b[j + kb[k] + v].
+def multiply_block(a, at, rows, i, ka, k, terms, b, j, kb, c, c_rows, r, first, accumulate):
+    """c[c_rows[r + s] + first + v] (+)= the sum over t < terms of a[at + rows[i + s] + ka[k + t]] * b[j + kb[k + t] + v].
 
-    r counts ROWS rows and v VECTORS * LANES columns; the tables are int64. Two rows may be the same one: that is how
+    s counts ROWS rows and v VECTORS * LANES columns; the tables are int64. Two rows may be the same one: that is how
     the last block of a matrix is filled up.
     """
-    columns = np.arange(VECTORS * _lanes(b))
-    left = a[rows[i : i + ROWS, None] + ka[None, :length]]
-    right = b[j + kb[:length, None] + columns]
-    target = c_rows[i : i + ROWS, None] + first + columns
+    columns = np.arange(VECTORS * lanes_of(b))
+    left = a[at + rows[i : i + ROWS, None] + ka[None, k : k + terms]]
+    right = b[j + kb[k : k + terms, None] + columns]
+    target = c_rows[r : r + ROWS, None] + first + columns
     c[target] = left @ right + c[target] if accumulate else left @ right
+
+
+def copy(source, i, step, target, j, jump, count):
+    """target[j + k * jump] = source[i + k * step] for all k < count of flat arrays, which do not overlap."""
+    target[j + np.arange(count) * jump] = source[i + np.arange(count) * step]
+
+
+def spread(source, i, target, j, places, k, count):
+    """target[j + places[k + n]] = source[i + n] for all n < count."""
+    target[j + places[k : k + count]] = source[i : i + count]
+
+
+def clear(target, j, count):
+    """target[j : j + count] = 0."""
+    target[j : j + count] = 0
 
 
 # --------------------------------------------------------------------------------------------- as LLVM instructions
 _A, _I = types.Array, types.Integer
 
 
-def _element(context, builder, kind, array, index):
+def element_at(context, builder, kind, array, index):
     """A pointer to it."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
 
 
-def _pointer(context, builder, kind, array, index):
+def pointer_to(context, builder, kind, array, index):
     """To a vector of an array's elements."""
-    element = _element(context, builder, kind, array, index)
-    return builder.bitcast(element, _vector_of(context.get_value_type(kind.dtype), kind.dtype).as_pointer())
+    element = element_at(context, builder, kind, array, index)
+    return builder.bitcast(element, vector_of(context.get_value_type(kind.dtype), kind.dtype).as_pointer())
 
 
-def _read(builder, pointer):
+def read(builder, pointer):
     return builder.load(pointer, align=4)
 
 
-def _fma(builder, a, b, c):
+def multiply_add(builder, a, b, c):
     kind = a.type
     name = f"llvm.fmuladd.v{kind.count}f{32 if isinstance(kind.element, ir.FloatType) else 64}"
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
@@ -152,10 +173,10 @@ def _(context):
 
 @lower_builtin(load, types.Array, types.Integer)
 def _(context, builder, signature, args):
-    return _read(builder, _pointer(context, builder, signature.args[0], *_indices(context, builder, signature, args)))
+    return read(builder, pointer_to(context, builder, signature.args[0], *indices(context, builder, signature, args)))
 
 
-def _indices(context, builder, signature, args):
+def indices(context, builder, signature, args):
     """The arguments, with every integer as int64."""
     return [
         context.cast(builder, value, kind, types.int64) if isinstance(kind, types.Integer) else value
@@ -170,8 +191,8 @@ def _(context):
 
 @lower_builtin(store, types.Array, types.Integer, Vector)
 def _(context, builder, signature, args):
-    array, i, vector = _indices(context, builder, signature, args)
-    builder.store(vector, _pointer(context, builder, signature.args[0], array, i), align=4)
+    array, i, vector = indices(context, builder, signature, args)
+    builder.store(vector, pointer_to(context, builder, signature.args[0], array, i), align=4)
     return context.get_dummy_value()
 
 
@@ -192,7 +213,7 @@ def _(context):
 
 @lower_builtin(fma, Vector, Vector, Vector)
 def _(context, builder, signature, args):
-    return _fma(builder, *args)
+    return multiply_add(builder, *args)
 
 
 def _same_vectors(context):
@@ -228,6 +249,18 @@ def _(context, builder, signature, args):
     return builder.extract_element(vector, ir.Constant(int32, 0))
 
 
+@type_callable(unaligned)
+def _(context):
+    return lambda array: types.int64
+
+
+@lower_builtin(unaligned, _A)
+def _(context, builder, signature, args):
+    start = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, args[0]).data, ir.IntType(64))
+    size = signature.args[0].dtype.bitwidth // 8
+    return builder.udiv(builder.and_(builder.neg(start), ir.Constant(start.type, BYTES - 1)), ir.Constant(start.type, size))
+
+
 @type_callable(alone)
 def _(context):
     return lambda: types.none
@@ -236,6 +269,7 @@ def _(context):
 @lower_builtin(alone)
 def _(context, builder, signature, args):
     builder.function.attributes.add("noinline")
+    builder.function.attributes.add("optsize")
     return context.get_dummy_value()
 
 
@@ -247,15 +281,15 @@ def _(context):
 @lower_builtin(transpose_square, types.Array, types.Integer, types.Integer, types.Array, types.Integer, types.Integer)
 def _(context, builder, signature, args):
     """Swap the off-diagonal quarters, then those within each quarter, and so on: each time two rows give two rows."""
-    source, i, step, target, j, target_step = _indices(context, builder, signature, args)
+    source, i, step, target, j, target_step = indices(context, builder, signature, args)
     kind, other = signature.args[0], signature.args[3]
 
     def line(array, kind, first, step, r):
         index = builder.add(first, builder.mul(step, ir.Constant(step.type, r)))
-        return _pointer(context, builder, kind, array, index)
+        return pointer_to(context, builder, kind, array, index)
 
     lanes = BYTES * 8 // kind.dtype.bitwidth
-    rows = [_read(builder, line(source, kind, i, step, r)) for r in range(lanes)]
+    rows = [read(builder, line(source, kind, i, step, r)) for r in range(lanes)]
     half = lanes // 2
     while half:
         upper = [lane if not lane & half else lanes + lane - half for lane in range(lanes)]
@@ -271,95 +305,38 @@ def _(context, builder, signature, args):
     return context.get_dummy_value()
 
 
-def tile_transform(matrix):
-    """A function (source, places, step, i, target, into, jump, j) that computes M X M' of a tile of vectors, M = ``matrix``.
-
-    X[r, s] is the vector source[places[r * columns + s] * step + i], and element (r, s) of the result becomes the vector
-    target[into[r * rows + s] * jump + j]; ``places`` and ``into`` are int64.
-    """
-    matrix = np.array(matrix)
-    count = matrix.shape[1] ** 2
-
-    def transform(source, places, step, i, target, into, jump, j):
-        lanes = np.arange(_lanes(source))
-        tile = source[places[:count, None] * step + i + lanes].reshape(*matrix.shape[1:] * 2, -1)
-        for k, vector in enumerate(np.einsum("rs,stl,ut->rul", matrix, tile, matrix).reshape(-1, lanes.size)):
-            target[into[k] * jump + j + lanes] = vector
-
-    @type_callable(transform)
-    def _(context):
-        return lambda source, places, step, i, target, into, jump, j: types.none
-
-    @lower_builtin(transform, _A, _A, _I, _I, _A, _A, _I, _I)
-    def _(context, builder, signature, args):
-        source, places, step, i, target, into, jump, j = _indices(context, builder, signature, args)
-        kinds = signature.args
-
-        def pointer(which, array, table, k, step, shift):
-            number = builder.load(_element(context, builder, kinds[which + 1], table, ir.Constant(shift.type, k)))
-            return _pointer(context, builder, kinds[which], array, builder.add(builder.mul(number, step), shift))
-
-        rows, columns = matrix.shape
-        loaded = [_read(builder, pointer(0, source, places, k, step, i)) for k in range(count)]
-        halves = [_times(builder, matrix, loaded[s::columns]) for s in range(columns)]  # [s][r]
-        for r in range(rows):
-            for s, vector in enumerate(_times(builder, matrix, [half[r] for half in halves])):
-                builder.store(vector, pointer(4, target, into, r * rows + s, jump, j), align=4)
-        return context.get_dummy_value()
-
-    return transform
-
-
-def _times(builder, matrix, vectors):
-    """The matrix times a list of vectors. Two rows that differ in sign at every other place share their sums."""
-    signs = (-1) ** np.arange(len(vectors))
-    results, parts, before = [], None, None
-    for line in matrix:
-        if np.array_equal(line * signs, before):
-            results.append(builder.fsub(*parts))
-        else:
-            parts = [_combination(builder, line * (signs == sign), vectors) for sign in (1, -1)]
-            results.append(builder.fadd(*parts) if None not in parts else parts[0] or parts[1])
-        before = line
-    return results
-
-
-def _combination(builder, factors, vectors):
-    """The sum of factors times vectors, None of nothing."""
-    total = None
-    for factor, vector in zip(factors, vectors, strict=True):
-        if factor:
-            number = ir.Constant(vector.type, [float(factor)] * vector.type.count)
-            if total is None:
-                total = vector if factor == 1 else builder.fmul(vector, number)
-            else:
-                total = builder.fadd(total, vector) if factor == 1 else _fma(builder, vector, number, total)
-    return total
+@contextmanager
+def loop(builder, count):
+    """A loop that LLVM does not unroll: an empty piece of assembler keeps it from that."""
+    with cgutils.for_range(builder, count) as made:
+        builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], True)
+        yield made.index
 
 
 @type_callable(multiply_block)
 def _(context):
-    return lambda a, rows, i, ka, b, j, kb, length, c, c_rows, first, accumulate: types.none
+    return lambda a, at, rows, i, ka, k, terms, b, j, kb, c, c_rows, r, first, accumulate: types.none
 
 
-@lower_builtin(multiply_block, _A, _A, _I, _A, _A, _I, _A, _I, _A, _A, _I, _I)
+@lower_builtin(multiply_block, _A, _I, _A, _I, _A, _I, _I, _A, _I, _A, _A, _A, _I, _I, _I)
 def _(context, builder, signature, args):
-    args = _indices(context, builder, signature, args)
-    _, _, i, _, _, j, _, length, _, _, first, accumulate = args
+    args = indices(context, builder, signature, args)
+    _, at, _, i, _, k, terms, _, j, _, _, _, r, first, accumulate = args
+    A, ROW, KA, B, KB, C, C_ROW = 0, 2, 4, 7, 9, 10, 11
     kinds = signature.args
-    vector = _vector_of(context.get_value_type(kinds[0].dtype), kinds[0].dtype)
+    vector = vector_of(context.get_value_type(kinds[A].dtype), kinds[A].dtype)
 
     def element(which, index):
-        return _element(context, builder, kinds[which], args[which], index)
+        return element_at(context, builder, kinds[which], args[which], index)
 
     def plus(index, number):
         return builder.add(index, ir.Constant(index.type, number))
 
     def columns(which, index):  # pointers to VECTORS vectors
-        return [_pointer(context, builder, kinds[which], args[which], plus(index, v * vector.count)) for v in range(VECTORS)]
+        return [pointer_to(context, builder, kinds[which], args[which], plus(index, v * vector.count)) for v in range(VECTORS)]
 
-    starts = [builder.load(element(1, plus(i, r))) for r in range(ROWS)]
-    targets = [columns(8, builder.add(builder.load(element(9, plus(i, r))), first)) for r in range(ROWS)]
+    starts = [builder.load(element(ROW, plus(i, s))) for s in range(ROWS)]
+    targets = [columns(C, builder.add(builder.load(element(C_ROW, plus(r, s))), first)) for s in range(ROWS)]
     sums = [[cgutils.alloca_once(builder, vector) for _ in line] for line in targets]
     for line in sums:
         for s in line:
@@ -367,81 +344,107 @@ def _(context, builder, signature, args):
     with builder.if_then(builder.icmp_signed("!=", accumulate, ir.Constant(accumulate.type, 0))):
         for line, memory in zip(sums, targets, strict=True):
             for s, pointer in zip(line, memory, strict=True):
-                builder.store(_read(builder, pointer), s)
-    with cgutils.for_range(builder, length) as loop:
-        # an empty piece of assembler keeps LLVM from unrolling the loop: two steps at once do not fit in the registers
-        builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], True)
-        left = element(0, builder.load(element(3, loop.index)))
-        right = [_read(builder, p) for p in columns(4, builder.add(j, builder.load(element(6, loop.index))))]
+                builder.store(read(builder, pointer), s)
+    base, left_table, right_table = element(A, at), element(KA, k), element(KB, k)
+    with loop(builder, terms) as t:  # two steps at once do not fit in the registers
+        left = builder.gep(base, [builder.load(builder.gep(left_table, [t]))])
+        right = [read(builder, p) for p in columns(B, builder.add(j, builder.load(builder.gep(right_table, [t]))))]
         for start, line in zip(starts, sums, strict=True):
             factor = _splat(builder, vector, builder.load(builder.gep(left, [start])))
             for s, v in zip(line, right, strict=True):
-                builder.store(_fma(builder, factor, v, builder.load(s)), s)
+                builder.store(multiply_add(builder, factor, v, builder.load(s)), s)
     for line, memory in zip(sums, targets, strict=True):
         for s, pointer in zip(line, memory, strict=True):
             builder.store(builder.load(s), pointer, align=4)
     return context.get_dummy_value()
 
 
+@type_callable(copy)
+def _(context):
+    return lambda source, i, step, target, j, jump, count: types.none
+
+
+@lower_builtin(copy, _A, _I, _I, _A, _I, _I, _I)
+def _(context, builder, signature, args):
+    source, i, step, target, j, jump, count = indices(context, builder, signature, args)
+    size = ir.Constant(count.type, signature.args[0].dtype.bitwidth // 8)
+
+    def place(which, array, first, step, k):
+        return element_at(context, builder, signature.args[which], array, builder.add(first, builder.mul(step, k)))
+
+    one = ir.Constant(count.type, 1)
+    dense = builder.and_(builder.icmp_signed("==", step, one), builder.icmp_signed("==", jump, one))
+    with builder.if_else(dense) as (rows, others):
+        with rows:
+            zero = ir.Constant(count.type, 0)
+            ends = place(3, target, j, one, zero), place(0, source, i, one, zero)
+            cgutils.raw_memcpy(builder, *ends, count, size)
+        with others, loop(builder, count) as k:
+            builder.store(builder.load(place(0, source, i, step, k)), place(3, target, j, jump, k))
+    return context.get_dummy_value()
+
+
+@type_callable(spread)
+def _(context):
+    return lambda source, i, target, j, places, k, count: types.none
+
+
+@lower_builtin(spread, _A, _I, _A, _I, _A, _I, _I)
+def _(context, builder, signature, args):
+    source, i, target, j, places, k, count = indices(context, builder, signature, args)
+    kinds = signature.args
+    with loop(builder, count) as n:
+        value = builder.load(element_at(context, builder, kinds[0], source, builder.add(i, n)))
+        place = builder.load(element_at(context, builder, kinds[4], places, builder.add(k, n)))
+        builder.store(value, element_at(context, builder, kinds[2], target, builder.add(j, place)))
+    return context.get_dummy_value()
+
+
+@type_callable(clear)
+def _(context):
+    return lambda target, j, count: types.none
+
+
+@lower_builtin(clear, _A, _I, _I)
+def _(context, builder, signature, args):
+    target, j, count = indices(context, builder, signature, args)
+    size = ir.Constant(count.type, signature.args[0].dtype.bitwidth // 8)
+    cgutils.memset(builder, element_at(context, builder, signature.args[0], target, j), builder.mul(count, size), 0)
+    return context.get_dummy_value()
+
+
 # --------------------------------------------------------------------------------------------- loops over them
 @jit
-def steps(count, step):
-    """The first ``count`` multiples of ``step``, as a table of places."""
-    alone()
-    table = np.empty(count, np.int64)
-    for k in range(count):
-        table[k] = k * step
-    return table
+def multiply(a, at, rows, i, count, ka, k, terms, b, j, kb, c, c_rows, first, width, accumulate):
+    """``multiply_block`` over ``count`` rows from i on and ``width`` columns, both rounded up to whole blocks.
 
-
-@jit
-def zeros(count, like):
-    """A flat array with the dtype of another."""
-    alone()
-    array = np.empty(count, like.dtype)
-    for k in range(count):
-        array[k] = 0
-    return array
-
-
-@jit
-def row_table(count, step):
-    """Where ``count`` rows begin, filled up with the last one to whole blocks."""
-    alone()
-    table = np.empty((count + ROWS - 1) // ROWS * ROWS, np.int64)
-    for r in range(table.size):
-        table[r] = min(r, count - 1) * step
-    return table
-
-
-@jit
-def multiply(a, rows, ka, b, j, kb, c, c_rows, first, width, accumulate):
-    """``multiply_block`` over all rows of the tables and ``width`` columns, rounded up to whole vectors in b and c.
-
-    TERMS of a sum at a time, so that these rows of b stay in the cache for all rows of a.
+    TERMS of a sum at a time, so that these rows of b stay in the cache for all rows of a. Row i goes to c_rows[0].
     """
     alone()
     columns = VECTORS * (BYTES // a.itemsize)
-    for k in range(0, max(ka.size, 1), TERMS):
-        left, right, add = ka[k : k + TERMS], kb[k : k + TERMS], 1 if k else accumulate
+    done = 0
+    while True:
+        some = terms - done if terms - done < TERMS else TERMS
+        add = 1 if done else accumulate
         for shift in range(0, width, columns):
-            for i in range(0, rows.size, ROWS):
-                multiply_block(a, rows, i, left, b, j + shift, right, left.size, c, c_rows, first + shift, add)
+            for r in range(0, count, ROWS):
+                multiply_block(a, at, rows, i + r, ka, k + done, some, b, j + shift, kb, c, c_rows, r, first + shift, add)
+        done += some
+        if done == terms:
+            break
 
 
 @jit
 def transpose(source, i, step, rows, columns, target, j, target_step):
     """target[j + c * target_step + r] = source[i + r * step + c] for all r < rows, c < columns of flat arrays."""
     alone()
-    lanes = 64 // source.itemsize
+    lanes = BYTES // source.itemsize
     if rows < lanes or columns < lanes:
         for r in range(rows):
-            line, into = source[i + r * step :], target[j + r :]
-            for c in range(columns):
-                into[c * target_step] = line[c]
+            copy(source, i + r * step, 1, target, j + r, target_step, columns)
         return
     for r in range(0, rows, lanes):
-        top = min(r, rows - lanes)  # the last square overlaps the one before it
+        top = r if r < rows - lanes else rows - lanes  # the last square overlaps the one before it
         for c in range(0, columns, lanes):
-            left = min(c, columns - lanes)
+            left = c if c < columns - lanes else columns - lanes
             transpose_square(source, i + top * step + left, step, target, j + left * target_step + top, target_step)

@@ -16,19 +16,21 @@ and M stay in the second-level cache; between two matrices lies a vector more, o
 a tile would fall into one set of the first-level cache.
 """
 
-from functools import lru_cache
+from math import prod
 
 import numpy as np
 
 from .jit import jit
-from .planes import finish
-from .simd import START, alone, multiply, row_table, steps, tile_transform, transpose, zeros
+from .planes import finish, row_table
+from .simd import START, alone, clear, multiply, transpose, unaligned
+from .transforms import tile_transform
 
 TILES = 64  # of a block
 LANES, COLUMNS = 16, 32  # COLUMNS: a multiple of the width of every block of sums
 f32 = np.float32
-WRITE, ADD, ONE = np.int64(0), np.int64(1), np.int64(1)
-TAPS, MATRICES = np.int64(9), np.int64(36)
+WRITE, ADD = np.int64(0), np.int64(1)
+TAPS = np.int64(9)
+MATRICES = np.arange(36)
 
 # B', A' and G for the points 0, 1, -1, 2, -2 and infinity
 _INPUT = np.array(
@@ -49,9 +51,8 @@ transform_slope = tile_transform(_OUTPUT.T)
 transform_filter, transform_filter_back = tile_transform(_FILTER), tile_transform(_FILTER.T)
 
 
-@lru_cache(maxsize=64)
-def tables(size, out, padding):
-    """Places of the pixels of each tile of an image of ``size`` (tiles, 36), and of the outputs ``out`` (tiles, 16).
+def _places(size, out, padding):
+    """Places of the pixels of each tile of an image of ``size``, 36 a tile, and of the outputs ``out``, 16 a tile.
 
     What lies outside of an image is its pixel number H * W, which is kept zero, or not looked at.
     """
@@ -61,131 +62,131 @@ def tables(size, out, padding):
     def places(side, size, padding):
         rows, columns = corners + np.indices((side, side)).reshape(2, 1, -1) - np.reshape(padding, (2, 1, 1))
         inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
-        return np.where(inside, rows * size[1] + columns, size[0] * size[1])
+        return np.where(inside, rows * size[1] + columns, size[0] * size[1]).reshape(-1)
 
     return places(6, size, padding), places(4, out, (0, 0))
 
 
+def _sizes(channels, outputs, size, out, padding, samples):
+    """(places of the pixels, places of the outputs, the tiles of a block, C and O in whole vectors, the sizes as a table)."""
+    pixels, places = _places(size, out, padding)
+    count, deep, wide = len(pixels) // 36, -(-channels // LANES) * LANES, -(-outputs // COLUMNS) * COLUMNS
+    block = min(TILES, samples * count)
+    return pixels, places, block, deep, wide, np.array([channels, outputs, prod(size), prod(out), count, block, deep, wide])
+
+
+def slide_tables(channels, outputs, size, out, padding, turned, samples):
+    """(tables, elements of work) of ``slide``. Backwards, these are those for g as the image, with padding 2 - p."""
+    pixels, places, block, deep, wide, sizes = _sizes(channels, outputs, size, out, padding, samples)
+    taps = np.arange(9)[:: -1 if turned else 1].copy()
+    tables = turned, pixels, places, taps, np.arange(channels), np.arange(channels) * wide
+    u, v, m = channels * wide + LANES, block * deep + LANES, block * wide + LANES
+    work = (prod(size) + 1) * deep + channels * 9 * wide + (prod(out) + 1) * wide + 36 * (u + v + m)
+    return (*tables, row_table(block, deep), row_table(block, wide), sizes), work
+
+
 @jit
-def slide(x, weight, bias, relu, turned, pixels, places, y):
+def slide(x, weight, bias, relu, turned, pixels, places, taps, ka, kb, rows, m_rows, sizes, y, work, lo, hi):
     """y = the convolution, plus bias (O,) or (0,) for none, and max(0, y) if ``relu``. Whether all of it is finite.
 
-    ``turned`` computes the gradient by the input, with g for x; the tables are those for g as the image, with padding 2 - p.
+    ``turned`` computes the gradient by the input, with g for x.
+    work: an image, filters (channel, tap, output), a result, U, V, M.
     """
     alone()
-    samples, channels, area = x.shape
-    outputs, positions = y.shape[1], y.shape[2]
-    deep, wide = (channels + LANES - 1) // LANES * LANES, (outputs + COLUMNS - 1) // COLUMNS * COLUMNS
-    per_sample = len(pixels)
-    block = min(TILES, samples * per_sample)
-    u_step = channels * wide + LANES
-    u = np.empty(36 * u_step, np.float32)
-    _transform_filters(weight.reshape(-1), channels, outputs, turned, wide, u, u_step)
-    v_step, m_step = block * deep + LANES, block * wide + LANES
-    v, m = np.empty(36 * v_step, np.float32), np.empty(36 * m_step, np.float32)
-    image, result = zeros((area + 1) * deep, x), np.empty((positions + 1) * wide, np.float32)
-    ka, kb = steps(channels, ONE), steps(channels, wide)
+    work = work[unaligned(work) :]
+    channels, outputs, area, positions = sizes[0], sizes[1], sizes[2], sizes[3]
+    count, block, deep, wide = sizes[4], sizes[5], sizes[6], sizes[7]
+    lines = (area + 1) * deep
+    result = lines + channels * 9 * wide
+    u_step, v_step, m_step = channels * wide + LANES, block * deep + LANES, block * wide + LANES
+    u = result + (positions + 1) * wide
+    v = u + 36 * u_step
+    m = v + 36 * v_step
+    clear(work, START, result)
+    if turned:
+        for c in range(channels):
+            transpose(weight, c * outputs * TAPS, TAPS, outputs, TAPS, work, lines + c * 9 * wide, wide)
+    else:
+        transpose(weight, START, channels * 9, outputs, channels * 9, work, lines, wide)
+    for c in range(channels):
+        for o in range(0, wide, LANES):
+            transform_filter(work, taps, 0, wide, lines + c * 9 * wide + o, work, MATRICES, 0, u_step, u + c * wide + o)
     total = f32(0)
-    for begin in range(0, samples * per_sample, block):
-        tiles = min(block, samples * per_sample - begin)
-        _gather_inputs(x, begin, tiles, pixels, image, v, v_step, deep)
-        rows, m_rows = row_table(tiles, deep), row_table(tiles, wide)
+    for begin in range(lo * count, hi * count, block):
+        tiles = hi * count - begin if hi * count - begin < block else block
+        gather_inputs(x, channels, area, begin, tiles, count, pixels, work, START, v, v_step, deep)
         for i in range(36):
-            multiply(v[i * v_step :], rows, ka, u, i * u_step, kb, m, m_rows, i * m_step, wide, WRITE)
-        total += _scatter(m, m_step, begin, tiles, places, result, wide, y, bias, relu)
+            multiply(
+                work, v + i * v_step, rows, START, tiles, ka, START, channels,
+                work, u + i * u_step, kb, work, m_rows, m + i * m_step, wide, WRITE,
+            )  # fmt: skip
+        for t in range(begin, begin + tiles):
+            n, tile = t // count, t % count
+            for c in range(0, wide, LANES):
+                transform_output(work, MATRICES, 0, m_step, m + (t - begin) * wide + c, work, places, tile * 16, wide, result + c)
+            if tile == count - 1:
+                at = n * outputs * positions
+                transpose(work, result, wide, positions, outputs, y, at, positions)
+                total += finish(y, at, positions, bias, START, outputs, relu)
     return abs(total) < np.inf
 
 
-@jit
-def sum_tiles(g, x, pixels, places, dw):
-    """dw (O, C*9) = the gradient by the weight, summed over the samples given. Whether all of it is finite."""
-    alone()
-    samples, channels, area = x.shape
-    outputs = g.shape[1]
-    deep, wide = (channels + LANES - 1) // LANES * LANES, (outputs + COLUMNS - 1) // COLUMNS * COLUMNS
-    per_sample = len(pixels)
-    block = min(TILES, samples * per_sample)
-    v_step, z_step, step = block * deep + LANES, block * wide + LANES, channels * wide + LANES
-    v, z = np.empty(36 * v_step, np.float32), np.empty(36 * z_step, np.float32)
-    image, slopes = zeros((area + 1) * deep, x), zeros((g.shape[2] + 1) * wide, x)
-    total = zeros(36 * step, x)
-    rows, total_rows = row_table(channels, ONE), row_table(channels, wide)
-    for begin in range(0, samples * per_sample, block):
-        tiles = min(block, samples * per_sample - begin)
-        _gather_inputs(x, begin, tiles, pixels, image, v, v_step, deep)
-        _gather_slopes(g, begin, tiles, places, slopes, z, z_step, wide)
-        ka, kb = steps(tiles, deep), steps(tiles, wide)
-        for i in range(36):
-            multiply(v[i * v_step :], rows, ka, z, i * z_step, kb, total, total_rows, i * step, wide, ADD)
-    lines = np.empty(channels * 9 * wide, np.float32)  # (channel, tap, output)
-    matrices, taps = steps(MATRICES, step), steps(TAPS, ONE)
-    for c in range(channels):
-        for o in range(0, wide, LANES):
-            transform_filter_back(total, matrices, ONE, c * wide + o, lines, taps, wide, c * 9 * wide + o)
-    transpose(lines, START, wide, channels * 9, outputs, dw.reshape(-1), START, channels * 9)
-    return abs(finish(dw.reshape(-1), f32(0), f32(-np.inf))) < np.inf
+def sum_tables(channels, outputs, size, out, padding, samples):
+    """(tables, elements of work) of ``sum_tiles``."""
+    pixels, places, block, deep, wide, sizes = _sizes(channels, outputs, size, out, padding, samples)
+    tables = pixels, places, np.arange(block) * deep, np.arange(block) * wide
+    v, z, total = block * deep + LANES, block * wide + LANES, channels * wide + LANES
+    work = (prod(size) + 1) * deep + (prod(out) + 1) * wide + 36 * (v + z + total) + channels * 9 * wide
+    return (*tables, row_table(channels, 1), row_table(channels, wide), sizes), work
 
 
 @jit
-def _transform_filters(filters, channels, outputs, turned, wide, u, step):
-    """Flat filters (O, C, 9) -> U (36, C, O); turned, filters (C, O, 9) give it with their taps in reverse order."""
-    alone()
-    lines = np.zeros(channels * 9 * wide, np.float32)  # (channel, tap, output)
-    if turned:
-        for c in range(channels):
-            for o in range(outputs):
-                source, target = filters[(c * outputs + o) * 9 :], lines[c * 9 * wide + o :]
-                for t in range(9):
-                    target[(8 - t) * wide] = source[t]
-    else:
-        transpose(filters, START, channels * 9, outputs, channels * 9, lines, START, wide)
-    taps, matrices = steps(TAPS, ONE), steps(MATRICES, step)
-    for c in range(channels):
-        for o in range(0, wide, LANES):
-            transform_filter(lines, taps, wide, c * 9 * wide + o, u, matrices, ONE, c * wide + o)
+def sum_tiles(g, x, pixels, places, ka, kb, rows, total_rows, sizes, dw, work, lo, hi):
+    """dw (O, C*9) = the gradient by the weight, summed over the samples.
 
-
-@jit
-def _scatter(m, step, begin, tiles, places, image, wide, y, bias, relu):
-    """The tiles of M (36, tiles, O) -> the images y that end among them, whose sum is returned.
-
-    Tiles are numbered through all samples, so a block may end within one; ``image`` keeps what is there of it.
+    work: an image, one of g, sums (36, C, O), V, those of g (36, tiles, O), the result (channel, tap, output).
     """
     alone()
-    outputs, positions = y.shape[1], y.shape[2]
-    target, least = y.reshape(-1), f32(0 if relu else -np.inf)
-    matrices = steps(MATRICES, step)
-    total = f32(0)
-    for t in range(tiles):
-        n, tile = (begin + t) // len(places), (begin + t) % len(places)
-        for c in range(0, wide, LANES):
-            transform_output(m, matrices, ONE, t * wide + c, image, places[tile], wide, c)
-        if tile == len(places) - 1:
-            transpose(image, START, wide, positions, outputs, target, n * outputs * positions, positions)
-            for o in range(outputs):
-                line = target[(n * outputs + o) * positions : (n * outputs + o + 1) * positions]
-                total += finish(line, bias[o] if bias.size else f32(0), least)
-    return total
+    work = work[unaligned(work) :]
+    channels, outputs, area, positions = sizes[0], sizes[1], sizes[2], sizes[3]
+    count, block, deep, wide = sizes[4], sizes[5], sizes[6], sizes[7]
+    slopes, v_step, z_step, step = (area + 1) * deep, block * deep + LANES, block * wide + LANES, channels * wide + LANES
+    total = slopes + (positions + 1) * wide
+    v = total + 36 * step
+    z = v + 36 * v_step
+    lines = z + 36 * z_step
+    clear(work, START, v)
+    for begin in range(lo * count, hi * count, block):
+        tiles = hi * count - begin if hi * count - begin < block else block
+        gather_inputs(x, channels, area, begin, tiles, count, pixels, work, START, v, v_step, deep)
+        gather_slopes(g, outputs, positions, begin, tiles, count, places, work, slopes, z, z_step, wide)
+        for i in range(36):
+            multiply(
+                work, v + i * v_step, rows, START, channels, ka, START, tiles,
+                work, z + i * z_step, kb, work, total_rows, total + i * step, wide, ADD,
+            )  # fmt: skip
+    for c in range(channels):
+        for o in range(0, wide, LANES):
+            target = lines + c * 9 * wide + o
+            transform_filter_back(work, MATRICES, 0, step, total + c * wide + o, work, MATRICES, 0, wide, target)
+    transpose(work, lines, wide, channels * 9, outputs, dw, START, channels * 9)
 
 
-def _make_gather(transform):
-    """Of some transform of tiles."""
+def _make_gather(transform, side):
+    """Of some transform of tiles of side * side pixels."""
 
     @jit
-    def gather(x, begin, tiles, places, image, v, step, deep):
+    def gather(x, channels, area, begin, tiles, count, places, work, image, v, step, deep):
         """The tiles from ``begin`` on of images x (N, C, pixels) -> V (36, tiles, C). ``image`` keeps the last sample."""
         alone()
-        channels, area = x.shape[1], x.shape[2]
-        source = x.reshape(-1)
-        matrices = steps(MATRICES, step)
-        for t in range(tiles):
-            n, tile = (begin + t) // len(places), (begin + t) % len(places)
+        for t in range(begin, begin + tiles):
+            tile = t % count
             if tile == 0:
-                transpose(source, n * channels * area, area, channels, area, image, START, deep)
+                transpose(x, t // count * channels * area, area, channels, area, work, image, deep)
             for c in range(0, deep, LANES):
-                transform(image, places[tile], deep, c, v, matrices, ONE, t * deep + c)
+                transform(work, places, tile * side * side, deep, image + c, work, MATRICES, 0, step, v + (t - begin) * deep + c)
 
     return gather
 
 
-_gather_inputs, _gather_slopes = _make_gather(transform_input), _make_gather(transform_slope)
+gather_inputs, gather_slopes = _make_gather(transform_input, 6), _make_gather(transform_slope, 4)
