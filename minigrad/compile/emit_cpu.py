@@ -22,6 +22,7 @@ LARGE = 2**25  # multiplications of a step, from which on Python calls its tasks
 OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract"}'
 INSIDE, BY_ADDRESS = f"no_cpython_wrapper=True, no_cfunc_wrapper=True, {OPTIONS}", f"no_cpython_wrapper=True, {OPTIONS}"
 OPENING = ["table, numbers, task = i8_at(table_at), f8_at(numbers_at), i8_at(task_at)"]
+MANY = 6  # arrays that a call is given or returns
 REAL = re.compile(r"\breal\((.*?)\)")  # stands for a number of a task's row that is no integer
 
 
@@ -133,9 +134,20 @@ class Emitter:
             if where[0] == "number":
                 self.lines.append(f"numbers[{where[1]}] = {self._number(n)}")
         (self._share if self.apart else self._close)()
+        self._write_addresses()
         parameters = "table_at, numbers_at, task_at, lo, hi"
         tasks = [f"@njit({BY_ADDRESS})\ndef {name}({parameters}):\n{body}\n" for body, name in self.entries.items()]
         return self.module.text([*tasks, *self.functions_of_steps]), self.segments
+
+    def _write_addresses(self):
+        """A function that puts the addresses of many arguments and results into the table, faster than Python asks for them."""
+        names = {"argument": self.arguments, "result": self.results}
+        places = [(k, names[what][i]) for k, (what, i) in enumerate(self.plan.table) if what in names]
+        self.writes_addresses = len(places) >= MANY
+        if self.writes_addresses:
+            body = "\n".join(f"    table[{k}] = {name}.ctypes.data" for k, name in places)
+            parameters = ", ".join(["table", *self.arguments, *self.results])
+            self.functions_of_steps.append(f"@njit({OPTIONS})\ndef addresses({parameters}):\n{body}\n")
 
     def _close(self):
         """End the current function of the step."""

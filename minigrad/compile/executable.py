@@ -40,7 +40,7 @@ class Executable:
         results = [f"r{k}" for k in range(len(self.result_outputs))]
         emitter = Emitter(self.schedule, self.plan, self.targets, arguments, results, apart, program.growing)
         self.source, self.segments = emitter.emit()
-        self.check_count = emitter.check_count
+        self.check_count, self.writes_addresses = emitter.check_count, emitter.writes_addresses
         self.code = None  # nothing is compiled before the first call
 
     def load(self):
@@ -59,7 +59,10 @@ class Executable:
         import numba
 
         signature = (numba.int64[::1], numba.float64[::1], *[numba.typeof(a) for a in arrays])
-        self.addresses = {}
+        self.addresses, self.write_addresses = {}, None
+        if self.writes_addresses and self.all_typed:
+            self.write_addresses = module.addresses
+            module.addresses.compile((signature[0], *signature[2:]))
         for s, _ in self.segments:
             if s.__class__ is str:
                 getattr(module, s).compile(signature)
@@ -102,6 +105,8 @@ class Executable:
             else:
                 self.argument_inputs.append((n, read))
         self.argument_of = {n: k for k, (n, _) in enumerate(self.argument_inputs)}
+        found = [dict(zip(self.graph.inputs, self.program.sources))[n] for n, _ in self.argument_inputs]
+        self.positions = [k for _, k in found] if all(source is not None for source in found) else None
 
     def _targets(self):
         """Where each output goes: see :func:`minigrad.compile.plan.plan`."""
@@ -188,7 +193,10 @@ class Executable:
         numbers = self.numbers
         for k, read in self.number_readers:
             numbers[k] = read(args)
-        arrays = [read(args) for _, read in self.argument_inputs]
+        if self.positions is None:
+            arrays = [read(args) for _, read in self.argument_inputs]
+        else:  # all are arguments
+            arrays = [args[k].array for k in self.positions]
         given = [a if a.flags.c_contiguous else np.ascontiguousarray(a).reshape(a.shape) for a in arrays]
         gradients = self.gradient_tensors
         for k in range(len(gradients)):
@@ -198,10 +206,13 @@ class Executable:
             if self.growing or getrefcount(t) > 3 + (owner._grad is t) or getrefcount(t.array) > 2:
                 gradients[k] = self._gradient(k)
         results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
-        for k, is_result, i in self.each_call:
-            self.table[k] = (results if is_result else given)[i].ctypes.data
         self.given = given, results  # for calls from Python
         typed = given + results if self.all_typed else [a if a.dtype in DTYPES else _UNTYPED for a in given + results]
+        if self.write_addresses is not None:
+            self.write_addresses(self.table, *typed)
+        else:
+            for k, is_result, i in self.each_call:
+                self.table[k] = (results if is_result else given)[i].ctypes.data
         for code, checks in self.code:
             code(self.table, numbers, *typed)
             for slot, error, n in checks:  # before anything that comes later writes to a parameter

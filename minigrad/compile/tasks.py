@@ -17,11 +17,14 @@ def _row(numbers):
 def in_turn(tasks, table, numbers):
     """A function that runs ``tasks``, of (address, row, rows that can be shared), one after the other."""
     rows = [_row(row) for _, row, _ in tasks]
-    functions = np.array([place for place, _, _ in tasks], np.int64)
-    places = np.array([row.ctypes.data for row in rows], np.int64)
-    counts = np.array([shared[0] if shared else 0 for _, _, shared in tasks], np.int64)
-    at_table, at_numbers, kept = table.ctypes.data, numbers.ctypes.data, (rows, table, numbers)
-    return lambda *_, kept=kept: addresses.in_turn(functions, places, counts, at_table, at_numbers)
+    columns = (
+        np.array([place for place, _, _ in tasks], np.int64),
+        np.array([row.ctypes.data for row in rows], np.int64),
+        np.array([shared[0] if shared else 0 for _, _, shared in tasks], np.int64),
+    )
+    kept = rows, columns, table, numbers  # their memory is known to the machine code alone
+    given = (*[c.ctypes.data for c in columns], len(tasks), table.ctypes.data, numbers.ctypes.data)
+    return lambda *_, kept=kept: addresses.in_turn(*given)
 
 
 def side_by_side(task, table, numbers):

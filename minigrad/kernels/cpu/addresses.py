@@ -11,6 +11,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .jit import jit
+from .machine import i8_at
 
 SIGNATURE = (types.int64,) * 5
 
@@ -26,9 +27,10 @@ def _call(context, address, table, numbers, row, lo, hi):
 
 
 @jit
-def in_turn(functions, rows, counts, table, numbers):
-    """Run the functions one after the other, each with its row, for all ``counts`` of its rows."""
-    for k in range(functions.size):
+def in_turn(functions, rows, counts, many, table, numbers):
+    """Run ``many`` functions one after the other, each with its row, for all ``counts`` of its rows. All are addresses."""
+    functions, rows, counts = i8_at(functions), i8_at(rows), i8_at(counts)
+    for k in range(many):
         _call(functions[k], table, numbers, rows[k], 0, counts[k])
 
 
