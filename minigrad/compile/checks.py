@@ -6,7 +6,7 @@ from ..errors import TraceError
 from . import ir, kernels
 from .fuse import Loop, identity, is_reduction, iterated, number_reads
 
-MADE_HERE = frozenset(("assemble", "add_rows", "keep", "convolution"))  # calls that passes put in
+MADE_HERE = frozenset(("assemble", "add_rows", "keep", "convolution", "affine"))  # calls that passes put in
 
 
 def verify(what):

@@ -3,7 +3,7 @@
 Some kernels serve a forward and its backward together: what the forward has found is handed on, or both are one pass.
 """
 
-from . import along, assembly, convolution, indexed, kernels, matmul  # noqa: F401  (two write calls for kernels)
+from . import along, assembly, convolution, epilogue, indexed, kernels, matmul  # noqa: F401  (two write calls for kernels)
 from .assembly import assemble
 from .expressions import WHOLE, is_elementwise
 from .ir import Graph, Instruction
@@ -21,7 +21,8 @@ PAIRED = (
 def choose(graph):
     """The graph with every composed operation replaced by its text, but for those that a kernel computes."""
     whole = simplify(narrowed(simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))))
-    return assemble(convolution.joined(simplify(thin_products(written_out(pairs(whole).inline(stays_whole))))))
+    chosen = simplify(thin_products(written_out(pairs(whole).inline(stays_whole))))
+    return assemble(epilogue.joined(convolution.joined(chosen)))
 
 
 def stays_whole(n):

@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 
 from .. import kernels
-from .ir import Graph, Instruction
+from .epilogue import only_reader, readers_of, rebuilt
+from .ir import Instruction
 
 CALLS = ("conv2d", "conv2d_dx", "conv2d_dw", "convolution")
 SETTINGS = ("stride", "padding", "dilation", "groups")
@@ -30,30 +31,20 @@ def takes(n):
 # --------------------------------------------------------------------------------------------------------------- bias and ReLU
 def joined(graph):
     """The graph with each conv2d that only a bias reads, and what only a ReLU reads of this, as one ``convolution``."""
-    readers = {}
-    for n in graph.nodes:
-        for i in n.arguments:
-            readers.setdefault(i, []).append(n)
-    for o in graph.outputs:
-        readers.setdefault(o, []).append(None)
+    readers = readers_of(graph)
     ends, gone = {}, set()  # the last node of what is joined -> the convolution; nodes that are no longer needed
     for n in graph.nodes:
-        add = _only_reader(n, readers) if n.op == "conv2d" and takes(n) else None
+        add = only_reader(n, readers) if n.op == "conv2d" and takes(n) else None
         bias = _bias(n, add) if add is not None else None
         if bias is None:
             continue
-        relu = _only_reader(add, readers)
+        relu = only_reader(add, readers)
         last = relu if relu is not None and relu.op == "relu" else add
         made = Instruction("convolution", (*n.inputs, bias), {**n.params, "relu": last is not add})
         made.shape, made.dtype = n.shape, n.dtype
         ends[last] = made
         gone.update({n, add, *[i for i in add.inputs if i is not n and readers[i] == [add]]} - {last})
-    return _rebuilt(graph, ends, gone) if ends else graph
-
-
-def _only_reader(n, readers):
-    found = readers.get(n, ())
-    return found[0] if len(found) == 1 else None
+    return rebuilt(graph, ends, gone) if ends else graph
 
 
 def _bias(n, add):
@@ -65,18 +56,6 @@ def _bias(n, add):
     if reshaped.op != "reshape" or reshaped.shape != (n.shape[1], *ones) or reshaped.dtype != n.dtype:
         return None
     return reshaped.inputs[0] if reshaped.inputs[0].shape == n.shape[1:2] else None
-
-
-def _rebuilt(graph, ends, gone):
-    known, nodes = {}, []
-    for n in graph.nodes:
-        if n in gone:
-            continue
-        source = ends.get(n, n)
-        inputs = tuple([known.get(i, i) for i in source.inputs])
-        known[n] = source if inputs == source.inputs else source.copy(inputs)
-        nodes.append(known[n])
-    return Graph(graph.inputs, nodes, [known.get(o, o) for o in graph.outputs], graph.state)
 
 
 # ------------------------------------------------------------------------------------------------------------------- the call

@@ -98,6 +98,24 @@ class Writer:
             return self.array(self.outputs[k], *shape)
         return self.scratch(*shape, dtype=dtype)
 
+    def share(self, count, work):
+        """Tell that threads may share the first axis, of ``count``, of all that ``rows`` gives."""
+        self.emitter.rows = (count, work) if self.emitter.apart else None
+
+    def rows(self, n, *shape):
+        """The memory of a value as ``array`` gives it; where threads share the first axis, of it from lo to hi."""
+        if not self.emitter.apart:
+            return self.array(n, *shape)
+        self.emitter.needs |= {("numba", "carray"), ("minigrad.kernels.cpu.tiles", "pointer")}
+        rest = shape[1:]
+        place = f"pointer({self.emitter.pointer(in_rows(n))}, {math.prod(rest)} * lo)"
+        return Operand(f"carray({place}, ({', '.join(['hi - lo', *map(str, rest)])},))", n.dtype, len(shape))
+
+    def output_rows(self, k, *shape, dtype=None):
+        if k in self.outputs:
+            return self.rows(self.outputs[k], *shape)
+        return self.scratch(*(("hi - lo", *shape[1:]) if self.emitter.apart else shape), dtype=dtype)
+
     def scratch(self, *shape, dtype=None):
         dtype = np.dtype(dtype or np.float32)
         return Operand(f"np.empty(({', '.join(map(str, shape))},), {DTYPES[dtype]})", dtype, len(shape))
@@ -173,33 +191,38 @@ def _is_attention(n):
     return q.dtype in FLOATS and 0 not in (*q.shape, *k.shape, *v.shape)
 
 
+def _shared_heads(n, w, q, *values):
+    """The arrays, causal and scale of a call of attention. Its samples and heads are independent: threads share them."""
+    from ..kernels.cpu.attention import work
+
+    heads, queries, width = _heads(q)
+    w.share(heads, work(heads, queries, values[0].shape[-2], width))
+    return [w.rows(x, *_heads(x)) for x in (q, *values)], (repr(n.params["causal"]), w.number(n.params["scale"], q))
+
+
 @lowering("attention", _is_attention)
 def _attention(n, w):
-    q, k, v = n.inputs
-    heads, queries, _ = _heads(q)
-    settings = repr(n.params["causal"]), w.number(n.params["scale"], q)
-    arrays = [w.array(x, *_heads(x)) for x in (q, k, v)]
-    w.call("attention:attention_forward", *arrays, *settings, w.array(n, *_heads(n)), w.scratch(heads, queries, dtype=q.dtype))
+    arrays, settings = _shared_heads(n, w, *n.inputs)
+    log_sum = w.output_rows(1, *_heads(n)[:2], dtype=n.dtype)
+    w.call("attention:attention_forward", *arrays, *settings, w.rows(n, *_heads(n)), log_sum)
 
 
 @lowering("attention_kept", lambda n: True)
 def _attention_kept(n, w):
-    q, k, v = n.inputs
+    q, _, v = n.inputs
+    arrays, settings = _shared_heads(n, w, *n.inputs)
     heads, queries, _ = _heads(q)
-    settings = repr(n.params["causal"]), w.number(n.params["scale"], q)
-    arrays = [w.array(x, *_heads(x)) for x in (q, k, v)]
-    y = w.output(0, heads, queries, v.shape[-1], dtype=q.dtype)
-    w.call("attention:attention_forward", *arrays, *settings, y, w.output(1, heads, queries, dtype=q.dtype))
+    y = w.output_rows(0, heads, queries, v.shape[-1], dtype=q.dtype)
+    w.call("attention:attention_forward", *arrays, *settings, y, w.output_rows(1, heads, queries, dtype=q.dtype))
 
 
 @lowering("attention_gradients", lambda n: True)
 def _attention_gradients(n, w):
     g, q, k, v, y, log_sum = n.inputs
-    settings = repr(n.params["causal"]), w.number(n.params["scale"], q)
-    arrays = [w.array(x, *_heads(x)) for x in (q, k, v, y)]
-    rows = w.array(log_sum, *_heads(q)[:2])
-    gradients = [w.output(i, *_heads(x), dtype=q.dtype) for i, x in enumerate((q, k, v))]
-    w.call("attention:attention_gradients", *arrays, rows, w.array(g, *_heads(g)), *settings, *gradients)
+    arrays, settings = _shared_heads(n, w, q, k, v, y)
+    arrays += [w.rows(log_sum, *_heads(q)[:2]), w.rows(g, *_heads(g))]
+    gradients = [w.output_rows(i, *_heads(x), dtype=q.dtype) for i, x in enumerate((q, k, v))]
+    w.call("attention:attention_gradients", *arrays, *settings, *gradients)
 
 
 # ------------------------------------------------------------------------------------------------------------- normalization
@@ -225,9 +248,10 @@ def _rows(x):
 def _layer_norm(n, w):
     x, weight, bias = n.inputs
     rows, size = _rows(x)
-    y, mean, rstd = w.output(0, rows, size, dtype=x.dtype), w.output(1, rows, dtype=x.dtype), w.output(2, rows, dtype=x.dtype)
+    w.share(rows, 2 * rows * size)
+    y, mean, rstd = (w.output_rows(k, rows, *((size,) if k == 0 else ()), dtype=x.dtype) for k in range(3))
     settings = w.number(n.params["eps"], x), "True"
-    w.call("layer_norm:norm_forward", w.array(x, rows, size), *_norm_parameters(x, weight, bias, w), *settings, y, mean, rstd)
+    w.call("layer_norm:norm_forward", w.rows(x, rows, size), *_norm_parameters(x, weight, bias, w), *settings, y, mean, rstd)
 
 
 def _layer_norm_vjp_fits(n):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from .fuse import in_rows, is_plain, looked_into
 
-TILES_FROM, THIN_FROM = 2**18, 2**14  # multiplications from which on minigrad's own tiles do a product, or one of a vector
+PRODUCTS = ("matmul", "affine")  # the second with a bias and perhaps ReLU: see epilogue.py
+TILES_FROM, THIN_FROM = 2**18, 2**13  # multiplications from which on minigrad's own tiles do a product, or one of a vector
 
 
 @dataclass
@@ -39,7 +40,9 @@ class Matrix:
 
 
 def is_product(n):
-    return n.op == "matmul" and n.dtype is not None and n.dtype.char in "fd" and all(map(is_plain, n.inputs)) and 0 not in n.shape
+    if n.op not in PRODUCTS or n.dtype is None or n.dtype.char not in "fd":
+        return False
+    return all(map(is_plain, n.inputs)) and 0 not in n.shape
 
 
 def operand(i, left):
@@ -62,13 +65,13 @@ def operand(i, left):
 
 def operands(n):
     """The values that a product reads: those that its views look into, or the views themselves, laid out anew."""
-    found = [operand(i, k == 0) for k, i in enumerate(n.inputs)]
-    return [i if m is None else m.value for i, m in zip(n.inputs, found)]
+    found = [operand(i, k == 0) for k, i in enumerate(n.inputs[:2])]
+    return [*[i if m is None else m.value for i, m in zip(n.inputs, found)], *n.inputs[2:]]
 
 
 def emit(n, pointer, schedule, shared):
     """The lines of the driver: one gemm, or loops over the outer axes around it."""
-    a, b = (_laid_out(i, k == 0, schedule) for k, i in enumerate(n.inputs))
+    a, b = (_laid_out(i, k == 0, schedule) for k, i in enumerate(n.inputs[:2]))
     batch = _batch_shape(n)
     a_steps, b_steps = _batch_steps(a, batch), _batch_steps(b, batch)
     m, k, columns = a.rows, a.columns, b.columns
@@ -112,24 +115,34 @@ def _product(n, pointer, a, b, sizes, places, rows):
     """The call of minigrad's own product, or of BLAS."""
     m, columns, k = sizes
     of_a, of_b, of_n = pointer(a.value), pointer(b.value), pointer(n)
-    if _by_tiles(n, m, columns, k):
+    if n.op == "affine" or by_tiles(n, m, columns, k, b.transposed):
+        bias, flags = _behind(n, pointer)
         left, right, out = (f"pointer({v}, {at})" for v, at in zip((of_a, of_b, of_n), places))
         how = f"{int(a.transposed)}, {int(b.transposed)}, {rows}, {columns}, {k}, f4(1)"
-        return f"product({how}, {left}, {a.leading}, {right}, {b.leading}, {out}, {columns}, {out}, 0)"
+        return f"product({how}, {left}, {a.leading}, {right}, {b.leading}, {out}, {columns}, {bias or out}, {flags})"
     kind = "f4" if n.dtype.char == "f" else "f8"
     left, right = f"{of_a}, {places[0]}, {a.leading}", f"{of_b}, {places[1]}, {b.leading}"
     how = f"{int(a.transposed)}, {int(b.transposed)}, {rows}, {columns}, {k}, {kind}(1)"
     return f"gemm({how}, {left}, {right}, {kind}(0), {of_n}, {places[2]}, {columns})"
 
 
-def _by_tiles(n, m, columns, k):
+def _behind(n, pointer):
+    """The pointer to the bias, if there is one, and the flags of ``product``."""
+    if n.op == "matmul":
+        return None, 0
+    from ..kernels.cpu.tiles import BIAS, RELU
+
+    return pointer(in_rows(n.inputs[2])), BIAS + RELU * n.params["relu"]
+
+
+def by_tiles(n, m, columns, k, transposed):
     """Whether minigrad's own product is faster than BLAS; it takes a second to compile, which small products are not worth."""
     least = THIN_FROM if 1 in (m, columns) else TILES_FROM
     if n.dtype.char != "f" or multiplications(n) < least:
         return False
     from ..kernels.cpu.gemm import prefers_own
 
-    return bool(prefers_own(m, columns, k))
+    return bool(prefers_own(m, columns, k, transposed))
 
 
 def _laid_out(i, left, schedule):
@@ -146,7 +159,7 @@ def _laid_out(i, left, schedule):
 
 
 def _batch_shape(n):
-    a, b = (i.shape[:-2] for i in n.inputs)
+    a, b = (i.shape[:-2] for i in n.inputs[:2])
     ndim = max(len(a), len(b))
     a, b = ((1,) * (ndim - len(s)) + tuple(s) for s in (a, b))
     return [max(x, y) if 0 not in (x, y) else 0 for x, y in zip(a, b)]

@@ -21,8 +21,9 @@ def report(executable):
         n = task.node
         if matmul.is_product(n):
             products += 1
-            shapes = " @ ".join(str(list(i.shape)) for i in n.inputs)
-            lines.append(f"product {shapes}: {2 * matmul.multiplications(n) / 1e6:.3g} MFLOP")
+            shapes = " @ ".join(str(list(i.shape)) for i in n.inputs[:2])
+            behind = "" if n.op == "matmul" else " with bias and ReLU" if n.params["relu"] else " with bias"
+            lines.append(f"product {shapes}{behind}: {2 * matmul.multiplications(n) / 1e6:.3g} MFLOP")
         elif not choose.stays_with_numpy(n):
             kernels += 1
             lines.append(f"kernel {n.op}")

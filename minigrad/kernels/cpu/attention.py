@@ -25,13 +25,15 @@ def attention(q, k, v, *, causal, scale):
     q, k, v = map(_heads, (q, k, v))
     y = np.empty((*q.shape[:2], v.shape[2]), q.dtype)
     log_sum = np.empty(q.shape[:2], q.dtype)
-    scale, (heads, work) = q.dtype.type(scale), _work(q, k)
-    if work < 2 * SMALLEST:  # one thread, without ado
+    scale, cost = q.dtype.type(scale), _work(q, k)
+    if cost < 2 * SMALLEST:  # one thread, without ado
         attention_forward(q, k, v, causal, scale, y, log_sum)
     else:
         given, written = (q, k, v), (y, log_sum)
         split(
-            lambda lo, hi: attention_forward(*(a[lo:hi] for a in given), causal, scale, *(a[lo:hi] for a in written)), heads, work
+            lambda lo, hi: attention_forward(*(a[lo:hi] for a in given), causal, scale, *(a[lo:hi] for a in written)),
+            len(q),
+            cost,
         )
     return y.reshape(*lead, *y.shape[1:]), (y, log_sum)
 
@@ -45,14 +47,19 @@ def attention_backward(g, saved, residual, needed, *, causal, scale):
     given, scale = (q, k, v, *residual, g), q.dtype.type(scale)
     split(
         lambda lo, hi: attention_gradients(*(a[lo:hi] for a in given), causal, scale, *(d[lo:hi] for d in gradients)),
-        *_work(q, k),
+        len(q),
+        _work(q, k),
     )
     return tuple(d.reshape(shape) if wanted else None for d, shape, wanted in zip(gradients, shapes, needed, strict=True))
 
 
 def _work(q, k):
-    """Heads, and what they cost: the exponential and two products for each weight."""
-    return len(q), q.shape[0] * q.shape[1] * k.shape[1] * (2 + q.shape[2] // 5)
+    return work(*q.shape[:2], k.shape[1], q.shape[2])
+
+
+def work(heads, queries, keys, width):
+    """What attention costs: the exponential and two products for each weight."""
+    return heads * queries * keys * (2 + width // 5)
 
 
 def _heads(x):
