@@ -16,7 +16,7 @@ import minigrad
 
 ROOT = pathlib.Path(__file__).parent.parent
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-NEED_NUMBA = ("compile.md", "minigrad.compile.step", "minigrad.compile.executable")
+NEED_NUMBA = ("compile.md", "minigrad.compile.step", "minigrad.compile.executable", "minigrad.compile.tasks")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

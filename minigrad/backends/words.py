@@ -390,7 +390,7 @@ class Words(LayoutWords, LinearWords, SpecialWords):
         return tuple(grid)
 
     def check_bounds(self, index, *, low, high, name, where="", text="{}"):
-        """IndexError with this text where an index is outside [low, high). A GPU looks at nothing: the host would have to wait."""
+        """IndexError of this text where an index is outside [low, high). A GPU looks at nothing: the host would wait."""
 
     def nonzero(self, x):
         return self.np.nonzero(x)
