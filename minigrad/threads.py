@@ -17,7 +17,8 @@ import os
 LOADED = getattr(os, "RTLD_NOLOAD", 0)  # opens a library only where it is there already
 SYSTEM = ["libopenblas.so.0", "libopenblas.0.dylib"]
 PATTERNS = ("*openblas*.so*", "*openblas*.dylib", "*openblas*.dll")
-SETTERS = [f"{prefix}openblas_set_num_threads{bits}" for prefix in ("scipy_", "") for bits in ("64_", "")]  # wheels rename them
+NAMES = [f"{prefix}openblas_{{}}{bits}" for prefix in ("scipy_", "") for bits in ("64_", "")]  # wheels rename functions
+AVX512 = (b"SkylakeX", b"Cooperlake", b"SapphireRapids")  # what OpenBLAS calls the processors it has small products for
 
 
 def _number(text):
@@ -67,18 +68,28 @@ def one_blas_thread_in_kernels():
 
 
 def _set_blas(package, num):
-    for setter in _setters(package):
+    for setter in _functions(package, "set_num_threads"):
         setter(num)
 
 
 @functools.cache
-def _setters(package):
-    """What sets the threads of the OpenBLAS that a package brings along; nothing where it uses another library."""
+def blas_has_small_products():
+    """Whether the OpenBLAS of the kernels multiplies small matrices as they lie: else it copies them first, which takes longer."""
+    found = _functions("scipy", "get_corename")
+    for function in found:
+        function.restype = ctypes.c_char_p
+    return bool(found) and all(function() in AVX512 for function in found)
+
+
+@functools.cache
+def _functions(package, what):
+    """The function of this name of the OpenBLAS that a package brings along; nothing where it uses another library."""
     root = os.path.dirname(importlib.util.find_spec(package).origin)
     folders = [f"{root}.libs", os.path.join(root, ".dylibs")]
     paths = [path for folder in folders for pattern in PATTERNS for path in glob.glob(os.path.join(folder, pattern))]
     libraries = [ctypes.CDLL(path) for path in paths] or (_of_the_system() if package == "numpy" else [])
-    return [getattr(library, name) for library in libraries for name in SETTERS if hasattr(library, name)]
+    names = [name.format(what) for name in NAMES]
+    return [getattr(library, name) for library in libraries for name in names if hasattr(library, name)]
 
 
 def _of_the_system():

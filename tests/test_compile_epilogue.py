@@ -170,3 +170,19 @@ def test_rows_are_shared_among_threads(monkeypatch):
     monkeypatch.setattr("minigrad.threads._chosen", 3)
     same_bits([Executable(program, apart=True)(list(examples))], [expected])
     assert shared == [37]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_few_rows_of_a_small_product_are_for_a_blas_that_has_kernels_for_them(there, monkeypatch):
+    from minigrad.compile import matmul
+
+    monkeypatch.setattr("minigrad.threads.blas_has_small_products", lambda: there)
+    chosen = {}
+    for m, n, k, transposed in [(1, 400, 320, False), (1, 400, 320, True), (4, 400, 320, False), (4, 64, 1100, True), (8, 64, 600, True),
+                                (4, 400, 320, True), (2, 1000, 600, False)]:  # fmt: skip
+        node = mg.compile.Step(lambda x, w, t=transposed: x @ (w.T if t else w))
+        node(mg.zeros(m, k), mg.zeros(*((n, k) if transposed else (k, n))))
+        (product,) = (i for i in node.program.graph.inline().nodes if i.op == "matmul")
+        chosen[m, n, k, transposed] = matmul.by_tiles(product, m, n, k, transposed)
+    few = {(1, 400, 320, False), (4, 400, 320, False), (4, 64, 1100, True)}
+    assert {size for size, own in chosen.items() if not own} == (few if there else set())

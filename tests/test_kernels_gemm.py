@@ -82,13 +82,6 @@ def test_pointers(dtype):
     np.testing.assert_allclose(c, a @ b.T, rtol=1e-5)
 
 
-@compiled
-@pytest.mark.parametrize("tb", [False, True])
-def test_few_rows_of_a_small_product_are_for_blas(tb):
-    sizes = [(1, 40, 32), (4, 40, 32), (7, 64, 64), (8, 64, 64), (2, 1000, 400), (2, 1000, 600), (3, 512, 64)]
-    assert [gemm.prefers_own(*size, tb) for size in sizes] == [False, False, False, True, tb, True, tb]
-
-
 SIZES = [(m, n, k) for m in (1, 2, 3, 4, 5, 7, 8, 9, 13, 17) for n in (1, 2, 10, 16, 17, 33, 65) for k in (0, 1, 3, 16, 40)]
 SIZES += [(140, 140, 7), (3, 5, 1100), (9, 20, 1100), (300, 33, 600), (130, 300, 20)]
 

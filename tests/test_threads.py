@@ -352,7 +352,7 @@ def test_the_number_comes_from_the_environment(environment, number):
 
 def threads_of_blas(package):
     """What each OpenBLAS of a package says, asked through its own functions."""
-    setters = threads._setters(package)
+    setters = threads._functions(package, "set_num_threads")
     if not setters:
         pytest.skip(f"{package} has no OpenBLAS of its own")
     name = setters[0].__name__.replace("_set_", "_get_")

@@ -3,8 +3,11 @@
 import math
 from dataclasses import dataclass, replace
 
+from .. import threads
 from .fuse import in_rows, is_plain, looked_into
 
+FEW = 8  # rows, below which BLAS is faster where it has kernels for small products:
+SMALL, SHORT = 10**6, 2**10  # up to so many multiplications and, where the right matrix lies transposed, so many results
 PRODUCTS = ("matmul", "affine")  # the second with a bias and perhaps ReLU: see epilogue.py
 TILES_FROM, THIN_FROM = 2**18, 2**13  # multiplications from which on minigrad's own tiles do a product, or one of a vector
 
@@ -142,7 +145,8 @@ def by_tiles(n, m, columns, k, transposed):
         return False
     from ..kernels.cpu.gemm import prefers_own
 
-    return bool(prefers_own(m, columns, k, transposed))
+    few = m < FEW and m * columns * k <= SMALL and (m > 1 and m * columns <= SHORT if transposed else True)
+    return bool(prefers_own(m, columns, k)) and not (few and threads.blas_has_small_products())
 
 
 def _laid_out(i, left, schedule):

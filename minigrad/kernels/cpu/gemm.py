@@ -37,8 +37,6 @@ PANEL = 2 * LANES  # columns of B that are one panel
 PLAIN, TRANSPOSED, PACKED = range(3)  # how B lies: the first two are also False and True
 LARGEST = 2**18  # elements of a block of A: what stays in a cache beside a panel
 LONGEST, SHORTER = 2**10, 2**8  # of the inner dimension at once, where it fits and where it does not
-FEW = 8  # rows, below which BLAS is faster where it has a kernel for small products:
-SMALL, SHORT = 10**6, 2**10  # up to so many multiplications and, where B lies transposed, so many elements of C
 SPREAD_ROWS, SPREAD = 128, 128  # from so many rows on it pays to copy a B whose rows lie so many elements apart
 
 _INTEGER, _FLOATS = types.intp, types.CPointer(types.float32)
@@ -46,10 +44,9 @@ _not_too_large = register_jitable(not_too_large)
 
 
 @register_jitable
-def prefers_own(m, n, k, tb):
-    """Whether ``product`` is faster than BLAS for C (m, n) from an inner dimension k, all float32, B being transposed or not."""
-    few = m < FEW and m * n * k <= SMALL and (not tb or m * n <= SHORT)
-    return LANES > 0 and not few and _not_too_large(m, n, k)
+def prefers_own(m, n, k):
+    """Whether ``product`` is faster than BLAS for C (m, n) from an inner dimension k, all float32."""
+    return LANES > 0 and _not_too_large(m, n, k)
 
 
 def matmul(ta, tb, m, n, k, alpha, a, offset_a, lda, b, offset_b, ldb, beta, c, offset_c, ldc):
@@ -63,7 +60,7 @@ def _matmul(ta, tb, m, n, k, alpha, a, offset_a, lda, b, offset_b, ldb, beta, c,
         gemm(ta, tb, m, n, k, alpha, a, offset_a, lda, b, offset_b, ldb, beta, c, offset_c, ldc)
 
     def by_size(ta, tb, m, n, k, alpha, a, offset_a, lda, b, offset_b, ldb, beta, c, offset_c, ldc):
-        if (beta == 0 or beta == 1) and prefers_own(m, n, k, tb):
+        if (beta == 0 or beta == 1) and prefers_own(m, n, k):
             of_a, of_b, of_c = pointer(a, offset_a), pointer(b, offset_b), pointer(c, offset_c)
             product(ta, tb, m, n, k, alpha, of_a, lda, of_b, ldb, of_c, ldc, of_c, ACCUMULATE if beta == 1 else 0)
         else:
