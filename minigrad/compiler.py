@@ -34,7 +34,6 @@ class OptimizedModule(Module):
     def __init__(self, mod, fullgraph=False):
         super().__init__()
         self._modules["_orig_mod"] = mod
-        self.__dict__["training"] = mod.training
         self.__dict__["_step"] = _step(mod, fullgraph)
 
     def forward(self, *args, **kwargs):
@@ -48,8 +47,20 @@ class OptimizedModule(Module):
             return self.__dict__["_modules"]["_orig_mod"]
         return getattr(self._orig_mod, name)
 
+    @property
+    def training(self):
+        return self._orig_mod.training
+
+    @training.setter
+    def training(self, mode):
+        mod = self.__dict__.get("_modules", {}).get("_orig_mod")
+        if mod is not None:  # it is not there yet when Module sets a first value
+            mod.training = mode
+
     def __setattr__(self, name, value):
-        if name == "training" or name.startswith("_"):
+        if name == "training":
+            object.__setattr__(self, name, value)
+        elif name.startswith("_"):
             super().__setattr__(name, value)
         else:
             setattr(self._orig_mod, name, value)

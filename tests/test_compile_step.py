@@ -401,3 +401,66 @@ def test_reset_and_copies():
     flags = []
     mg.compile(lambda x: flags.append(mg.compiler.is_compiling()) or x * 1)(x)
     assert flags == [True] and not mg.compiler.is_compiling()
+
+
+def test_a_failed_first_call_leaves_the_optimizer_as_it_was():
+    w = normal(3).requires_grad_()
+    optimizer, failing = mg.optim.AdamW([w], lr=0.1), [True]
+
+    @mg.compile
+    def train(x):
+        optimizer.zero_grad()
+        loss = (w * x).square().sum()
+        loss.backward()
+        optimizer.step()
+        if failing[0]:
+            raise KeyboardInterrupt
+        return loss
+
+    before, x = w.tolist(), normal(3, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(x)
+    assert w.tolist() == before and not optimizer.state
+    failing[0] = False
+    losses = [train(x).item() for _ in range(4)]
+    assert losses == sorted(losses, reverse=True) and len(set(losses)) == 4
+    optimizer.step()  # nor is it broken for steps that are not compiled
+
+
+def test_threads_that_call_a_new_step_take_turns():
+    w = mg.zeros(4, requires_grad=True)
+    optimizer, errors = mg.optim.SGD([w], lr=0.25, momentum=0.5), []
+
+    @mg.compile
+    def train(x):
+        optimizer.zero_grad()
+        ((w - x) ** 2).sum().backward()
+        optimizer.step()
+
+    def run():
+        try:
+            for _ in range(20):
+                train(mg.ones(4))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and train.traces == 2
+    v, velocity = 0.0, 0.0
+    for _ in range(60):
+        velocity = 0.5 * velocity + 2 * (v - 1)
+        v -= 0.25 * velocity
+    np.testing.assert_allclose(w.detach().array, v, rtol=1e-5)
+
+
+def test_a_compiled_module_is_in_the_mode_of_its_module():
+    module = mg.nn.Sequential(mg.nn.Linear(2, 2), mg.nn.Dropout())
+    fast = mg.compile(module)
+    module.eval()
+    assert not fast.training
+    fast.train()
+    assert module.training and module[1].training and fast.training

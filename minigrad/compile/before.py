@@ -1,14 +1,13 @@
 """Which Tensors there were before a run, without a list of all objects of the process."""
 
 import gc
-import threading
 import types
 
 from ..tensor import Tensor
+from .turns import alone
 
 _LIMIT = 20_000  # objects that are looked at beforehand
 _ASIDE = (types.ModuleType, type, types.CodeType, types.FrameType, types.BuiltinFunctionType, str, bytes)
-_one_at_a_time = threading.RLock()
 
 
 class Before:
@@ -19,7 +18,8 @@ class Before:
     """
 
     def __init__(self, roots):
-        _one_at_a_time.acquire()
+        self.alone = alone()
+        self.alone.__enter__()
         self.known = {id(t): t for t in _tensors_under(roots)}
         self.new = set()
         gc.freeze()
@@ -41,7 +41,7 @@ class Before:
     def close(self):
         gc.unfreeze()
         self.known, self.new = {}, set()
-        _one_at_a_time.release()
+        self.alone.__exit__()
 
 
 def made_tensors(generation=None):

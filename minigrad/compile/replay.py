@@ -144,7 +144,7 @@ class Program:
         except Exception as error:
             warnings.warn(
                 f"this step runs without machine code, slower, because compiling it failed ({type(error).__name__}: {error}); "
-                "please report it with the output of python -m minigrad doctor",
+                "please report it with the output of python -m minigrad info",
                 RuntimeWarning,
                 stacklevel=4,
             )

@@ -11,6 +11,7 @@ from ..dtype import get_default_dtype
 from ..errors import MinigradError, TraceError, describe
 from ..graph import LEAF, PICK, is_inference_mode_enabled, levels, recording, tracer
 from ..tensor import Tensor
+from . import turns
 from .guards import hooks_of
 from .replay import Arena
 from .report import report
@@ -70,18 +71,22 @@ class Step:
         self._latest = None  # how the latest call looked, and its program: nearly all calls are like the one before
 
     def __call__(self, *args, **kwargs):
-        latest = self._latest
-        if latest is not None and not kwargs and latest.is_like(args) and tracer.get() is None and not levels.get():
-            program = latest.program
-            if program.depends.hold() and (not program.guards or program.fits(args)):
-                memory = program.depends.memory
-                for t in args:
-                    if id(t.array) in memory or t.array.base is not None:
-                        program.depends.refuse_shared(t.array)
-                self.result = result = program.replay(args)
-                return result
         if tracer.get() is not None or levels.get() or None in self.eager:
             return self.fn(*args, **kwargs)
+        latest = self._latest
+        if latest is not None and not kwargs and latest.is_like(args):
+            program = latest.program
+            turns.begin()
+            try:
+                if program.depends.hold() and (not program.guards or program.fits(args)):
+                    memory = program.depends.memory
+                    for t in args:
+                        if id(t.array) in memory or t.array.base is not None:
+                            program.depends.refuse_shared(t.array)
+                    self.result = result = program.replay(args)
+                    return result
+            finally:
+                turns.end()
         if not self.fullgraph:
             return self._lenient(args, kwargs)
         self.result = self._run(*self._signature(args, kwargs), args, kwargs)
@@ -161,14 +166,29 @@ class Step:
         return (_modes(), tuple(layout), named), tensors
 
     def _run(self, key, tensors, args, kwargs):
+        turns.begin()
+        try:
+            program = self._that_holds(key, tensors)
+            if program is not None:
+                self._latest = Latest.of(program, key, args, kwargs)
+                return program.replay(tensors)
+        finally:
+            turns.end()
+        with turns.alone():
+            program = self._that_holds(key, tensors)
+            if program is not None:  # another thread has traced it meanwhile
+                return program.replay(tensors)
+            return self._trace(key, tensors, args, kwargs)
+
+    def _that_holds(self, key, tensors):
+        """A program for this signature whose guards hold, or None."""
         for program in self.programs.get(key, ()):
             if program.depends.hold() and (not program.guards or program.fits(tensors)):
                 if program.depends.memory:
                     for t in tensors:
                         program.depends.refuse_shared(t.array)
-                self._latest = Latest.of(program, key, args, kwargs)
-                return program.replay(tensors)
-        return self._trace(key, tensors, args, kwargs)
+                return program
+        return None
 
     def _lenient(self, args, kwargs):
         """As ``torch.compile``: what cannot be traced runs as it is, and a result keeps its history."""

@@ -85,6 +85,7 @@ class Trace(Notebook):
         except BaseException:
             for generator, state in self.generators.values():
                 generator.set_state(state)
+            self._abandon(watch)
             raise
         finally:
             self.before.close()
@@ -367,6 +368,17 @@ class Trace(Notebook):
             put(owner, name, value)
         for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers, self.parts):
             kept.clear()
+
+    def _abandon(self, watch):
+        """A run that failed has written nothing: nor has an optimizer the state that it made; other tensors get their values."""
+        for optimizer, _ in watch.optimizers.values() if watch is not None else ():
+            for p, entry in [(p, e) for p, e in optimizer.state.items() if isinstance(e, dict)]:
+                for name in [k for k, v in entry.items() if isinstance(v, Tensor) and isinstance(v.array, Traced)]:
+                    del entry[name]
+                if not entry:
+                    del optimizer.state[p]
+        for t in self._still_in_use():
+            _materialize(t)
 
     def _settle(self, strict):
         """Tensors that were made inside and are still in use, such as an optimizer's new state, get their values."""
