@@ -13,6 +13,7 @@ import numpy as np
 
 from .device import device as Device
 from .errors import describe
+from .graph import tracer
 from .mt19937 import STATE, Twister
 from .tensor import Tensor, wrap
 
@@ -53,6 +54,13 @@ ENGINES = {"philox": Philox, "mt19937": Twister}
 _STATE_BYTES = {16: "philox", STATE.itemsize: "mt19937"}
 
 
+def _outside(what, remedy="do it outside of the compiled function"):
+    """TraceError while a function is traced: its replays draw on, and would not do this again."""
+    trace = tracer.get()
+    if trace is not None:
+        raise trace.refuse(what, remedy)
+
+
 class Generator:
     """A source of random numbers: an engine, its seed, and how far it has got.
 
@@ -71,6 +79,7 @@ class Generator:
     """
 
     def __init__(self, device="cpu", engine=None):
+        _outside("a Generator was made", "make the generator outside and draw from it")
         self.device = Device(device)
         self._lock = threading.Lock()
         self._engines = {}
@@ -78,6 +87,7 @@ class Generator:
 
     def use(self, engine):
         """Draw from ``engine`` from here on. It starts from this generator's seed, or goes on where it was left since then."""
+        _outside("the engine of a generator was set")
         if engine not in ENGINES:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
         if engine not in self._engines:
@@ -90,6 +100,7 @@ class Generator:
 
         Returns the generator.
         """
+        _outside("a seed was set", "set the seed outside of the compiled function")
         number = _whole(seed)
         if engine is not None:
             self.use(engine)
@@ -106,6 +117,7 @@ class Generator:
 
     def initial_seed(self):
         """The seed that the numbers have been drawn from since it was set."""
+        _outside("the seed of a generator was read", "read it outside of the compiled function")
         return self._current.initial_seed
 
     def key(self, count):
@@ -133,21 +145,33 @@ class Generator:
 
     def get_state(self):
         """The state as a uint8 tensor, for :meth:`set_state`: 16 elements, or 5056 of engine mt19937, laid out as PyTorch's."""
-        with self._lock:
-            return wrap(self._current.state())
+        _outside("the state of a generator was read", "read it outside of the compiled function")
+        return wrap(self.snapshot())
 
     def set_state(self, state):
         """Continue from where :meth:`get_state` was called, with the engine that it was called for."""
+        _outside("the state of a generator was set", "set it outside of the compiled function")
         array = state.array if isinstance(state, Tensor) else None
         if array is None or array.dtype != np.uint8 or array.ndim != 1 or array.size not in _STATE_BYTES:
             raise TypeError(
                 f"set_state: RNG state must be a torch.ByteTensor of 16 elements, or {STATE.itemsize} for engine mt19937, from "
                 f"get_state(), got {describe(state)}"
             )
-        self.use(_STATE_BYTES[array.size])
-        with self._lock:
-            self._current.restore(np.ascontiguousarray(array))
+        self.rewind(np.ascontiguousarray(array))
         return self
+
+    def snapshot(self):
+        """The state as an array for :meth:`rewind`, of the library's own use: also while a function is traced."""
+        with self._lock:
+            return self._current.state()
+
+    def rewind(self, array):
+        """Continue from where :meth:`snapshot` was called, with the engine that it was called for."""
+        engine = _STATE_BYTES[array.size]
+        if engine != self.engine:
+            self.use(engine)
+        with self._lock:
+            self._current.restore(array)
 
     def clone_state(self):
         """A new generator that will draw the same numbers as this one."""
@@ -162,7 +186,7 @@ class Generator:
 
     def __repr__(self):
         where = f" offset={self._current.offset}" if self.engine == "philox" else " engine='mt19937'"
-        return f"<minigrad.Generator device={str(self.device)!r} seed={self.initial_seed()}{where}>"
+        return f"<minigrad.Generator device={str(self.device)!r} seed={self._current.initial_seed}{where}>"
 
 
 def _whole(seed):
@@ -266,6 +290,7 @@ def fork_rng(devices=None, enabled=True, device_type="cpu"):
     >>> bool((inside == minigrad.rand(3)).all())
     True
     """
+    _outside("fork_rng() was entered", "enter it outside of the compiled function")
     state = default_generator.get_state()
     try:
         yield

@@ -7,7 +7,6 @@ step. Its backend, :class:`TraceWords`, answers every word by computing on the v
 import functools
 import math
 import traceback
-from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +17,8 @@ from ..errors import TraceError
 from ..graph import tracer
 from . import spelled
 from .ir import NUMBER, Graph, Instruction, compute, is_word
+from .reads import USER, kind_of
 
-_HERE = str(Path(__file__).parent.parent)
 # Words whose result has a shape that depends on values.
 DYNAMIC = {
     "nonzero": "use a mask of the full shape: where(mask, x, 0)",
@@ -31,9 +30,13 @@ DYNAMIC = {
 
 def refuse(what, remedy):
     """A TraceError that names the line of the user's that is to blame."""
-    lines = [f for f in traceback.extract_stack() if not f.filename.startswith((_HERE, "<minigrad"))]
+    lines = [f for f in traceback.extract_stack() if kind_of(f.filename) == USER]
     where = f'\n  File "{lines[-1].filename}", line {lines[-1].lineno}: {lines[-1].line}' if lines else ""
-    return TraceError(f"{what} inside a traced function, where it would be frozen at its first value: {remedy}{where}")
+    error = TraceError(f"{what} inside a traced function, where it would be frozen at its first value: {remedy}{where}")
+    trace = tracer.get()
+    if trace is not None:
+        trace.refused.append(error)
+    return error
 
 
 class Traced:
@@ -194,8 +197,11 @@ MASK_REMEDY = "x[mask] has as many elements as the mask has True; use where(mask
 class Notebook:
     """What calls are written into."""
 
+    refuse = staticmethod(refuse)
+
     def __init__(self):
         self.graph = Graph()
+        self.refused = []  # errors that end the run, also where the function catches them
 
     def array(self, value, instruction):
         return words_for(value).ndarray(value, instruction, self)

@@ -6,7 +6,7 @@ import sysconfig
 import types
 import weakref
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _PACKAGES = tuple({os.path.join(sysconfig.get_path(p), "") for p in ("purelib", "platlib")})
 _TRUSTED = (  # libraries that keep no settings which a model reads
@@ -73,8 +73,8 @@ def reads_of(code):
 
 def kind_of(file):
     """How much of a function is looked at, by the file that it stands in."""
-    if file.startswith(_HERE):
-        return KEEPER if file[len(_HERE) :].split(os.sep)[0].removesuffix(".py") in _KEEPING else LIBRARY
+    if file.startswith(OWN):
+        return KEEPER if file[len(OWN) :].split(os.sep)[0].removesuffix(".py") in _KEEPING else LIBRARY
     if file.startswith(("<frozen", "<minigrad", "<__array_function__")):
         return LIBRARY
     for path in _PACKAGES:

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import warnings
 
 from .. import kernels, random, settings, threads
@@ -21,6 +22,7 @@ from .watch import Watch
 PATIENCE = 2  # so many traces with one signature may change what they depend on, or make tensors that stay in use
 SOME = 2  # signatures from which on a text is made to fit other shapes too, with every size read at run time
 TEXTS = 16  # modules that are compiled for one function, which would else be compiled for ever
+_LAZY = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 KINDS = 256  # signatures that are kept for one function
 LIMIT = 8  # programs that are kept for one signature
 
@@ -60,6 +62,8 @@ class Step:
 
     def __init__(self, fn, fullgraph=True):
         functools.update_wrapper(self, fn, updated=())
+        if fullgraph and any(is_lazy(f) for f in (fn, getattr(fn, "forward", fn), fn.__call__) for is_lazy in _LAZY):
+            raise TypeError(f"compile: {_name(fn)}() is a generator or a coroutine: a call of it runs nothing")
         self.fn, self.fullgraph = fn, fullgraph
         self.programs = {}  # signature -> Programs, which differ in their guards; the latest first
         self.traces = 0

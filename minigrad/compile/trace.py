@@ -65,6 +65,7 @@ class Trace(Notebook):
         self.parts = {}  # (id(owner), name) -> (owner, name, tuple, its Tensors)
         self.before = None  # which tensors there were, while the run lasts
         self.generators = {}  # id(generator) -> (generator, its state), of those that were drawn from
+        self.drawn = {}  # what random numbers depend on -> their input
         self.deferred = []  # what a call does at its very end, such as the step of a schedule
         self.outlived = 0  # how many tensors made inside are in use outside afterwards, results and gradients apart
 
@@ -99,7 +100,7 @@ class Trace(Notebook):
             shells = [self._shell(k, t) for k, t in enumerate(examples)]
             # the values come from the texts: kernels that the compiled step does not use need not be compiled for them
             with kernels.use_kernels(False), watch or contextlib.nullcontext():
-                result = fn(*shells)
+                result = self._call(fn, shells)
             values = self._close(result)
             self.program.refuse_shared(examples)
             del result, shells
@@ -111,6 +112,18 @@ class Trace(Notebook):
             gc.callbacks[:] = callbacks
             dispatch.leave_special_mode()
             self._restore()
+
+    def _call(self, fn, shells):
+        """``fn(*shells)``. What was refused ends the run, also where the function has caught the error."""
+        try:
+            result = fn(*shells)
+        except Exception as error:
+            if self.refused and error is not self.refused[0]:
+                raise self.refused[0] from error
+            raise
+        if self.refused:
+            raise self.refused[0]
+        return result
 
     def _shell(self, position, example):
         """The Tensor that stands for an argument inside the function."""
@@ -145,9 +158,15 @@ class Trace(Notebook):
 
     def read(self, function, name, generator=None):
         """A Tensor whose value ``function()`` gives anew at each call, such as the key of random numbers."""
-        if generator is not None and id(generator) not in self.generators:
-            self.generators[id(generator)] = (generator, generator.get_state())  # a run that fails has drawn nothing
-        return wrap(self.input(lambda args: function(), function(), name))
+        if generator is None:
+            return wrap(self.input(lambda args: function(), function(), name))
+        before = generator.snapshot()
+        self.generators.setdefault(id(generator), (generator, wrap(before)))  # a run that fails has drawn nothing
+        value, after = function(), generator.snapshot()
+        key = (id(generator), name, before.tobytes(), after.tobytes(), value.shape, value.dtype)
+        if key not in self.drawn or key[2] == key[3]:
+            self.drawn[key] = self.input(lambda args: function(), value, name)
+        return wrap(self.drawn[key])  # a checkpoint that computes again goes back, to numbers that were drawn already
 
     def number(self, owner, name):
         """A Tensor for the Python number ``owner.name`` or ``owner[name]``: see :func:`minigrad.compile.runtime`."""
@@ -323,6 +342,8 @@ class Trace(Notebook):
         if isinstance(result, dict):
             named = {k: self._template(r) for k, r in result.items()}
             return lambda values, args: {k: p(values, args) for k, p in named.items()}
+        if hasattr(type(result), "__next__") or hasattr(type(result), "__await__"):
+            raise refuse(f"an iterator or a coroutine ({type(result).__name__}) was returned", "return what it gives, in a list")
         return lambda values, args: result
 
     def _written(self, t, n):
@@ -366,7 +387,7 @@ class Trace(Notebook):
             t._grad = had
         for owner, name, value, _ in self.numbers.values():
             put(owner, name, value)
-        for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers, self.parts):
+        for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers, self.parts, self.drawn):
             kept.clear()
 
     def _abandon(self, watch):
@@ -382,14 +403,15 @@ class Trace(Notebook):
 
     def _settle(self, strict):
         """Tensors that were made inside and are still in use, such as an optimizer's new state, get their values."""
+        if self._still_in_use():
+            gc.collect()  # while nothing here holds them
         found = self._still_in_use()
-        if found:
-            gc.collect()
-            found = self._still_in_use()
         if found and strict:
+            one = len(found) == 1
+            which = f"1 tensor, {describe(found[0])}," if one else f"{len(found)} tensors (the first is {describe(found[0])})"
             raise TraceError(
-                f"{len(found)} tensors made inside the traced function are in use outside of it after each call (the first is "
-                f"{describe(found[0])}), and a replay could not renew them: return them, or write into older ones, x.copy_(value)"
+                f"{which} made inside the traced function {'is' if one else 'are'} in use outside after each call, and a replay "
+                f"could not renew {'it: return it' if one else 'them: return them'}, or write into an older one, x.copy_(value)"
             )
         for t in found:
             _materialize(t)

@@ -28,7 +28,8 @@ from ..tensor import Tensor
 from . import guards as g
 from .arrays import Traced, refuse
 from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, Length, OptimizerGuard, same, structure
-from .reads import LIBRARY, USER, is_library, kind_of, reads_of
+from .reads import LIBRARY, OWN, USER, is_library, kind_of, reads_of
+from .streams import is_own, is_source, may_draw, reset_streams, set_state, state_of, streams_now
 
 DEPTH = 8  # attributes and elements are followed so far
 _OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
@@ -56,6 +57,7 @@ class Watch:
         self.modules, self.optimizers = {}, {}  # id -> (object, what it was)
         self.stepped = set()  # ids of the optimizers that did more than zero_grad()
         self.iterators = {}  # id -> (iterator, where it was found)
+        self.generators = {}  # id -> (a generator of Python's or NumPy's, its state)
         self.functions = {}  # code -> functions of users with this code
         self.ran = set()  # the code of users' functions that ran
         self.kinds = {}  # file -> kind
@@ -64,12 +66,15 @@ class Watch:
         self.frozen = set()  # (id(owner), key) of places that a user's function reads as they are, and not by runtime()
         self.untracked = set()  # ids of dicts of plain values, which the garbage collector may list as new when they change
         self.kept = []  # what was walked, so that ids stay their own
+        self.crowded = False  # whether other threads run beside this one
+        self.drew = False  # whether this one has met something that draws from Python's or NumPy's random numbers
         self._function(fn)
 
     # ---------------------------------------------------------------------------------------------------------- the run
     def __enter__(self):
         """Where a debugger or a coverage tool is at work it goes on, and the profiler's hook, which is slower, stands in."""
-        self._streams = _python_streams()
+        self._streams = streams_now()
+        self.crowded, self.drew = len(sys._current_frames()) > 1, False
         self._silent = [(place, name, getattr(place, name)) for place, name in _SILENT]
         for place, name, function in self._silent:
             setattr(place, name, self._refusing(name, function))
@@ -81,13 +86,17 @@ class Watch:
         self._set(self._hook)
         for place, name, function in self._silent:
             setattr(place, name, function)
-        streams = _python_streams()
-        if any(now != before for now, before in zip(streams, self._streams)):
-            _reset_streams(self._streams)
-            if kind is None:
-                raise refuse(
-                    "numbers were drawn from Python's or NumPy's random", "draw with minigrad.rand(), or pass them as tensors"
-                )
+        streams = streams_now()
+        drawn = [(r, state) for r, state in self.generators.values() if state_of(r) != state]
+        for generator, state in drawn:
+            set_state(generator, state)
+        if any(now != before for now, before in zip(streams, self._streams)) and (self.drew or not self.crowded):
+            reset_streams(self._streams)
+            drawn.append(None)
+        if drawn and kind is None:
+            raise refuse(
+                "numbers were drawn from Python's or NumPy's random", "draw with minigrad.rand(), or pass them as tensors"
+            )
 
     def _refusing(self, name, function):
         """``function``, refused to users' functions in this run: a replay would leave it out, or keep what it returned."""
@@ -105,6 +114,8 @@ class Watch:
         kind = self.kinds.get(code.co_filename)
         if kind is None:
             kind = self.kinds[code.co_filename] = kind_of(code.co_filename)
+        if self.crowded and not self.drew and event == "call" and not code.co_filename.startswith(OWN):
+            self.drew = code.co_filename == random.__file__ or may_draw(code)
         if kind == LIBRARY:
             return None
         if event == "call":
@@ -138,6 +149,7 @@ class Watch:
                 self._closure(f, reads)
         for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
             value = locals.get(name)
+            self.drew = self.drew or is_source(value)
             if not name.startswith(".") and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
                 self._walk(value, reads, name, 0)
         if code.co_argcount and code.co_varnames[0] == "self":
@@ -199,6 +211,7 @@ class Watch:
         if reads is not None and "runtime" not in reads.names:
             self.frozen.add((id(record.owner), record.key))
         value = record.value
+        self.drew = self.drew or (reads is not None and is_source(value))
         if reads is not None and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
             self._walk(value, reads, record.text, depth)
 
@@ -209,7 +222,11 @@ class Watch:
             return
         self.seen.add(key)
         self.kept.append(value)
-        if isinstance(value, dict):
+        self.drew = self.drew or is_source(value)
+        if is_own(value) and not is_source(value):
+            if id(value) not in self.generators:
+                self.generators[id(value)] = (value, state_of(value))
+        elif isinstance(value, dict):
             if not gc.is_tracked(value):
                 self.untracked.add(id(value))
             self._dict(value, reads, text, depth + 1)
@@ -244,6 +261,8 @@ class Watch:
     def _object(self, value, reads, text, depth):
         own = getattr(value, "__dict__", None)
         if isinstance(value, Module):
+            if "_modules" not in own:  # it is being made
+                return
             if id(value) not in self.modules:
                 self.modules[id(value)] = (value, structure(value))
         elif isinstance(value, Optimizer):
@@ -316,6 +335,8 @@ class Watch:
             self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
 
     def _optimizer(self, optimizer):
+        if not hasattr(optimizer, "state"):
+            raise refuse(f"an optimizer ({type(optimizer).__name__}) was made", "make it outside of the compiled function")
         if id(optimizer) not in self.optimizers:
             plain = [(s, k, v) for s in optimizer.state.values() if isinstance(s, dict) for k, v in s.items() if type(v) in PLAIN]
             self.optimizers[id(optimizer)] = (optimizer, plain)
@@ -396,19 +417,3 @@ def _gradients(run):
 def _written(run):
     """The tensors from outside that the run wrote to."""
     return [t for t, n in run.captured.values() if t.array.instruction is not n], {k: a for k, (_, a, _) in run.held.items()}
-
-
-def _python_streams():
-    """The states of the random numbers of Python and NumPy."""
-    streams = [random.getstate()]
-    if "numpy.random" in sys.modules:
-        name, keys, *rest = np.random.get_state()
-        streams.append((name, keys.tobytes(), *rest))
-    return streams
-
-
-def _reset_streams(streams):
-    random.setstate(streams[0])
-    if len(streams) > 1:
-        name, keys, *rest = streams[1]
-        np.random.set_state((name, np.frombuffer(keys, np.uint32), *rest))

@@ -43,12 +43,20 @@ _RANDOM = (
 )
 
 
+def refuse_in_trace(what):
+    """TraceError while a function is traced, whose arrays are no samples, and whose graph has no levels."""
+    trace = graph.tracer.get()
+    if trace is not None:
+        raise trace.refuse(what, "call the compiled function inside the transform, or use autograd.grad(create_graph=True)")
+
+
 class Level:
     """One running (or finished) ``vmap``: how many samples, and since when."""
 
     __slots__ = ("randomness", "size", "start")
 
     def __init__(self, size, randomness="error"):
+        refuse_in_trace("vmap() was called")
         self.size, self.randomness, self.start = size, randomness, graph.serial()
 
     @staticmethod

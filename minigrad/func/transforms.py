@@ -11,6 +11,7 @@ from ..autograd import engine
 from ..autograd.forward import push, reaches_outside, settled
 from ..errors import describe
 from ..tensor import Tensor, wrap
+from .batching import refuse_in_trace
 from .tree import leaves, tree_map, unflatten
 from .vmap import over_samples
 
@@ -35,6 +36,7 @@ class _Inputs:
     """The inputs of one transform: trees of tensors, each leaf replaced by a fresh one."""
 
     def __init__(self, trees, name):
+        refuse_in_trace(f"minigrad.func.{name}() was called")
         self.given = trees
         flat = leaves(trees)
         for t in flat:

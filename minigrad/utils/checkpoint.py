@@ -9,7 +9,7 @@ import warnings
 from .. import graph
 from ..autograd import Function, backward, engine
 from ..autograd.graph import saved_tensors_hooks
-from ..random import get_rng_state, set_rng_state
+from ..random import default_generator
 from ..tensor import Tensor
 
 __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn", "set_checkpoint_early_stop"]
@@ -85,7 +85,7 @@ def checkpoint(function, *args, use_reentrant=None, context_fn=noop_context_fn, 
 class _Reentrant(Function):
     @staticmethod
     def forward(ctx, function, preserve, *args):
-        ctx.function, ctx.state = function, get_rng_state() if preserve else None
+        ctx.function, ctx.state = function, default_generator.snapshot() if preserve else None
         ctx.tensors = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         ctx.others = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*[args[i] for i in ctx.tensors])
@@ -118,12 +118,12 @@ def _numbers_of(state):
     if state is None:
         yield
         return
-    now = get_rng_state()
-    set_rng_state(state)
+    now = default_generator.snapshot()
+    default_generator.rewind(state)
     try:
         yield
     finally:
-        set_rng_state(now)
+        default_generator.rewind(now)
 
 
 class _Enough(Exception):
@@ -135,7 +135,7 @@ class _Frame:
 
     def __init__(self, function, args, kwargs, preserve, context, check, early_stop):
         self.function, self.args, self.kwargs = function, args, kwargs
-        self.state = get_rng_state() if preserve else None
+        self.state = default_generator.snapshot() if preserve else None
         self.context, self.check, self.early_stop = context, check != "none", early_stop
         self.kinds, self.kept = [], {}
 
