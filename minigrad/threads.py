@@ -74,7 +74,7 @@ def _set_blas(package, num):
 
 @functools.cache
 def blas_has_small_products():
-    """Whether the OpenBLAS of the kernels multiplies small matrices as they lie: else it copies them first, which takes longer."""
+    """Whether the OpenBLAS of the kernels multiplies small matrices as they lie, and does not copy them first."""
     found = _functions("scipy", "get_corename")
     for function in found:
         function.restype = ctypes.c_char_p

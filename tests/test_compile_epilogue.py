@@ -177,9 +177,10 @@ def test_few_rows_of_a_small_product_are_for_a_blas_that_has_kernels_for_them(th
     from minigrad.compile import matmul
 
     monkeypatch.setattr("minigrad.threads.blas_has_small_products", lambda: there)
+    sizes = [(1, 400, 320, False), (1, 400, 320, True), (4, 400, 320, False), (4, 64, 1100, True)]
+    sizes += [(8, 64, 600, True), (4, 400, 320, True), (2, 1000, 600, False)]
     chosen = {}
-    for m, n, k, transposed in [(1, 400, 320, False), (1, 400, 320, True), (4, 400, 320, False), (4, 64, 1100, True), (8, 64, 600, True),
-                                (4, 400, 320, True), (2, 1000, 600, False)]:  # fmt: skip
+    for m, n, k, transposed in sizes:
         node = mg.compile.Step(lambda x, w, t=transposed: x @ (w.T if t else w))
         node(mg.zeros(m, k), mg.zeros(*((n, k) if transposed else (k, n))))
         (product,) = (i for i in node.program.graph.inline().nodes if i.op == "matmul")
