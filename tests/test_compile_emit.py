@@ -203,6 +203,31 @@ def test_a_function_of_ever_other_shapes_has_few_texts():
 
 
 @machine_code
+def test_settings_that_change_often_are_compiled_for_all_values():
+    def make():
+        w = parameter(5, 3)
+        optimizer = mg.optim.AdamW([w], lr=0.1)
+
+        def train(x):
+            optimizer.zero_grad()
+            loss = (x @ w).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return w, optimizer, train
+
+    (w, optimizer, train), (v, other, plain) = make(), make()
+    step, x = Step(train), normal(4, 5)
+    for k in range(8):
+        optimizer.param_groups[0]["weight_decay"] = other.param_groups[0]["weight_decay"] = 0.25 / (1 + k)
+        for _ in range(2):
+            compare([step(x), w.grad], [plain(x), v.grad], 1e-5)
+    assert step.traces == 9 and len(step.texts) <= 4
+    compare(w.detach(), v.detach(), 1e-5)
+
+
+@machine_code
 def test_training_on_ever_other_shapes_keeps_one_gradient():
     def make():
         w = parameter(5, 3)

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 
 _INTEGER = re.compile(r"(?<![\w.+\-])\d+(?![\w.])")
+FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
 _PLACES = re.compile(r"\[[^\]]*\]|range\([^)]*\)")  # where an integer is an index or an extent, not a number of the computation
 _TYPED = re.compile(r"\b[fiu]\d\(\d+\)")  # f4(1) is a number
 _NUMBERS = re.compile(_PLACES.pattern + r"|(?<=\bf\d\()-?\d+\.\d+(?:e[+-]?\d+)?(?=\))")  # and that in f4(0.25)

@@ -20,7 +20,7 @@ from .trace import Trace
 from .watch import Watch
 
 PATIENCE = 2  # so many traces with one signature may change what they depend on, or make tensors that stay in use
-SOME = 2  # signatures from which on a text is made to fit other shapes too, with every size read at run time
+SOME, VARIANTS = 2, 4  # signatures, programs of one: from there on a text reads sizes and numbers at run time and fits others
 TEXTS = 16  # modules that are compiled for one function, which would else be compiled for ever
 _LAZY = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 KINDS = 256  # signatures that are kept for one function
@@ -228,7 +228,8 @@ class Step:
 
         program, result = run.follow(call, tensors, strict=often >= PATIENCE, watch=watch)
         self.traces += 1
-        program.depends, program.growing = watch.guards, len(self.programs) >= SOME
+        many = len(self.programs) >= SOME or len(self.programs.get(key, ())) >= VARIANTS
+        program.depends, program.growing = watch.guards, many
         program.texts, program.arena = self.texts, self.arena
         if run.outlived or watch.changed:
             self._restless[key] = often + 1
