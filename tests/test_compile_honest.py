@@ -107,10 +107,8 @@ def test_the_state_of_a_generator_is_no_part_of_a_compiled_function(fn):
         assert bool((mg.get_rng_state() == before).all())
 
 
-@pytest.mark.parametrize("fn", GENERATORS)
+@pytest.mark.parametrize("fn", [fn for fn in GENERATORS if fn is not seeded_anew])  # which gives other numbers every time
 def test_leniently_such_a_function_runs_as_it_is(fn):
-    if fn is seeded_anew:
-        pytest.skip("gives other numbers every time")
     outside.manual_seed(9)
     expected = several(fn, mg.zeros(3))
     outside.manual_seed(9)

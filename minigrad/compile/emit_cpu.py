@@ -181,7 +181,7 @@ class Emitter:
 
     def _lifted(self, line, place):
         """The line with the places and sizes that differ from task to task taken from the task's row."""
-        if line[0] == "c" or line.startswith("if "):  # the arithmetic of a run-time number, or a comparison of one
+        if re.match(r"c\d+ = |if ", line):  # the arithmetic of a run-time number, or a comparison of one
             line = re.sub(r"(?<=\[)\d+(?=\])", lambda m: place(int(m.group())), line)
             return literals.FLOAT.sub(r"real(\g<0>)", line) if self.growing else line
         return literals.lifted(line, place)

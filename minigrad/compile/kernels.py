@@ -103,7 +103,7 @@ class Writer:
         self.emitter.rows = (count, work) if self.emitter.apart else None
 
     def rows(self, n, *shape):
-        """The memory of a value as ``array`` gives it; where threads share the first axis, of it from lo to hi."""
+        """The memory of a value as ``array`` gives it; in a large step, where threads share its rows, those from lo to hi."""
         if not self.emitter.apart:
             return self.array(n, *shape)
         self.emitter.needs |= {("numba", "carray"), ("minigrad.kernels.cpu.tiles", "pointer")}
@@ -112,6 +112,7 @@ class Writer:
         return Operand(f"carray({place}, ({', '.join(['hi - lo', *map(str, rest)])},))", n.dtype, len(shape))
 
     def output_rows(self, k, *shape, dtype=None):
+        """The same of output ``k``; scratch memory where nobody reads it."""
         if k in self.outputs:
             return self.rows(self.outputs[k], *shape)
         return self.scratch(*(("hi - lo", *shape[1:]) if self.emitter.apart else shape), dtype=dtype)

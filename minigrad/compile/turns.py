@@ -32,8 +32,12 @@ class alone:
         _repeating.discard(me)
         _alone.acquire()
         _tracing.append(me)
-        while _repeating:
-            time.sleep(1e-5)
+        try:
+            while _repeating:
+                time.sleep(1e-5)
+        except BaseException:  # an interruption: the others must not wait for this thread
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         _tracing.pop()
