@@ -1,7 +1,9 @@
 """Comparing a drawn function as it is with the same function compiled."""
 
+import importlib
 import linecache
 import os
+import pkgutil
 import warnings
 
 import numpy as np
@@ -23,6 +25,19 @@ def check_programs(step):
     assert programs and all(p.passes() for p in programs), "a program has no machine code"
     assert not JIT or (any(p.executable for p in programs) and all(p.executable is not False for p in programs)), "it fell back"
     verify(step)
+
+
+def rows_shared(monkeypatch):
+    """The list that gets how many rows each task has that threads share from now on, be it ever so small."""
+    from minigrad.kernels import cpu
+    from minigrad.kernels.cpu import threads
+
+    for module in pkgutil.iter_modules(cpu.__path__):  # those that are imported later would keep what stands here for a while
+        importlib.import_module(f"{cpu.__name__}.{module.name}")
+    shared, split = [], threads.split
+    monkeypatch.setattr(threads, "split", lambda function, count, work: shared.append(count) or split(function, count, work))
+    monkeypatch.setattr(threads, "SMALLEST", 1)
+    return shared
 
 
 def function_of(text, captured):

@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from compared import rows_shared
 
 import minigrad as mg
 from minigrad import nn
@@ -278,14 +279,10 @@ def test_sums_over_inner_outer_and_all_axes():
 @pytest.mark.parametrize("count", [1, 3])
 def test_rows_are_shared_among_threads(count, monkeypatch):
     """Loops, where nothing is summed over the outermost axis, and products; loops give the same bits by any number of threads."""
-    from minigrad.kernels.cpu import threads
-
     w, x = parameter(8, 16), normal(37, 8)
     step = Step(lambda x: ((x * 3).exp().sum(1), x.tanh() + x.sum(1, keepdim=True), (x @ w).detach()))
     expected = step(x)
-    shared, split = [], threads.split
-    monkeypatch.setattr(threads, "split", lambda function, rows, work: shared.append(rows) or split(function, rows, work))
-    monkeypatch.setattr(threads, "SMALLEST", 1)
+    shared = rows_shared(monkeypatch)
     monkeypatch.setattr("minigrad.threads._chosen", count)
     found = Executable(step.program, apart=True)([x])
     assert shared == ([37, 37, 37] if count > 1 else [])  # one thread runs the tasks in turn

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from compared import rows_shared
 
 import minigrad as mg
 from minigrad import nn
@@ -159,14 +160,10 @@ def test_training_reads_what_comes_out_of_relu():
 
 
 def test_rows_are_shared_among_threads(monkeypatch):
-    from minigrad.kernels.cpu import threads
-
     examples = normal(37, INNER), normal(INNER, COLUMNS), normal(COLUMNS)
     _, program = traced(lambda x, w, b: F.relu(x @ w + b), *examples)
     expected = Executable(program, apart=True)(list(examples))
-    shared, split = [], threads.split
-    monkeypatch.setattr(threads, "split", lambda function, rows, work: shared.append(rows) or split(function, rows, work))
-    monkeypatch.setattr(threads, "SMALLEST", 1)
+    shared = rows_shared(monkeypatch)
     monkeypatch.setattr("minigrad.threads._chosen", 3)
     same_bits([Executable(program, apart=True)(list(examples))], [expected])
     assert shared == [37]

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from compared import rows_shared
 
 import minigrad as mg
 from minigrad.compile import Step
@@ -11,7 +12,6 @@ from minigrad.nn import functional as F
 
 pytest.importorskip("numba")
 from minigrad.compile.executable import Executable
-from minigrad.kernels.cpu import threads
 
 pytestmark = [
     pytest.mark.skipif("config.getoption('--xp') != 'numpy'", reason="machine code runs on the CPU"),
@@ -37,9 +37,7 @@ def by_threads(monkeypatch):
         expected = step(*examples)
         program = next(p for kept in step.programs.values() for p in kept)
         alone = Executable(program, apart=True)(list(examples))
-        shared, split = [], threads.split
-        monkeypatch.setattr(threads, "split", lambda task, rows, work: shared.append(rows) or split(task, rows, work))
-        monkeypatch.setattr(threads, "SMALLEST", 1)
+        shared = rows_shared(monkeypatch)
         for count in (2, 3, 4):
             shared.clear()
             monkeypatch.setattr("minigrad.threads._chosen", count)
