@@ -1,7 +1,8 @@
 """What a traced run depended on besides its arguments, and whether it is still so: the guards of a program.
 
 A program that is used again although something it read has changed computes wrong numbers in silence. So every replay first
-asks :meth:`Guards.hold`, in a few microseconds: it compares identities and one counter, and looks deeper only where they differ.
+asks :meth:`Guards.hold`, in about a microsecond: it compares identities and one counter (:mod:`minigrad.compile.conditions`),
+and looks deeper only where they differ.
 
 * A record is one place that was read: a global, a closure variable, an attribute, an entry of a dict or list.
 * Modules, and hooks of any kind, move a counter when they change (``graph.changes``); while it stands, they are not looked at.
@@ -11,8 +12,8 @@ asks :meth:`Guards.hold`, in a few microseconds: it compares identities and one 
   at each call.
 """
 
-from itertools import chain, repeat
-from operator import attrgetter, getitem, is_, is_not, itemgetter
+from itertools import chain
+from operator import is_, itemgetter
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from ..graph import changes, owner_of
 from ..nn.hooks import everywhere
 from ..optim import optimizer as optimizers
 from ..tensor import Tensor
+from .conditions import Conditions
 
 MISSING = type("Missing", (), {"__repr__": lambda self: "missing"})()
 PLAIN = frozenset({int, float, bool, str, bytes, complex, type(None), type(...), range, slice})
@@ -45,13 +47,16 @@ class Record:
     """One place that a run read: how to read it again, and the value that it had."""
 
     __slots__ = ("owner", "box", "key", "value", "text")
-    order = 0
+    condition = "{2}.holds()"  # of the box, the value and this record
 
     def __init__(self, owner, box, key, value, text):
         self.owner, self.box, self.key, self.value, self.text = owner, box, key, value, text
 
     def now(self):
         raise NotImplementedError
+
+    def ask(self, conditions):
+        conditions.add(self.condition, self.box, self.value, self, self.key)
 
     def holds(self):
         """Whether the place has the same value; an equal one takes the place of the old, so that identity is enough next time."""
@@ -67,6 +72,10 @@ class Item(Record):
 
     __slots__ = ()
 
+    @property
+    def condition(self):
+        return Record.condition if self.value is MISSING else "{0}[{3}] is {1}"
+
     def now(self):
         try:
             return self.box[self.key]
@@ -78,6 +87,7 @@ class Cell(Record):
     """A variable of an enclosing function."""
 
     __slots__ = ()
+    condition = "{0}.cell_contents is {1}"
 
     def now(self):
         try:
@@ -135,8 +145,8 @@ class OptimizerGuard:
         self.each = list(self.groups)
         self.live = [(g, k, _nature(k, g[k])) for g in self.groups for k in g if (id(g), k) in runtime]
         self.frozen = [(g, k, g[k]) for g in self.groups for k in optimizer._anew if k in g and (id(g), k) not in runtime]
-        names = [[k for k in g if k not in _ASIDE and (id(g), k) not in runtime] if stepped else [] for g in self.groups]
-        self.picks = [itemgetter("params", "params", *n) for n in names]  # two or more, so that each gives a tuple
+        self.names = [[k for k in g if k not in _ASIDE and (id(g), k) not in runtime] if stepped else [] for g in self.groups]
+        self.picks = [itemgetter("params", "params", *n) for n in self.names]  # two or more, so that each gives a tuple
         self.sizes = [len(g) for g in self.groups] if stepped else None
         self.entries = dict.values if all(isinstance(s, dict) for s in self.state.values()) else _entries
         self.before = self._now()
@@ -182,6 +192,30 @@ class OptimizerGuard:
                 return False
             self.before = now
         return True
+
+    def ask(self, conditions):
+        """The conditions under which :meth:`holds` would find all as it is now."""
+        add, own = conditions.add, self.optimizer.__dict__
+        add('{0}["param_groups"] is {1} and {0}["state"] is {2} and {0}.get("step") is {3}', own, self.groups, self.state, self.step)
+        add("len({0}) == {1} and len({2}) == {3}", self.groups, len(self.groups), self.state, len(self.state))
+        add("all(map({0}, {1}.values(), {2}))", is_, self.state, list(self.state.values()))
+        for entry in self.state.values():
+            if isinstance(entry, dict):
+                add("len({0}) == {1}", entry, len(entry))
+                for k, v in entry.items():
+                    add("{0}[{1}] is {2}", entry, k, v)
+        for i, g in enumerate(self.each):
+            add("{0}[{1}] is {2}", self.groups, i, g)
+            if self.sizes is not None:
+                add("len({0}) == {1}", g, self.sizes[i])
+        for g, names in zip(self.each, self.names):
+            for k in ("params", *names):
+                add("{0}[{1}] is {2}", g, k, g[k])
+            add("len({0}) == {1}", g["params"], len(g["params"]))
+            for i, p in enumerate(g["params"]):
+                add("{0}[{1}] is {2}", g["params"], i, p)
+        for g, k, nature in self.live:
+            add("{0}[{1}] is {2} or {3}({1}, {0}[{1}]) == {4}", g, k, g[k], _nature, nature)
 
     def _note_changing(self):
         """Settings that can be read anew at each call, and that have changed, will be from the next trace on."""
@@ -235,10 +269,11 @@ class Guards:
         guards: OptimizerGuards.
         tensors: (tensor, its array, its node, its hooks) of tensors from outside.
         gradients: (tensor, whether it has a gradient).
+        arguments: (arguments -> tensor, its position if it is one of them, whether it has a gradient).
         written: tensors that the program writes to, and the arrays of tensors while the run lasts, id(tensor) -> array.
     """
 
-    def __init__(self, records, quiet, modules, guards, tensors, gradients, written):
+    def __init__(self, records, quiet, modules, guards, tensors, gradients, arguments, written):
         self.records, self.quiet, self.modules, self.optimizers = list(records), list(quiet), list(modules), list(guards)
         self.tensors, self.arrays = [t for t, *_ in tensors], [a for _, a, *_ in tensors]
         self.hooks = [h for *_, h in tensors]
@@ -246,34 +281,62 @@ class Guards:
         states -= {id(p) for g in self.optimizers for group in g.each for p in group["params"]}
         leaves = [(t, n) for t, _, n, _ in tensors if id(t) not in states]
         self.leaves, self.nodes = [t for t, _ in leaves], [n for _, n in leaves]
-        gradients = [(t, had) for t, had in gradients if had or id(t) not in states]
-        self.with_grad, self.without = [[t for t, had in gradients if had is flag] for flag in (True, False)]
+        self.gradients = [(t, had) for t, had in gradients if had or id(t) not in states]
+        self.arguments = arguments
         self.everywhere = list(everywhere.items())
         self.changes = changes[0]
         self.written, arrays = written
         self.memory = {id(owner_of(arrays[id(t)])) for t in self.written}
         self.moved = 0  # how often a tensor from outside was found with another array
-        self.checks = [*self._record_checks(), *[g.holds for g in self.optimizers]]
+        self._same, self._made, self._waited = _unknown, 0, 0
 
-    def hold(self):
-        """Whether everything that the run read is as it was."""
-        if changes[0] != self.changes and not self._structure_holds():
+    def hold(self, args):
+        """Whether everything that the run read is as it was, and these arguments have gradients where its own had."""
+        try:
+            if self._same(args):
+                return True
+        except (LookupError, ValueError):  # an entry, or a variable, is gone
+            pass
+        if not self._hold_after_all(args):
             return False
-        if not all(map(is_, map(_array, self.tensors), self.arrays)) and not self._arrays_hold():
-            return False
-        if not all(map(is_, map(_node, self.leaves), self.nodes)):
-            return False
-        if not all(map(is_not, map(_grad, self.with_grad), repeat(None))) or not all(
-            map(is_, map(_grad, self.without), repeat(None))
-        ):
-            return False
-        for check in self.checks:
-            if not check():
-                return False
+        self._waited += 1
+        if self._waited > self._made:  # what differs at every call is written down ever less often
+            self._made, self._waited = self._made + 1, 0
+            self._same = self._conditions()
         return True
 
+    def _conditions(self):
+        """args -> whether all is identical to what it is now."""
+        conditions = Conditions()
+        conditions.add("{0}[0] == {1}", changes, self.changes)
+        for t, a in zip(self.tensors, self.arrays):
+            conditions.add("{0}.array is {1}", t, a)
+        for t, n in zip(self.leaves, self.nodes):
+            conditions.add("{0}.node is {1}", t, n)
+        for t, had in self.gradients:
+            conditions.add(f"{{0}}._grad is {'not ' * had}None", t)
+        for slot, position, had in self.arguments:
+            there = "{0}(args)" if position is None else "args[{1}]"
+            conditions.add(f"{there}._grad is {'not ' * had}None", slot, position)
+        for one in (*self.records, *self.optimizers):
+            one.ask(conditions)
+        return conditions.function()
+
+    def _hold_after_all(self, args):
+        """Whether all is equal, where not all is identical."""
+        if changes[0] != self.changes and not self._structure_holds():
+            return False
+        return (
+            self._arrays_hold()
+            and all(t.node is n for t, n in zip(self.leaves, self.nodes))
+            and all((t._grad is not None) == had for t, had in self.gradients)
+            and all((slot(args)._grad is not None) == had for slot, _, had in self.arguments)
+            and all(r.holds() for r in self.records)
+            and all(g.holds() for g in self.optimizers)
+        )
+
     def why(self):
-        """What does not hold, in words; None where all does."""
+        """What does not hold, in words."""
         for r in (*self.records, *self.quiet):
             if not r.holds():
                 return f"{r.text} changed from {_short(r.value)} to {_short(r.now())}"
@@ -285,7 +348,7 @@ class Guards:
                 return f"settings, parameters, state or hooks of the optimizer {type(g.optimizer).__name__} changed"
         if not self._arrays_hold():
             return "shape or dtype of a tensor from outside changed"
-        return "a gradient, requires_grad or a hook of a tensor changed" if not self.hold() else None
+        return "a gradient, requires_grad or a hook of a tensor changed"
 
     def _structure_holds(self):
         now = changes[0]
@@ -302,6 +365,8 @@ class Guards:
 
     def _arrays_hold(self):
         """Another array will do if it is of the same kind."""
+        if all(t.array is a for t, a in zip(self.tensors, self.arrays)):
+            return True
         for i, (t, before) in enumerate(zip(self.tensors, self.arrays)):
             a = t.array
             if a is not before:
@@ -320,41 +385,9 @@ class Guards:
                 "place, such as a parameter: pass x.clone()"
             )
 
-    def _record_checks(self):
-        """One function for each kind of place, which reads them all without a line of Python for each."""
-        checks = []
-        present = [r for r in self.records if r.__class__ is Item and r.value is not MISSING]
-        if present:
-            boxes, keys = [r.box for r in present], [r.key for r in present]
-            checks.append(_check(present, lambda: map(getitem, boxes, keys)))
-        cells = [r for r in self.records if r.__class__ is Cell]
-        if cells:
-            of_cells = [r.box for r in cells]
-            checks.append(_check(cells, lambda: map(_contents, of_cells)))
-        slow = [r for r in self.records if r.__class__ in (Attribute, Content, Length) or r.value is MISSING]
-        if slow:
-            checks.append(lambda: all(r.holds() for r in slow))
-        return checks
 
-
-_array, _node, _grad, _contents = [attrgetter(name) for name in ("array", "node", "_grad", "cell_contents")]
-
-
-def _check(records, read):
-    values = [r.value for r in records]
-
-    def check():
-        try:
-            if all(map(is_, read(), values)):
-                return True
-        except (LookupError, ValueError):  # an entry, or a variable, is gone
-            return False
-        if not all(r.holds() for r in records):
-            return False
-        values[:] = [r.value for r in records]
-        return True
-
-    return check
+def _unknown(args):
+    return False
 
 
 def _short(value):

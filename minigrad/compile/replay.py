@@ -69,7 +69,7 @@ class Program:
     * ``readers``: per input of the graph, arguments -> array or number; ``sources``: what it is, if simple (Trace.input).
     * ``build``: (values, arguments) -> what the function returns.
     * ``effects``: what happens after a call.
-    * ``guards``: (arguments -> Tensor, whether it had a gradient): the graph is right only where that is so.
+    * ``depends``: the Guards, under which the graph is right.
     """
 
     def __init__(self, graph: Graph):
@@ -79,10 +79,7 @@ class Program:
         self.growing = False  # whether the function is called with ever other shapes
         self.texts = set()  # of the modules that the function's programs were compiled to
         self.arena = Arena()  # shared with the function's other programs
-        self.readers, self.sources, self.effects, self.guards, self.build = [], [], [], [], None
-
-    def fits(self, args):
-        return all((slot(args)._grad is not None) == had for slot, had in self.guards)
+        self.readers, self.sources, self.effects, self.build = [], [], [], None
 
     def refuse_shared(self, args):
         """TraceError where an argument that is written shares memory with another, which a graph does not know of."""

@@ -13,6 +13,7 @@ from ..errors import MinigradError, TraceError, describe
 from ..graph import LEAF, PICK, is_inference_mode_enabled, levels, recording, tracer
 from ..tensor import Tensor
 from . import turns
+from .conditions import Conditions
 from .guards import hooks_of
 from .replay import Arena
 from .report import report
@@ -82,7 +83,7 @@ class Step:
             program = latest.program
             turns.begin()
             try:
-                if program.depends.hold() and (not program.guards or program.fits(args)):
+                if program.depends.hold(args):
                     memory = program.depends.memory
                     for t in args:
                         if id(t.array) in memory or t.array.base is not None:
@@ -187,7 +188,7 @@ class Step:
     def _that_holds(self, key, tensors):
         """A program for this signature whose guards hold, or None."""
         for program in self.programs.get(key, ()):
-            if program.depends.hold() and (not program.guards or program.fits(tensors)):
+            if program.depends.hold(tensors):
                 if program.depends.memory:
                     for t in tensors:
                         program.depends.refuse_shared(t.array)
@@ -280,26 +281,23 @@ def trace_step(fn, *examples):
 class Latest:
     """The shape of a call whose arguments are different tensors that need no gradients, and nothing else."""
 
-    def __init__(self, program, modes, kinds):
-        self.program, self.modes, self.kinds, self.count = program, modes, kinds, len(kinds)
+    def __init__(self, program, modes, args):
+        """``is_like``: arguments -> whether a call with them is of this shape."""
+        conditions = Conditions()
+        conditions.add("len(args) == len({{*map(id, args)}}) == {0}", len(args))
+        for k, a in enumerate(args):
+            conditions.add(f"args[{k}].__class__ is {{0}} and args[{k}].node is None", Tensor)
+            array = a.array.__class__, a.array.shape, a.array.dtype
+            conditions.add(f"(x := args[{k}].array).__class__ is {{0}} and x.shape == {{1}} and x.dtype is {{2}}", *array)
+        conditions.add("{0}() == {1}", _modes, modes)
+        self.program, self.is_like = program, conditions.function()
 
     @classmethod
     def of(cls, program, key, args, kwargs):
         plain = not kwargs and all(a.__class__ is Tensor and a.node is None for a in args)
         if not plain or len(set(map(id, args))) < len(args):
             return None
-        return cls(program, key[0], [(a.array.__class__, a.array.shape, a.array.dtype) for a in args])
-
-    def is_like(self, args):
-        if len(args) != self.count or len({*map(id, args)}) != self.count:
-            return False
-        for a, (kind, shape, dtype) in zip(args, self.kinds):
-            if a.__class__ is not Tensor or a.node is not None:
-                return False
-            x = a.array
-            if x.__class__ is not kind or x.shape != shape or x.dtype is not dtype:
-                return False
-        return _modes() == self.modes
+        return cls(program, key[0], args)
 
 
 def _modes():

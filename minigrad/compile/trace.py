@@ -304,7 +304,6 @@ class Trace(Notebook):
                 self.program.written_arguments.append(position)
             self._written(t, n)
         for t, had in self.gradients.values():
-            self.program.guards.append((self.slot(t), had is not None))
             self._gradient(t, had)
         for owner, name, value, _ in self.numbers.values():
             self._number(owner, name, value)

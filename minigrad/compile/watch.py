@@ -357,7 +357,7 @@ class Watch:
         for o, plain in optimizers:
             self.changed += [f"{k!r} in the state of {type(o).__name__}" for s, k, v in plain if not same(s.get(k), v)]
         of_optimizers = [OptimizerGuard(o, runtime, id(o) in self.stepped) for o, _ in optimizers]
-        self.guards = Guards(*books, modules, of_optimizers, _outside(run), _gradients(run), _written(run))
+        self.guards = Guards(*books, modules, of_optimizers, _outside(run), *_gradients(run), _written(run))
         for _, _, position in run.shells.values():
             self.guards.refuse_shared(run.inputs[position])
         for book in (self.records, self.quiet, self.modules, self.optimizers, self.iterators, self.functions):
@@ -403,15 +403,16 @@ def _outside(run):
 
 
 def _gradients(run):
-    """Tensors from outside, and whether they had gradients. What is left in the program's own guards are those of arguments."""
+    """(tensor, whether it had a gradient) of tensors from outside; (slot, position, whether it had one) of arguments."""
     fixed, rest = [], []
-    for guard, (t, had) in zip(run.program.guards, run.gradients.values(), strict=True):
-        if id(t) in run.shells or id(t) in run.owners:
-            rest.append(guard)
+    for t, had in run.gradients.values():
+        if id(t) in run.shells:
+            rest.append((run.slot(t), run.shells[id(t)][2], had is not None))
+        elif id(t) in run.owners:
+            rest.append((run.slot(t), None, had is not None))
         else:
             fixed.append((t, had is not None))
-    run.program.guards = rest
-    return fixed
+    return fixed, rest
 
 
 def _written(run):
