@@ -1,7 +1,7 @@
 """``torch.compile`` and ``torch.compiler``: functions and modules that are traced once and then repeated.
 
-A function becomes a :class:`minigrad.compile.Step`. A module is compiled where no gradients are recorded, and runs as it is
-where they are: to compile its training, compile the function that does a whole step, with ``backward()`` and the optimizer.
+A function becomes a :class:`minigrad.compile.Step`. A module becomes an :class:`OptimizedModule`, whose forward and backward pass
+are compiled, each by itself. A function that does a whole step, with ``backward()`` and the optimizer, is faster still.
 
 ``minigrad.compile`` raises a TraceError where a function cannot be followed. ``torch.compile``, which is this module's
 ``compile``, does as PyTorch does at a graph break: the function runs in Python, and one warning names the line.
@@ -12,7 +12,9 @@ import types
 import weakref
 
 from . import compiler_settings as config  # noqa: F401
+from .compile.model import ModelStep
 from .compile.step import Step
+from .dispatch import anomaly, packing
 from .graph import recording, tracer
 from .nn import Module
 
@@ -22,22 +24,28 @@ _steps = weakref.WeakSet()
 class OptimizedModule(Module):
     """What ``torch.compile(module)`` returns: it runs the module ``_orig_mod`` and hands attributes through to it.
 
-    Under ``no_grad`` it is traced and repeated; while gradients are recorded it runs in Python. Its state dict has the prefix
-    ``_orig_mod.`` that PyTorch gives it.
+    It is traced and repeated. While gradients are recorded its results have history, and ``backward()`` runs a compiled program
+    as well, which cannot itself be differentiated. Under ``detect_anomaly()`` and ``saved_tensors_hooks``, which look into the
+    graph, the module runs as it is. Its state dict has the prefix ``_orig_mod.`` that PyTorch gives it.
 
     >>> import minigrad
     >>> model = minigrad.compile(minigrad.nn.Linear(2, 1))
     >>> list(model.state_dict()), model.in_features
     (['_orig_mod.weight', '_orig_mod.bias'], 2)
+    >>> y = model(minigrad.ones(3, 2))
+    >>> y.sum().backward()
+    >>> y.grad_fn, model.weight.grad
+    (<CompiledModuleBackward object>, tensor([[3., 3.]]))
     """
 
     def __init__(self, mod, fullgraph=False):
         super().__init__()
         self._modules["_orig_mod"] = mod
-        self.__dict__["_step"] = _step(mod, fullgraph)
+        self.__dict__["_step"] = _step(mod, fullgraph, ModelStep)
 
     def forward(self, *args, **kwargs):
-        return self._orig_mod(*args, **kwargs) if recording() else self._step(*args, **kwargs)
+        looked_into = recording() and (anomaly.get() is not None or packing.get() is not None)
+        return (self._orig_mod if looked_into else self._step)(*args, **kwargs)
 
     def __len__(self):
         return len(self._orig_mod)
@@ -66,8 +74,8 @@ class OptimizedModule(Module):
             setattr(self._orig_mod, name, value)
 
 
-def _step(fn, fullgraph):
-    step = Step(fn, fullgraph)
+def _step(fn, fullgraph, kind=Step):
+    step = kind(fn, fullgraph)
     _steps.add(step)
     return step
 

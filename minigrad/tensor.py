@@ -161,8 +161,9 @@ class Tensor:
     def grad(self, value):
         trace = graph.tracer.get()
         if trace is not None:
-            trace.meet_grad(self)
-            trace.lift((self, value))
+            trace.meet_grad(self, is_set=True)
+            if value is not None:
+                trace.lift((self, value))
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {errors.describe(value)}")

@@ -76,7 +76,7 @@ def twice_the_same_bias(x, w, b):
 
 
 def along_one_axis(x, w, b):
-    return F.relu(F.conv1d(x.reshape(2, 16, -1), w[:, :, 0], b))  # the axis that conv1d puts in stands between
+    return F.relu(F.conv1d(x.reshape(2, 16, -1), w[:, :, 0], b))  # the axis that conv1d puts in stands before the ReLU
 
 
 def itself_as_bias(x, w, b):
@@ -88,7 +88,7 @@ def itself_as_bias(x, w, b):
     "f, joined",
     [
         (used_before_the_bias, 0), (used_before_the_relu, 1), (another_shape_of_bias, 0), (a_number, 0), (twice_the_same_bias, 2),
-        (along_one_axis, 0), (itself_as_bias, 0),
+        (along_one_axis, 1), (itself_as_bias, 0),
     ],
 )  # fmt: skip
 def test_what_others_read_is_still_there(f, joined):

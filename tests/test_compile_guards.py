@@ -501,7 +501,7 @@ def test_schedules(make, inside):
                 schedule.step()
         rates.append(seen)
     np.testing.assert_allclose(rates[0], rates[1], rtol=1e-5)
-    assert step.traces == (3 if "OneCycle" in type(schedule).__name__ else 2)  # which sets the momentum too; else: with gradients
+    assert step.traces == (3 if "OneCycle" in type(schedule).__name__ else 1)  # which sets the momentum, too
     assert len({r[1] for r in rates[1]}) > 1
 
 

@@ -31,3 +31,12 @@ def test_half_precision_rounds_a_scaled_sum_once(dtype):
     moved = a.clone().add_(y, alpha=-0.3)
     assert moved.dtype is minigrad.float32 and minigrad.equal(moved, a - 0.3 * Y)
     same(minigrad.nn.functional.rms_norm(x[:8] * 1e-3, (8,)), minigrad.nn.functional.rms_norm((x[:8] * 1e-3).float(), (8,)))
+
+
+@pytest.mark.parametrize("dtype", [minigrad.bfloat16, minigrad.float16])
+def test_half_precision_rounds_a_convolution_with_its_bias_once(dtype):
+    minigrad.manual_seed(0)
+    x, weight, bias = (minigrad.randn(*shape).to(dtype) for shape in ((2, 3, 9, 9), (4, 3, 3, 3), (4,)))
+    y = minigrad.nn.functional.conv2d(x, weight, bias)
+    assert y.dtype is dtype
+    assert minigrad.equal(y, minigrad.nn.functional.conv2d(x.float(), weight.float(), bias.float()).to(dtype))

@@ -98,6 +98,60 @@ def test_bias_and_relu_behind_the_sum(case):
     assert np.isnan(convolution.forward(x, weight, bias, True, *order)[0]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CASES)
+def test_the_kernel_adds_the_bias_as_a_sum_of_its_own_would(case, dtype):
+    x, weight, g, settings = arrays(case, dtype)
+    x, weight = minigrad.tensor(x), minigrad.tensor(weight)
+    bias = minigrad.tensor(np.random.default_rng(3).normal(size=len(weight)).astype(dtype), requires_grad=True)
+    y = CALLS[x.ndim - 2](x, weight, bias, **settings)
+    column = bias.detach().reshape(-1, *[1] * (x.ndim - 2))
+    np.testing.assert_array_equal(y.detach().numpy(), (CALLS[x.ndim - 2](x, weight, **settings) + column).numpy())
+    y.backward(minigrad.tensor(g))
+    close(bias.grad.numpy(), g.sum(axis=(0, *range(2, g.ndim)), dtype=np.float64), 1e-5 if dtype == np.float32 else 1e-13)
+
+
+def test_second_derivatives_by_and_beside_the_bias():
+    x, weight, _, settings = arrays(CASES[0], np.float64)
+    bias = np.linspace(-1, 1, len(weight))
+
+    def seconds():
+        inputs = [minigrad.tensor(a, requires_grad=True) for a in (x, weight, bias)]
+        y = F.conv2d(*inputs, **settings)
+        first = minigrad.autograd.grad((y**3).mean(), inputs, create_graph=True)
+        return [t.numpy() for t in minigrad.autograd.grad(sum((d**2).sum() for d in first), inputs)]
+
+    with use_kernels(False):
+        expected = seconds()
+    for found, wanted in zip(seconds(), expected, strict=True):
+        close(found, wanted, 1e-12)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("pixels", [1, 7, 8, 15, 16, 17, 40])
+def test_the_end_of_a_convolution(pixels, dtype, relu):
+    """Three channels of four at an offset, fewer or more pixels than vectors have lanes; what lies around them stays."""
+    r, first = np.random.default_rng(pixels), np.int64(1)
+    values, bias = r.normal(size=(5, pixels)).astype(dtype), r.normal(size=4).astype(dtype)
+    values[3, -1], bias[3] = -0.0, -0.0
+    expected = values.copy()
+    expected[1:4] += bias[1:, None]
+    if relu:
+        expected[1:4] = np.where(expected[1:4] <= 0, 0, expected[1:4])
+    y = values.copy()
+    assert np.isfinite(planes.finish(y.reshape(-1), np.int64(pixels), pixels, bias, first, 3, relu))
+    np.testing.assert_array_equal(y, expected)
+    assert not (relu and np.signbit(y[1:4]).any())
+    for bad in (np.nan, np.inf, -np.inf):
+        for place in (0, pixels // 2, pixels - 1):
+            y = values.copy()
+            y[2, place] = bad
+            assert not np.isfinite(planes.finish(y.reshape(-1), np.int64(pixels), pixels, bias, first, 3, relu))
+            cut = 0 if relu and bad == -np.inf else bad
+            np.testing.assert_array_equal(y[2, place], dtype(cut))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("case", [CASES[1], CASES[5], CASES[9], CASES[13]])
 def test_what_is_not_finite_stays_where_it_belongs(case, bad):
@@ -179,11 +233,11 @@ def test_the_public_functions_take_the_kernels(dimensions, monkeypatch):
     for name in ("conv2d", "conv2d_dx", "conv2d_dw"):
         kernel = table("numpy")[name]
         original = kernel.run
-        monkeypatch.setattr(kernel, "run", lambda *a, n=name, f=original, **k: taken.add(n) or f(*a, **k))
+        monkeypatch.setattr(kernel, "run", lambda *a, n=name, f=original, **k: taken.add((n, len(a))) or f(*a, **k))
     x = minigrad.randn(2, 16, *[48 if dimensions == 1 else 16] * dimensions, requires_grad=True)
     weight = minigrad.randn(64, 16, *[5] * dimensions, requires_grad=True)
-    CALLS[dimensions](x, weight).sum().backward()
-    assert taken == {"conv2d", "conv2d_dx", "conv2d_dw"}
+    CALLS[dimensions](x, weight, minigrad.randn(64)).sum().backward()
+    assert taken == {("conv2d", 3), ("conv2d_dx", 2), ("conv2d_dw", 2)}  # the bias is the kernel's
 
 
 def test_sizes_that_do_not_belong_together_are_left_to_the_text():

@@ -443,6 +443,8 @@ def test_impossible_calls_are_left_to_the_text():
     assert not accepts("conv2d", X4, W4[:, :5])
     assert not accepts("conv2d", X4, W4, dilation=(17, 1))  # a window larger than the padded image
     assert not accepts("conv2d", X4[0], W4)
+    assert accepts("conv2d", X4, W4, ROW[:16]) and not accepts("conv2d", X4, W4, ROW)
+    assert not accepts("conv2d", X4, W4, ROW[:16].astype(np.float64))
     assert not accepts("softmax", MATRIX, axis=2)
     assert not accepts("attention", MATRIX, MATRIX[:, :5], MATRIX)
     assert not accepts("group_norm", MATRIX, ROW, ROW, groups=3)

@@ -38,6 +38,10 @@ class Before:
             return True
         return False
 
+    def add(self, t):
+        """``t`` counts as older, too."""
+        self.known[id(t)] = t
+
     def close(self):
         gc.unfreeze()
         self.known, self.new = {}, set()

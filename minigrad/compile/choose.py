@@ -20,9 +20,16 @@ PAIRED = (
 
 def choose(graph):
     """The graph with every composed operation replaced by its text, but for those that a kernel computes."""
-    whole = simplify(narrowed(simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))))
-    chosen = simplify(thin_products(written_out(pairs(whole).inline(stays_whole))))
+    chosen = simplify(thin_products(written_out(opened(graph))))
     return assemble(epilogue.joined(convolution.joined(chosen)))
+
+
+def opened(graph, at_once=True):
+    """The graph with composed operations opened, and forward and backward calls joined. ``at_once``: in one call where possible,
+    which needs the gradients that come from behind while the forward pass runs.
+    """
+    whole = simplify(narrowed(simplify(graph.inline(lambda n: stays_whole(n) or n.op in PAIRED))))
+    return pairs(whole, at_once).inline(stays_whole)
 
 
 def stays_whole(n):
@@ -45,13 +52,13 @@ def operands(n):
 
 
 # -------------------------------------------------------------------------------------------------------- forward and backward
-def pairs(graph):
+def pairs(graph, at_once=True):
     """Backward calls joined with the forward calls that they belong to."""
     changed = {}  # an old value -> the one that stands for it
     made = {}  # position of a node -> the nodes that come before it
     forwards = {(n.op, n.inputs): n for n in graph.nodes if n.op in ("cross_entropy", "attention")}
     for n in graph.nodes:
-        if n.op == "cross_entropy_vjp" and n.inputs[1:] and ("cross_entropy", n.inputs[1:]) in forwards:
+        if at_once and n.op == "cross_entropy_vjp" and n.inputs[1:] and ("cross_entropy", n.inputs[1:]) in forwards:
             forward = forwards["cross_entropy", n.inputs[1:]]
             if not _depends(n.inputs[0], forward):
                 both = Instruction("cross_entropy_both", (*n.inputs[1:], n.inputs[0]))

@@ -7,6 +7,7 @@ from types import FunctionType
 class Conditions:
     """Conditions on objects and on the arguments of a call, which are asked in the order in which they were added.
 
+    >>> from minigrad.compile.conditions import Conditions
     >>> box = {"a": "first"}
     >>> conditions = Conditions()
     >>> conditions.add("{0}['a'] is {1}", box, box["a"])

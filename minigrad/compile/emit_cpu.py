@@ -19,8 +19,9 @@ NUMBERS = dict(
     abs="abs({})", reciprocal="1.0 / {}", square="{0} * {0}", cos="math.cos({})", sin="math.sin({})", floor="math.floor({})",
 )  # fmt: skip
 LARGE = 2**25  # multiplications of a step, from which on Python calls its tasks: one function of them all compiles for long
-OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract"}'
-INSIDE, BY_ADDRESS = f"no_cpython_wrapper=True, no_cfunc_wrapper=True, {OPTIONS}", f"no_cpython_wrapper=True, {OPTIONS}"
+OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, no_cfunc_wrapper=True'
+BY_ADDRESS = f"no_cpython_wrapper=True, {OPTIONS}"
+INSIDE = f"pipeline_class=Inside, {BY_ADDRESS}"
 OPENING = ["table, numbers, task = i8_at(table_at), f8_at(numbers_at), i8_at(task_at)"]
 MANY = 6  # arrays that a call is given or returns
 REAL = re.compile(r"\breal\((.*?)\)")  # stands for a number of a task's row that is no integer
@@ -61,12 +62,15 @@ class Module:
         types = dict(f4="np.float32", f8="np.float64", i4="np.int32", i8="np.int64", u4="np.uint32", u8="np.uint64",
                      u1="np.uint8", b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
-        machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if re.search(rf"\b{w}\(", code)]
+        called = set(re.findall(r"\b(\w+)\(", code))
+        machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if w in called]
         lines += [f"from minigrad.kernels.cpu.machine import {', '.join(machine)}"] if machine else []
         needs = self.needs | kernels.modules_of(code)
-        if re.search(r"\bgemm\(", code):
+        if self.functions:
+            needs.add(("minigrad.kernels.cpu.inside", "Inside"))
+        if "gemm" in called:
             needs.add(("minigrad.kernels.cpu.blas", "gemm"))
-        if re.search(r"\bproduct\(", code):
+        if "product" in called:
             needs |= {("minigrad.kernels.cpu.gemm", "product"), ("minigrad.kernels.cpu.tiles", "pointer")}
         for module, name in sorted(needs):
             lines.append(f"from {module} import {name}")
@@ -74,7 +78,8 @@ class Module:
             lines.append("from minigrad.kernels.cpu.symbols import called\n")
         for (kernel, kinds, returns), name in self.kernels.items():
             lines.append(f'{name} = called({kernel}, "{kinds}", "{returns}")')
-        used = {k: v for k, v in types.items() if re.search(rf"\b{k}\b", code)}
+        words = set(re.findall(r"\w+", code))
+        used = {k: v for k, v in types.items() if k in words}
         lines.append(f"\n{', '.join(used)} = {', '.join(used.values())}" if used else "")
         for name, text in HELPERS.items():
             if f"{name}(" in code:

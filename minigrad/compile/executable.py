@@ -51,7 +51,7 @@ class Executable:
         self.all_typed = all(n.dtype in DTYPES for n in arrays)
         self._compile(module, [np.empty(n.shape, n.dtype) if n.dtype in DTYPES else _UNTYPED for n in arrays])
         self._bind()
-        self.code = list(self._calls(module))
+        self.code = list(self._calls())
         return self
 
     def _compile(self, module, arrays):
@@ -59,23 +59,22 @@ class Executable:
         import numba
 
         signature = (numba.int64[::1], numba.float64[::1], *[numba.typeof(a) for a in arrays])
-        self.addresses, self.write_addresses = {}, None
+        self.addresses, self.functions, self.write_addresses = {}, {}, None
         if self.writes_addresses and self.all_typed:
-            self.write_addresses = module.addresses
-            module.addresses.compile((signature[0], *signature[2:]))
+            self.write_addresses = _entry(module.addresses, (signature[0], *signature[2:]))
         for s, _ in self.segments:
             if s.__class__ is str:
-                getattr(module, s).compile(signature)
+                self.functions[s] = _entry(getattr(module, s), signature)
             elif s.__class__ is Shared and s.name not in self.addresses:
                 self.addresses[s.name] = addresses.address(getattr(module, s.name))
 
-    def _calls(self, module):
+    def _calls(self):
         """(what a call of the step runs, the checks after it): functions of its module, tasks in turn, calls from Python."""
-        waiting = []
+        waiting, checked = [], []
         for segment, checks in self.segments:
             call = None
             if segment.__class__ is str:
-                call = getattr(module, segment)
+                call = self.functions[segment]
             elif segment.__class__ is not Shared:
                 call = self._by_numpy(segment)
             else:
@@ -83,14 +82,19 @@ class Executable:
                 if tasks.is_worth_sharing(segment.rows):
                     call = tasks.side_by_side(task, self.table, self.numbers)
                 else:
-                    waiting.append(task)
-            if waiting and (call or checks):
-                yield tasks.in_turn(waiting, self.table, self.numbers), () if call else checks
-                waiting = []
+                    checked += checks
+                    waiting.append((*task, len(checked) if checks else 0))
+            if waiting and call:
+                yield self._in_turn(waiting, checked), checked
+                waiting, checked = [], []
             if call:
                 yield call, checks
         if waiting:
-            yield tasks.in_turn(waiting, self.table, self.numbers), ()
+            yield self._in_turn(waiting, checked), checked
+
+    def _in_turn(self, waiting, checked):
+        first = checked[0][0] if checked else 0
+        return tasks.in_turn(waiting, self.table, self.numbers, first)
 
     # ------------------------------------------------------------------------------------------------- inputs and outputs
     def _sort_inputs(self):
@@ -148,11 +152,13 @@ class Executable:
             elif what == "input":
                 self.bound.append(self.captured[key])
                 self.places.append(k)
-            else:
+            elif what == "gradient":
                 self.gradient_places[key] = k
         self.gradient_tensors = [self._gradient(k) for k in range(len(self.gradients))]
         self.gradient_owners = [_fixed(owner) for _, _, owner in self.gradients]
+        self.owners_vary = any(owner.__class__ is FunctionType for owner in self.gradient_owners)
         self.result_positions = [k for k, _ in self.result_outputs]
+        self.result_kinds = [(o.shape, o.dtype) for _, o in self.result_outputs]
         self.moved = None  # how many moves of captured Tensors the table knows of
         self.group, self.grouped = graph.writes.group(()), ()
         self.written = [e.writes for e in self.program.effects if e.writes is not None]
@@ -198,15 +204,15 @@ class Executable:
         else:  # all are arguments
             arrays = [args[k].array for k in self.positions]
         given = [a if a.flags.c_contiguous else np.ascontiguousarray(a).reshape(a.shape) for a in arrays]
-        gradients = self.gradient_tensors
-        for k in range(len(gradients)):
-            t, owner = gradients[k], self.gradient_owners[k]
-            owner = owner(args) if owner.__class__ is FunctionType else owner
-            # our list, `t`, the argument here and, unless it was taken away, the owner's slot: whoever else has it keeps it
-            if self.growing or getrefcount(t) > 3 + (owner._grad is t) or getrefcount(t.array) > 2:
+        gradients, owners = self.gradient_tensors, self.gradient_owners
+        if self.owners_vary:
+            owners = [owner(args) if owner.__class__ is FunctionType else owner for owner in owners]
+        for k, (t, owner) in enumerate(zip(gradients, owners)):
+            # the owner has it too, unless it was taken away; whoever else has it keeps it
+            if self.growing or getrefcount(t) > _OURS + (owner._grad is t) or getrefcount(t.array) > _ITS_OWN:
                 gradients[k] = self._gradient(k)
-        results = [np.empty(o.shape, o.dtype) for _, o in self.result_outputs]
-        self.given = given, results  # for calls from Python
+        results = [np.empty(shape, dtype) for shape, dtype in self.result_kinds]
+        self.given = given, results  # for calls from Python, while this one lasts
         typed = given + results if self.all_typed else [a if a.dtype in DTYPES else _UNTYPED for a in given + results]
         if self.write_addresses is not None:
             self.write_addresses(self.table, *typed)
@@ -218,16 +224,17 @@ class Executable:
             for slot, error, n in checks:  # before anything that comes later writes to a parameter
                 if numbers[slot] >= 0:
                     raise self._failed(slot, error, n, given, results)
+        self.given = None
         for k in self.written_arguments:
             if given[k] is not arrays[k]:
                 arrays[k][...] = given[k]
             graph.writes.stamp(arrays[k])
-        return self._finish(args, results)
+        return self._finish(args, results, owners)
 
-    def _finish(self, args, results):
+    def _finish(self, args, results, owners):
         graph.writes.stamp_group(self.group)
-        for owner, t in zip(self.gradient_owners, self.gradient_tensors):
-            (owner(args) if owner.__class__ is FunctionType else owner)._grad = t
+        for owner, t in zip(owners, self.gradient_tensors):
+            owner._grad = t
         values = dict(zip(self.result_positions, results))
         for position, k in enumerate(self.number_outputs):
             values[k] = float(self.numbers[len(self.number_inputs) + position])
@@ -256,12 +263,17 @@ class Executable:
         """A function that runs one call of a kernel, which writes into the memory of the step."""
         write, values = convolution.writer(n), [in_rows(i) for i in n.inputs] + [n]
         fixed = [self._array(v, (), ()) if self.plan.storage[v].where == "arena" else None for v in values]
-        places = [(k, v) for k, v in enumerate(values) if fixed[k] is None]
+        captured = [(k, self.captured[v]) for k, v in enumerate(values) if v in self.captured]
+        places = [(k, v) for k, v in enumerate(values) if fixed[k] is None and v not in self.captured]
 
         def run(table, numbers, *_):
-            arrays, (arguments, results) = list(fixed), self.given
-            for k, v in places:
-                arrays[k] = self._array(v, arguments, results)
+            arrays = list(fixed)
+            for k, t in captured:
+                arrays[k] = t.array
+            if places:
+                arguments, results = self.given
+                for k, v in places:
+                    arrays[k] = self._array(v, arguments, results)
             write(*arrays)
 
         return run
@@ -324,8 +336,21 @@ class Executable:
         return self.captured[key].array if what == "input" else self.gradient_tensors[key].array
 
 
+def _references():
+    """What getrefcount says in Executable._run of a gradient that our list alone has, and of its array."""
+    for _, (t, _) in enumerate(zip([wrap(np.empty(0))], [None])):
+        return getrefcount(t), getrefcount(t.array)
+
+
+_OURS, _ITS_OWN = _references()
 _array_of = attrgetter("array")
 _UNTYPED = np.empty(0, np.uint8)  # stands for arrays of dtypes that compiled code does not know
+
+
+def _entry(function, signature):
+    """What a compiled function's dispatcher would call for arrays of this signature, without asking each for its type."""
+    function.compile(signature)
+    return function.overloads[signature].entry_point
 
 
 def _fixed(owner):

@@ -196,7 +196,8 @@ class OptimizerGuard:
     def ask(self, conditions):
         """The conditions under which :meth:`holds` would find all as it is now."""
         add, own = conditions.add, self.optimizer.__dict__
-        add('{0}["param_groups"] is {1} and {0}["state"] is {2} and {0}.get("step") is {3}', own, self.groups, self.state, self.step)
+        for name, value in (("param_groups", self.groups), ("state", self.state), ("step", self.step)):
+            add(f'{{0}}.get("{name}") is {{1}}', own, value)
         add("len({0}) == {1} and len({2}) == {3}", self.groups, len(self.groups), self.state, len(self.state))
         add("all(map({0}, {1}.values(), {2}))", is_, self.state, list(self.state.values()))
         for entry in self.state.values():

@@ -89,8 +89,8 @@ class Writer:
         """The memory of a value as a C-contiguous array."""
         given = shape or n.shape
         shape = ", ".join(map(str, given)) + ("," if len(given) == 1 else "")
-        self.emitter.needs.add(("numba", "carray"))
-        return Operand(f"carray({self.emitter.pointer(in_rows(n))}, ({shape}))", n.dtype, len(given))
+        self.emitter.needs.add(("minigrad.kernels.cpu.machine", "shaped"))
+        return Operand(f"shaped({self.emitter.pointer(in_rows(n))}, ({shape}))", n.dtype, len(given))
 
     def output(self, k, *shape, dtype=None):
         """The memory of output ``k``; scratch memory where nobody reads it."""
@@ -106,10 +106,10 @@ class Writer:
         """The memory of a value as ``array`` gives it; in a large step, where threads share its rows, those from lo to hi."""
         if not self.emitter.apart:
             return self.array(n, *shape)
-        self.emitter.needs |= {("numba", "carray"), ("minigrad.kernels.cpu.tiles", "pointer")}
+        self.emitter.needs |= {("minigrad.kernels.cpu.machine", "shaped"), ("minigrad.kernels.cpu.tiles", "pointer")}
         rest = shape[1:]
         place = f"pointer({self.emitter.pointer(in_rows(n))}, {math.prod(rest)} * lo)"
-        return Operand(f"carray({place}, ({', '.join(['hi - lo', *map(str, rest)])},))", n.dtype, len(shape))
+        return Operand(f"shaped({place}, ({', '.join(['hi - lo', *map(str, rest)])},))", n.dtype, len(shape))
 
     def output_rows(self, k, *shape, dtype=None):
         """The same of output ``k``; scratch memory where nobody reads it."""
@@ -367,5 +367,8 @@ CALLED = frozenset(
 
 
 def is_called(n):
-    """Whether the call runs as in eager mode, by the kernel (or, where that refuses, the text) of the whole operation."""
-    return (n.op.removesuffix("_vjp") if n.op.endswith("_vjp") else n.op) in CALLED
+    """Whether the call runs as in eager mode, by the kernel (or, where that refuses, the text) of the whole operation.
+
+    A convolution with a bias is opened into one without, and a sum that fuses with others or joins the convolution again.
+    """
+    return (n.op.removesuffix("_vjp") if n.op.endswith("_vjp") else n.op) in CALLED and not (n.op == "conv2d" and n.inputs[2:])

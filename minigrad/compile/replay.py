@@ -1,5 +1,7 @@
 """Repeating a traced run: with the values that captured tensors, gradients and numbers have now, and writing them back."""
 
+import contextlib
+import gc
 import importlib.util
 import os
 import warnings
@@ -107,16 +109,17 @@ class Program:
     def machine(self):
         """The Executable, made when it is first asked for; False where there is none."""
         if self.executable is None:
-            self.executable = self._compiled()
+            with _seldom_collecting():
+                self.executable = self._compiled()
         return self.executable
 
     def passes(self):
         """The Executable to look into; where nothing is compiled, one that was never loaded. None on a GPU."""
         found = self.machine()
         if not found and importlib.util.find_spec("numba") is not None:
-            from .executable import Executable, is_possible
+            from .executable import is_possible
 
-            found = Executable(self) if is_possible(self) else None
+            found = self.code() if is_possible(self) else None
         return found or None
 
     def run(self, args):
@@ -126,16 +129,22 @@ class Program:
         inputs = [read(args) for read in self.readers]
         return self.finish(self.simple.run(*inputs), inputs, args)
 
+    def code(self):
+        """An Executable that is not loaded yet."""
+        from .executable import Executable
+
+        return Executable(self)
+
     def _compiled(self):
         """The machine code; False where Numba is missing or switched off, the arrays lie elsewhere, or compiling fails."""
-        if importlib.util.find_spec("numba") is None or os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        if not has_compiler():
             return False
-        from .executable import Executable, is_possible
+        from .executable import is_possible
 
         if not is_possible(self):
             return False
         try:
-            executable = Executable(self)
+            executable = self.code()
             self.texts.add(executable.source)
             return executable.load()
         except Exception as error:
@@ -154,6 +163,22 @@ class Program:
         for effect in self.effects:
             effect.function(args, None if effect.output is None else values[effect.output])
         return self.build(values, args)
+
+
+def has_compiler():
+    """Whether Numba is there and switched on."""
+    return importlib.util.find_spec("numba") is not None and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+
+
+@contextlib.contextmanager
+def _seldom_collecting():
+    """Nearly all that is imported and loaded meanwhile stays: looking for garbage among it took a sixth of a warm start."""
+    first, *others = gc.get_threshold()
+    gc.set_threshold(first and max(first, 50_000), *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(first, *others)
 
 
 def _share_memory(a, b):

@@ -40,7 +40,7 @@ class Step:
     Not seen: functions of libraries that are replaced, what is written into a module's ``__dict__`` past ``setattr``, and side
     effects (a file that is written, a log), which happen in a trace only. ``print()`` and the clock are refused.
 
-    A call is also traced again after one that made tensors which stay in use, such as an optimizer's state in its first step.
+    A call is also traced again after one that made tensors which stay in use, such as the momentum of SGD.
 
     Raises:
         TraceError: where the function asks for a value of a tensor, draws from Python's or NumPy's random numbers, prints, or
@@ -73,7 +73,8 @@ class Step:
         self.texts, self.arena = set(), Arena()  # the modules that its programs were compiled to; their memory
         self._restless = {}  # signature -> how many traces were of no use for a second call
         self._warned = set()  # what was warned of: each is said once
-        self._latest = None  # how the latest call looked, and its program: nearly all calls are like the one before
+        self._before = None  # the program of the latest call that took the long way
+        self._latest = None  # how the latest calls looked, and their program: nearly all calls are like the one before
 
     def __call__(self, *args, **kwargs):
         if tracer.get() is not None or levels.get() or None in self.eager:
@@ -94,8 +95,8 @@ class Step:
                 turns.end()
         if not self.fullgraph:
             return self._lenient(args, kwargs)
-        self.result = self._run(*self._signature(args, kwargs), args, kwargs)
-        return self.result
+        self.result = result = self._run(*self._signature(args, kwargs), args, kwargs)
+        return result
 
     # ------------------------------------------------------------------------------------------------------ to look into
     @property
@@ -107,7 +108,7 @@ class Step:
         """
         latest = next((kept for kept in reversed(self.programs.values()) if kept), None)
         if latest is None:
-            raise TraceError(f"{_name(self.fn)}() has no program yet: call it, a function with a new optimizer twice")
+            raise TraceError(f"{_name(self.fn)}() has no program yet: call it, twice where its first call begins something")
         return latest[0]
 
     def graph(self, stage="simplify"):
@@ -154,7 +155,7 @@ class Step:
         return self if owner is None else functools.partial(self, owner)
 
     def __reduce__(self):
-        return Step, (self.fn, self.fullgraph)  # a copy traces again
+        return type(self), (self.fn, self.fullgraph)  # a copy traces again
 
     def reset(self):
         """Forget all programs."""
@@ -162,12 +163,19 @@ class Step:
         self.eager.clear()
         self.texts, self.arena = set(), Arena()
         self._restless.clear()
-        self._latest = None
+        self._before = self._latest = None
 
     def _signature(self, args, kwargs):
+        if not kwargs and _are_plain(args):
+            layout = []
+            for a in args:
+                x = a.array
+                layout += x.__class__, x.shape, x.dtype
+            return (_modes(), *layout), args
         tensors = []
         layout = [_layout(v, tensors, f"argument {i + 1}") for i, v in enumerate(args)]
         named = tuple([(k, _layout(v, tensors, f"argument {k!r}")) for k, v in kwargs.items()]) if kwargs else None
+        self._refuse_hooks(tensors)
         return (_modes(), tuple(layout), named), tensors
 
     def _run(self, key, tensors, args, kwargs):
@@ -175,7 +183,8 @@ class Step:
         try:
             program = self._that_holds(key, tensors)
             if program is not None:
-                self._latest = Latest.of(program, key, args, kwargs)
+                again = program is self._before and not kwargs and _are_plain(args)
+                self._before, self._latest = program, Latest(program, key[0], args) if again else None
                 return program.replay(tensors)
         finally:
             turns.end()
@@ -204,8 +213,8 @@ class Step:
         if key in self.eager:
             return self.fn(*args, **kwargs)
         try:
-            self.result = self._run(key, tensors, args, kwargs)
-            return self.result
+            self.result = result = self._run(key, tensors, args, kwargs)
+            return result
         except HistoryError:
             self.eager.add(key)
             return self.fn(*args, **kwargs)
@@ -215,17 +224,28 @@ class Step:
             warnings.warn(f"{_name(self.fn)}() runs without being compiled: {error}", RuntimeWarning, stacklevel=3)
             return result
 
+    def _refuse_hooks(self, tensors):
+        if any(t.node is not None and hooks_of(t.node) for t in tensors):
+            raise TraceError("an argument of a compiled function has hooks, which it would not call: register them inside")
+
+    def _follower(self):
+        return Trace()
+
+    def _returned(self, result):
+        """What a run of the function has returned, as a replay can give it."""
+        return _without_history(result)
+
     def _trace(self, key, tensors, args, kwargs):
         if key not in self.programs and (len(self.programs) >= KINDS or len(self.texts) >= TEXTS):
             return self._uncompiled(args, kwargs)
         often = self._restless.get(key, 0)
-        run, watch = Trace(), Watch(self.fn, strict=often >= PATIENCE)
+        run, watch = self._follower(), Watch(self.fn, strict=often >= PATIENCE)
 
         def call(*shells):
             standing = {id(t): s for t, s in zip(tensors, shells)}
             given, named = [_rebuilt(a, standing) for a in args], {k: _rebuilt(v, standing) for k, v in kwargs.items()}
             del standing, shells
-            return _without_history(self.fn(*given, **named))
+            return self._returned(self.fn(*given, **named))
 
         program, result = run.follow(call, tensors, strict=often >= PATIENCE, watch=watch)
         self.traces += 1
@@ -279,7 +299,7 @@ def trace_step(fn, *examples):
 
 # -------------------------------------------------------------------------------------------------------------- signature
 class Latest:
-    """The shape of a call whose arguments are different tensors that need no gradients, and nothing else."""
+    """The shape of a call with plain arguments, which the next call is likely to have as well."""
 
     def __init__(self, program, modes, args):
         """``is_like``: arguments -> whether a call with them is of this shape."""
@@ -292,12 +312,13 @@ class Latest:
         conditions.add("{0}() == {1}", _modes, modes)
         self.program, self.is_like = program, conditions.function()
 
-    @classmethod
-    def of(cls, program, key, args, kwargs):
-        plain = not kwargs and all(a.__class__ is Tensor and a.node is None for a in args)
-        if not plain or len(set(map(id, args))) < len(args):
-            return None
-        return cls(program, key[0], args)
+
+def _are_plain(args):
+    """Whether arguments are different Tensors that need no gradients, and nothing else."""
+    for a in args:
+        if a.__class__ is not Tensor or a.node is not None:
+            return False
+    return len({*map(id, args)}) == len(args)
 
 
 def _modes():
@@ -340,9 +361,7 @@ def _tensor_layout(t, tensors):
             return i
     tensors.append(t)
     a = t.array
-    if t.node is not None and hooks_of(t.node):
-        raise TraceError("an argument of a compiled function has hooks, which it would not call: register them inside")
-    return (t.__class__, a.__class__, a.shape, a.dtype, t.node is not None)
+    return (t.__class__, a.__class__, a.shape, a.dtype, t.node if t.node is None else t.node.op is LEAF)
 
 
 def _rebuilt(value, shells):

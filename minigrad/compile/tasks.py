@@ -14,17 +14,20 @@ def _row(numbers):
     return row
 
 
-def in_turn(tasks, table, numbers):
-    """A function that runs ``tasks``, of (address, row, rows that can be shared), one after the other."""
-    rows = [_row(row) for _, row, _ in tasks]
-    columns = (
-        np.array([place for place, _, _ in tasks], np.int64),
-        np.array([row.ctypes.data for row in rows], np.int64),
-        np.array([shared[0] if shared else 0 for _, _, shared in tasks], np.int64),
-    )
-    kept = rows, columns, table, numbers  # their memory is known to the machine code alone
-    given = (*[c.ctypes.data for c in columns], len(tasks), table.ctypes.data, numbers.ctypes.data)
-    return lambda *_, kept=kept: addresses.in_turn(*given)
+def in_turn(tasks, table, numbers, first):
+    """A function that runs ``tasks``, of (address, row, rows that can be shared, checks so far), one after the other.
+
+    ``first``: the first of the numbers that are checked. A task that has checks ends the run where one of them failed.
+    """
+    places, rows, shared, checks = zip(*tasks)
+    rows, many = [_row(row) for row in rows], len(tasks)
+    block = np.zeros(4 * many + sum(map(len, rows)), np.int64)  # in the order of reading: other programs have cooled it down
+    block[4 * many :] = np.concatenate(rows)
+    columns = block[: 4 * many].reshape(4, many)
+    columns[0], columns[2], columns[3] = places, [count[0] if count else 0 for count in shared], checks
+    columns[1] = block.ctypes.data + block.itemsize * np.cumsum([4 * many, *map(len, rows[:-1])])
+    given = (*[column.ctypes.data for column in columns], many, table.ctypes.data, numbers.ctypes.data, first)
+    return lambda *_, kept=(block, table, numbers): addresses.in_turn(*given)  # machine code alone knows of their memory
 
 
 def side_by_side(task, table, numbers):

@@ -60,6 +60,8 @@ class Trace(Notebook):
         self.captured = {}  # id(tensor) -> (tensor, its input): those of them that are no views
         self.shells = {}  # id(tensor) -> (tensor, its input, position): what the function is given as arguments
         self.gradients = {}  # id(tensor) -> (tensor, its .grad when first met)
+        self.set_first = {}  # id(tensor) -> whether its .grad was set before it was ever read
+        self.started = []  # (an optimizer's state, parameter) where the run has put a first state
         self.owners = {}  # id(gradient) -> the tensor it belongs to
         self.numbers = {}  # (id(owner), name) -> (owner, name, value, its Tensor)
         self.parts = {}  # (id(owner), name) -> (owner, name, tuple, its Tensors)
@@ -282,15 +284,39 @@ class Trace(Notebook):
                 v.node = Node(op, (parent.node,), op.save((True,), v.array, (parent.array,)), params, serial(), v.array.shape)
             self._derive(v)
 
-    def meet_grad(self, t):
+    def meet_grad(self, t, is_set=False):
         """``t.grad`` is read or set: whatever it is, it belongs to ``t``, also when a later call finds another there."""
         if id(t) in self.shells or self.before.has(t):
             self._meet(t)
+            self.set_first.setdefault(id(t), is_set)
+
+    def gradients_that_matter(self):
+        """(Tensor, its .grad when first met), but for those whose gradient the run renews without a look at the old one."""
+        return [(t, had) for t, had in self.gradients.values() if not (self.set_first.get(id(t)) and self._is_new(t._grad))]
 
     def _meet(self, t):
         if t._grad is not None and self.before.has(t._grad):
             self.owners.setdefault(id(t._grad), t)
         self.gradients.setdefault(id(t), (t, t._grad))
+
+    def start(self, optimizer, p, group):
+        """The state that an optimizer starts with for ``p``: made as if before the run, so that the next call finds the same."""
+        known = self.captured.get(id(p))
+        is_old = self.before.has(p) and (not isinstance(p.array, Traced) or (known and p.array.instruction is known[1]))
+        if not is_old or any(isinstance(v, Tensor) for v in group.values()):
+            return optimizer.start(p, group)
+        now, token = p.array, tracer.set(None)
+        p.array = self.held[id(p)][1] if known else now
+        try:
+            state = optimizer.start(p, group)
+        finally:
+            p.array = now
+            tracer.reset(token)
+        for v in state.values():
+            if isinstance(v, Tensor):
+                self.before.add(v)
+        self.started.append((optimizer.state, p))
+        return state
 
     # ------------------------------------------------------------------------------------------------------------- the end
     def _close(self, result):
@@ -363,7 +389,7 @@ class Trace(Notebook):
         now, slot = t._grad, self.slot(t)
         if now is had:
             return
-        if now is None or self.before.has(now):
+        if not self._is_new(now):
             self._effect(lambda args, _: setattr(slot(args), "_grad", now))
         else:
             known = self.captured.get(id(t)) or self.shells.get(id(t))
@@ -371,6 +397,9 @@ class Trace(Notebook):
             self._effect(
                 lambda args, value: setattr(slot(args), "_grad", wrap(value)), now, ("the gradient of {}", n), owner=slot
             )
+
+    def _is_new(self, gradient):
+        return gradient is not None and not self.before.has(gradient)
 
     def _number(self, owner, name, value):
         now, kind = get(owner, name), type(value)
@@ -386,8 +415,10 @@ class Trace(Notebook):
             t._grad = had
         for owner, name, value, _ in self.numbers.values():
             put(owner, name, value)
-        for kept in (self.held, self.captured, self.shells, self.gradients, self.owners, self.numbers, self.parts, self.drawn):
+        for kept in (self.held, self.captured, self.shells, self.gradients, self.set_first, self.owners, self.drawn):
             kept.clear()
+        self.numbers.clear()
+        self.parts.clear()
 
     def _abandon(self, watch):
         """A run that failed has written nothing: nor has an optimizer the state that it made; other tensors get their values."""
@@ -397,6 +428,8 @@ class Trace(Notebook):
                     del entry[name]
                 if not entry:
                     del optimizer.state[p]
+        for state, p in self.started:
+            state.pop(p, None)
         for t in self._still_in_use():
             _materialize(t)
 

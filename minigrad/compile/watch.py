@@ -403,9 +403,9 @@ def _outside(run):
 
 
 def _gradients(run):
-    """(tensor, whether it had a gradient) of tensors from outside; (slot, position, whether it had one) of arguments."""
+    """Where it matters: (tensor, whether it had a gradient) of those outside; (slot, position, whether it had) of arguments."""
     fixed, rest = [], []
-    for t, had in run.gradients.values():
+    for t, had in run.gradients_that_matter():
         if id(t) in run.shells:
             rest.append((run.slot(t), run.shells[id(t)][2], had is not None))
         elif id(t) in run.owners:

@@ -253,8 +253,10 @@ class Module(Walks, State):
     def zero_grad(self, set_to_none=True):
         """Drop every parameter's gradient, or fill it with zeros where ``set_to_none`` is False."""
         for p in self.parameters():
-            if p.grad is not None:
-                p.grad = None if set_to_none else p.grad.detach().zero_()
+            if set_to_none:
+                p.grad = None
+            elif p.grad is not None:
+                p.grad = p.grad.detach().zero_()
 
     # ------------------------------------------------------------------------------------------------------- conversion
     def _apply(self, fn, recurse=True):

@@ -1,7 +1,8 @@
 """Convolution over one, two or three spatial dimensions.
 
-A convolution is bilinear: its two derivatives, ``conv2d_dx`` and ``conv2d_dw``, are bilinear too, and each one's rules are
-the other two. So gradients of any order need nothing but these three. Their texts work for any number of spatial dimensions.
+A convolution without its bias is bilinear: its two derivatives, ``conv2d_dx`` and ``conv2d_dw``, are bilinear too, and each
+one's rules are the other two. So gradients of any order need nothing but these three. Their texts work for any number of spatial
+dimensions.
 
 Shapes, for two: x (N, C, H, W), weight (O, C/groups, KH, KW), y and its gradient (N, O, OH, OW); the windows of the image
 are columns (N, C*T, M), with T = KH*KW taps and M = OH*OW positions.
@@ -42,20 +43,25 @@ def _by_group(xp, images, groups):
         lambda xp, g, x, weight_shape, stride, padding, dilation, groups: xp.conv2d_dw(
             g, x, stride=stride, padding=padding, dilation=dilation, groups=groups, kernel=tuple(weight_shape[2:])
         ),
+        lambda xp, g: xp.sum(g, axis=(0, *range(2, len(g.shape)))),
     ),
-    formula=r"y_{n,o,i} = \sum_{c,t} w_{o,c,t}\, x_{n,c,\,i s + t d - p}",
-    derivative=r"\bar x = \mathrm{conv}_{dx}(\bar y, w), \quad \bar w = \mathrm{conv}_{dw}(\bar y, x)",
+    formula=r"y_{n,o,i} = b_o + \sum_{c,t} w_{o,c,t}\, x_{n,c,\,i s + t d - p}",
+    derivative=r"\bar x = \mathrm{conv}_{dx}(\bar y, w), \quad \bar w = \mathrm{conv}_{dw}(\bar y, x), \quad "
+    r"\bar b_o = \sum_{n,i} \bar y_{n,o,i}",
     onnx="Conv",
     samples=lambda r: [
         S(normal(r, 1, 2, 5, 4), normal(r, 3, 2, 2, 3), stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1),
-        S(normal(r, 2, 4, 3, 2), normal(r, 2, 2, 2, 1), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2),
+        S(normal(r, 2, 4, 3, 2), normal(r, 2, 2, 2, 1), normal(r, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2),
         S(normal(r, 1, 1, 4, 3, 3), normal(r, 2, 1, 2, 1, 2), stride=(2, 1, 1), padding=(0, 1, 0), dilation=(1, 1, 2), groups=1),
     ],
     reference=convolution_loops,
 )
-def conv2d(xp, x, weight, *, stride, padding, dilation, groups):
-    """The windows of x times the filters, (N, C, H, W) -> (N, O, OH, OW)."""
+def conv2d(xp, x, weight, bias=None, *, stride, padding, dilation, groups):
+    """The windows of x times the filters, plus bias (O,): (N, C, H, W) -> (N, O, OH, OW)."""
     kernel = tuple(weight.shape[2:])
+    if bias is not None:
+        y = xp.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return y + xp.reshape(bias, shape=(-1, *[1] * len(kernel)))
     columns = xp.im2col(x, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
     y = xp.matmul(_filters(xp, weight, groups), _by_group(xp, columns, groups))  # (N, groups, O/groups, M)
     positions = out_sizes(x.shape[2:], kernel, stride, padding, dilation)
@@ -149,10 +155,10 @@ def _convolve(n, input, weight, bias, stride, padding, dilation, groups):
             f"Kernel size can't be greater than actual input size; "
             f"use a smaller kernel or dilation, or padding={_enough(x_shape, w_shape, dilation)}"
         )
-    y = product("conv2d", input, weight, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups})
+    y = product("conv2d", input, weight, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}, bias)
     if any(one_sided):
         y = y[(slice(None), slice(None), *(slice(first, None) for first in one_sided))]
-    return unbatched(with_bias(y, bias), was_batched)
+    return unbatched(y, was_batched)
 
 
 def _same_padding(padding, kernel, stride, dilation):
@@ -225,19 +231,16 @@ def _enough(x_shape, w_shape, dilation):
     return max(0, *((d * (k - 1) + 2 - m) // 2 for m, k, d in zip(x_shape[2:], w_shape[2:], dilation)))
 
 
-def product(name, a, weight, params):
+def product(name, a, weight, params, bias=None):
     """One of the three operations; one spatial dimension runs as two, of which the first has size 1."""
+    more = () if bias is None else (bias,)
     if weight.array.ndim != 3:
-        return apply(registry[name], (a, weight), params)
+        return apply(registry[name], (a, weight, *more), params)
     units = {"stride": 1, "padding": 0, "dilation": 1, "size": 1}
     params = {k: (units[k], *v) if k in units else v for k, v in params.items()}
     a, weight = (t.reshape(*t.array.shape[:2], 1, t.array.shape[2]) for t in (a, weight))
-    y = apply(registry[name], (a, weight), params)
+    y = apply(registry[name], (a, weight, *more), params)
     return y.reshape(*y.array.shape[:2], y.array.shape[3])
-
-
-def with_bias(y, bias):
-    return y if bias is None else y + bias.reshape(-1, *[1] * (y.array.ndim - 2))
 
 
 def _conv_samples(r):

@@ -3,7 +3,7 @@
 from ..dispatch import apply
 from ..errors import ShapeError
 from ..op import E, S, function, registry
-from .convolution import checked, product, with_bias
+from .convolution import checked, product
 from .samples import normal
 from .sliding import batched, sides, sizes, transposed_loops, unbatched
 
@@ -41,7 +41,7 @@ def _transpose_convolve(n, input, weight, bias, stride, padding, output_padding,
         y = _beyond_the_stride(input, weight, params, extra)
     else:
         y = product("conv2d_dx", input, weight, params)
-    return unbatched(with_bias(y, bias), was_batched)
+    return unbatched(y if bias is None else y + bias.reshape(-1, *[1] * n), was_batched)
 
 
 def _beyond_the_stride(input, weight, params, extra):

@@ -162,11 +162,9 @@ class Optimizer:
         """Forget the gradients of all parameters; with ``set_to_none=False`` keep them as zeros."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is None:
-                    continue
                 if set_to_none:
                     p.grad = None
-                else:
+                elif p.grad is not None:
                     if p.grad.node is not None:
                         p.grad = p.grad.detach()
                     with no_grad():

@@ -166,18 +166,18 @@ class RuleOptimizer(Optimizer):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        tracing = tracer.get() is not None
+        trace = tracer.get()
         for group in self.param_groups:
             small, current = [], _as_of_now(group, self._changing)
             recording = _checked_way(group)
-            joined = SMALL if self.elementwise and not tracing else -1
+            joined = SMALL if self.elementwise and trace is None else -1
             for p in group["params"]:
                 g = p.grad
                 if g is None:
                     continue
                 state = self.state.get(p)
                 if not state:
-                    state = self.start(p, group)
+                    state = self.start(p, group) if trace is None else trace.start(self, p, group)
                     if state:
                         self.state[p] = state
                 tensors, settings = self.arguments(p, current, state)

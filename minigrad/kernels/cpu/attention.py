@@ -13,7 +13,8 @@ import numpy as np
 
 from .gemm import matmul
 from .jit import jit
-from .rows import dot, exponential, integers, largest
+from .rows import dot, exponential, largest
+from .simd import clear
 from .threads import SMALLEST, split
 
 QUERIES, KEYS = 64, 512  # of a block; KEYS is a multiple of QUERIES, so each query sees a key of every block that is not skipped
@@ -73,19 +74,18 @@ def attention_forward(q, k, v, causal, scale, y, log_sum):
     heads, queries, width = q.shape
     keys, depth = v.shape[1:]
     zero, one = q.dtype.type(0), q.dtype.type(1)
-    scores = np.empty(min(QUERIES, queries) * min(KEYS, keys), q.dtype)
+    scores = np.empty((queries if queries < QUERIES else QUERIES) * (keys if keys < KEYS else KEYS), q.dtype)
     maxima, sums = np.empty(QUERIES, q.dtype), np.empty(QUERIES, q.dtype)
     for h in range(heads):
         for top in range(0, queries, QUERIES):
-            rows = min(QUERIES, queries - top)
+            rows = queries - top if queries - top < QUERIES else QUERIES
             at = h * queries + top
-            seen = min(keys, top + rows) if causal else keys
+            seen = top + rows if causal and top + rows < keys else keys
             for first in range(0, seen, KEYS):
-                columns, below = min(KEYS, seen - first), (h * keys + first)
+                columns, below = seen - first if seen - first < KEYS else KEYS, h * keys + first
                 matmul(False, True, rows, columns, width, scale, q, at * width, width, k, below * width, width,
                      zero, scores, 0, columns)  # fmt: skip
-                block = scores[: rows * columns].reshape(rows, columns)
-                _weights(block, top - first if causal else keys, maxima, sums, y[h, top : top + rows], first > 0)
+                _weights(scores, rows, columns, top - first if causal else keys, maxima, sums, y[h], top, first > 0)
                 matmul(False, False, rows, depth, columns, one, scores, 0, columns, v, below * depth, depth,
                      one if first > 0 else zero, y, at * depth, depth)  # fmt: skip
             for i in range(rows):
@@ -94,16 +94,15 @@ def attention_forward(q, k, v, causal, scale, y, log_sum):
 
 
 @jit
-def _weights(scores, diagonal, maxima, sums, y, corrects):
-    """Scores (rows, columns) to exp(score - maximum), for the columns up to i + ``diagonal`` of row i; 0 behind them.
+def _weights(scores, rows, columns, diagonal, maxima, sums, y, top, corrects):
+    """Scores, flat, to exp(score - maximum), for the columns up to i + ``diagonal`` of row i; 0 behind them.
 
-    Where earlier keys gave a smaller maximum, their sum and what they added to y are corrected.
+    Where earlier keys gave a smaller maximum, their sum and what they added to y from row ``top`` on are corrected.
     """
-    bits = integers(scores)
-    for i in range(scores.shape[0]):
-        seen = min(scores.shape[1], i + diagonal + 1)
-        row, hidden = scores[i][:seen], scores[i][seen:]
-        maximum = largest(bits[i][:seen])
+    for i in range(rows):
+        seen, at = i + diagonal + 1 if i + diagonal + 1 < columns else columns, i * columns
+        row = scores[at : at + seen]
+        maximum = largest(row)
         if corrects:
             maximum = maxima[i] if maxima[i] > maximum else maximum
         level = maximum if maximum > -np.inf or maximum != maximum else scores.dtype.type(0)
@@ -111,8 +110,8 @@ def _weights(scores, diagonal, maxima, sums, y, corrects):
         if corrects:
             factor = exponential(maxima[i] - level)
             total += sums[i] * factor
-            _scale(y[i], factor)
-        hidden[:] = 0
+            _scale(y[top + i], factor)
+        clear(scores, at + seen, columns - seen)
         maxima[i], sums[i] = maximum, total
 
 
@@ -142,24 +141,22 @@ def attention_gradients(q, k, v, y, log_sum, g, causal, scale, dq, dk, dv):
     heads, queries, width = q.shape
     keys, depth = v.shape[1:]
     zero, one = q.dtype.type(0), q.dtype.type(1)
-    size = min(QUERIES, queries) * min(KEYS, keys)
+    size = (queries if queries < QUERIES else QUERIES) * (keys if keys < KEYS else KEYS)
     weights, slopes = np.empty(size, q.dtype), np.empty(size, q.dtype)
     for h in range(heads):
         dk[h] = 0
         dv[h] = 0
         for top in range(0, queries, QUERIES):
-            rows = min(QUERIES, queries - top)
+            rows = queries - top if queries - top < QUERIES else QUERIES
             at = h * queries + top
-            seen = min(keys, top + rows) if causal else keys
+            seen = top + rows if causal and top + rows < keys else keys
             for first in range(0, seen, KEYS):
-                columns, below = min(KEYS, seen - first), (h * keys + first)
+                columns, below = seen - first if seen - first < KEYS else KEYS, h * keys + first
                 matmul(False, True, rows, columns, width, scale, q, at * width, width, k, below * width, width,
                      zero, weights, 0, columns)  # fmt: skip
                 matmul(False, True, rows, columns, depth, one, g, at * depth, depth, v, below * depth, depth,
                      zero, slopes, 0, columns)  # fmt: skip
-                block = weights[: rows * columns].reshape(rows, columns)
-                _slopes(block, slopes[: rows * columns].reshape(rows, columns), top - first if causal else keys,
-                        log_sum[h, top : top + rows], y[h, top : top + rows], g[h, top : top + rows])  # fmt: skip
+                _slopes(weights, slopes, rows, columns, top - first if causal else keys, log_sum[h], y[h], g[h], top)
                 matmul(False, False, rows, width, columns, scale, slopes, 0, columns, k, below * width, width,
                      one if first > 0 else zero, dq, at * width, width)  # fmt: skip
                 matmul(True, False, columns, width, rows, scale, slopes, 0, columns, q, at * width, width,
@@ -169,15 +166,15 @@ def attention_gradients(q, k, v, y, log_sum, g, causal, scale, dq, dk, dv):
 
 
 @jit
-def _slopes(weights, slopes, diagonal, log_sum, y, g):
-    """Scores to weights P, and slopes g v' to P * (g v' - rowsum(g * y))."""
-    for i in range(weights.shape[0]):
-        seen = min(weights.shape[1], i + diagonal + 1)
-        mean, level = dot(g[i], y[i]), log_sum[i]
-        row, slope = weights[i][:seen], slopes[i][:seen]
-        for j in range(seen):
+def _slopes(weights, slopes, rows, columns, diagonal, log_sum, y, g, top):
+    """Scores to weights P, and slopes g v' to P * (g v' - rowsum(g * y)), both flat; of y, g and log_sum from ``top`` on."""
+    for i in range(rows):
+        seen, at = i + diagonal + 1 if i + diagonal + 1 < columns else columns, i * columns
+        mean, level = dot(g[top + i], y[top + i]), log_sum[top + i]
+        row, slope = weights[at : at + seen], slopes[at : at + seen]
+        for j in range(row.size):
             p = exponential(row[j] - level)
             row[j] = p
             slope[j] = p * (slope[j] - mean)
-        weights[i][seen:] = 0
-        slopes[i][seen:] = 0
+        clear(weights, at + seen, columns - seen)
+        clear(slopes, at + seen, columns - seen)

@@ -18,6 +18,8 @@ from numba.extending import intrinsic
 from minigrad.kernels.scipy_parts import extension
 from minigrad.threads import one_blas_thread_in_kernels
 
+from .machine import data_of
+
 BLAS = "scipy.linalg.cython_blas"  # where Numba's helper library looks for BLAS
 
 
@@ -104,7 +106,7 @@ def element(operand):
 
 def start(context, builder, operand, value):
     """The typed pointer to an operand's first element."""
-    return value if isinstance(operand, types.CPointer) else context.make_array(operand)(context, builder, value).data
+    return value if isinstance(operand, types.CPointer) else data_of(context, builder, operand, value)
 
 
 gemm = _plain_gemm if numba.config.DISABLE_JIT else _call_gemm

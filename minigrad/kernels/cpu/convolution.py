@@ -56,8 +56,8 @@ def choose(name, size, weight_shape, out, samples, dtype, stride, padding, dilat
     return "channels" if fits and name != "conv2d_dw" else "direct"
 
 
-def conv2d(x, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
-    return forward(x, weight, None, False, stride, padding, dilation, groups)
+def conv2d(x, weight, bias=None, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    return forward(x, weight, bias, False, stride, padding, dilation, groups)
 
 
 def forward(x, weight, bias, relu, stride, padding, dilation, groups):

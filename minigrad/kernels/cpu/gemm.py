@@ -37,6 +37,7 @@ PANEL = 2 * LANES  # columns of B that are one panel
 PLAIN, TRANSPOSED, PACKED = range(3)  # how B lies: the first two are also False and True
 LARGEST = 2**18  # elements of a block of A: what stays in a cache beside a panel
 LONGEST, SHORTER = 2**10, 2**8  # of the inner dimension at once, where it fits and where it does not
+FLOAT = np.dtype(np.float32)  # not the class: Numba would compile ``np.empty`` once more than for x.dtype
 SPREAD_ROWS, SPREAD = 128, 128  # from so many rows on it pays to copy a B whose rows lie so many elements apart
 
 _INTEGER, _FLOATS = types.intp, types.CPointer(types.float32)
@@ -75,7 +76,7 @@ def _scalar_products(rows, k, alpha, x, x_row, v, c, c_step, bias, bias_step, fl
     few = rows < DOTS
     i = 0
     while i < rows:
-        at = i if few else min(i, rows - DOTS)
+        at = i if few or i < rows - DOTS else rows - DOTS
         first, spread = (DOTS - 1, 0) if few else (i - at, 1)
         of_x, of_c, of_bias = pointer(x, at * x_row), pointer(c, at * c_step), pointer(bias, at * bias_step)
         dots(k, alpha, of_x, spread * x_row, v, of_c, spread * c_step, first, of_bias, spread * bias_step, flags)
@@ -106,12 +107,12 @@ def _panel_of_product(m, k, alpha, a, a_row, a_step, b, b_step, c, ldc, columns,
     i = asked = 0
     while i < m:
         left = m - i
-        for line in range(asked, min(asked + share, lines)):
+        for line in range(asked, asked + share if asked + share < lines else lines):
             for p in range(0, length, LANES):
                 prefetch(after, line * ld + p)
         asked += share
         if left >= ROWS or (left > FEW_ROWS and m >= ROWS):
-            at = min(i, m - ROWS)
+            at = i if i < m - ROWS else m - ROWS
             of_a, of_c = pointer(a, at * a_row), pointer(c, at * ldc)
             if columns > LANES:
                 tile(k, alpha, of_a, a_row, a_step, b, b_step, of_c, ldc, columns, i - at, bias, flags)
@@ -119,7 +120,7 @@ def _panel_of_product(m, k, alpha, a, a_row, a_step, b, b_step, c, ldc, columns,
                 narrow_tile(k, alpha, of_a, a_row, a_step, b, b_step, of_c, ldc, columns, i - at, bias, flags)
             i = at + ROWS
         else:
-            at = i if few else min(i, m - FEW_ROWS)
+            at = i if few or i < m - FEW_ROWS else m - FEW_ROWS
             first, spread = (FEW_ROWS - 1, 0) if few else (i - at, 1)
             of_a, of_c = pointer(a, at * a_row), pointer(c, at * ldc)
             low_tile(k, alpha, of_a, spread * a_row, a_step, b, b_step, of_c, spread * ldc, columns, first, bias, flags)
@@ -151,26 +152,27 @@ def product(ta, how, m, n, k, alpha, a, lda, b, ldb, c, ldc, bias, flags):
             _scalar_products(rows, k, alpha, x, x_row, pointer(v, i * lda), at, c_step, bias, bias_step, flags)
         return
     copied = how == TRANSPOSED or (how == PLAIN and m >= SPREAD_ROWS and ldb >= SPREAD)
-    space = np.empty(_panel_size(min(k, LONGEST)) + LANES if copied else 0, np.float32)
+    space = np.empty(_panel_size(k if k < LONGEST else LONGEST) + LANES if copied else 0, FLOAT)
     panel = pointer(space, -(space.ctypes.data // 4) % LANES)  # from the beginning of a cache line
     most = LONGEST if k <= LONGEST else SHORTER  # whatever m is, so that pieces of the rows have the same bits
     step = PANEL if copied or how == PACKED else ldb
     begin = 0
     while begin == 0 or begin < k:
-        inner = min(k - begin, most)
+        inner = k - begin if k - begin < most else most
         now = flags if begin == 0 else (flags | ACCUMULATE) & ~BIAS
         now = now if begin + inner == k else now & ~RELU
-        high = max(ROWS, LARGEST // max(inner, 1))
+        high = LARGEST // inner if LARGEST >= ROWS * inner > 0 else ROWS
         for top in range(0, m, high):
-            rows, of_a = min(m - top, high), pointer(a, top * a_row + begin * a_step)
+            rows, of_a = m - top if m - top < high else high, pointer(a, top * a_row + begin * a_step)
             for j in range(0, n, PANEL):
-                columns, of_b = min(n - j, PANEL), panel
+                columns, of_b = n - j if n - j < PANEL else PANEL, panel
                 if copied:
                     at = j * ldb + begin if how == TRANSPOSED else begin * ldb + j
                     _fill_panel(how == TRANSPOSED, columns, inner, pointer(b, at), ldb, panel)
                 else:
                     of_b = pointer(b, j // PANEL * _panel_size(k) + begin * PANEL if how == PACKED else begin * ldb + j)
-                following = max(min(n - j - PANEL, PANEL), 0) if how != PACKED and top == 0 else 0
+                left = n - j - columns if how != PACKED and top == 0 else 0
+                following = left if left < PANEL else PANEL
                 lines, length = (following, inner) if how == TRANSPOSED else (inner if following > 0 else 0, following)
                 after = pointer(b, (j + PANEL) * ldb + begin if how == TRANSPOSED else begin * ldb + j + PANEL)
                 of_c, of_bias = pointer(c, top * ldc + j), pointer(bias, j)

@@ -11,15 +11,18 @@ log_sum) and lose its digits. The other flags were measured to gain nothing here
 With NUMBA_DISABLE_JIT=1 the kernels run as the plain Python that they are written in.
 """
 
+import functools
 import pathlib
 import types
 
 import numba
 
+from .inside import Inside
 from .loading import load_directly
 
 CONTRACT = {"contract"}
 REASSOC = {"contract", "reassoc"}
+INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": Inside}
 
 
 def jit(function=None, *, sums=False, inline=False):
@@ -33,10 +36,12 @@ def jit(function=None, *, sums=False, inline=False):
         return lambda function: jit(function, sums=sums, inline=inline)
     flags = REASSOC if sums else CONTRACT
     options = {"nogil": True, "error_model": "numpy", "fastmath": flags, "forceinline": inline}
-    compiled = _cached(function, options)
+    compiled = _cached(function, {**options, "no_cfunc_wrapper": True})
     if hasattr(compiled, "get_call_template"):  # which is absent where compilation is off
-        inner = _cached(renamed(function, "inner"), {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
-        compiled.get_call_template, compiled.get_overload = inner.get_call_template, inner.get_overload
+        # made when something that is compiled calls it, which in a process with kept code may be never
+        inner = functools.cache(lambda: _cached(renamed(function, "inner"), {**options, **INSIDE}))
+        compiled.get_call_template = lambda *types: inner().get_call_template(*types)
+        compiled.get_overload = lambda signature: inner().get_overload(signature)
     return compiled
 
 

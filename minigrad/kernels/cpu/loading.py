@@ -5,6 +5,10 @@ a quarter of a second and 50 MiB. Kept code needs none of this, only the symbols
 Whatever has to be compiled after all finds Numba as it always does.
 """
 
+import functools
+import pickle
+import sys
+
 from llvmlite import binding
 
 _given = []  # once the symbols are: whether that was possible
@@ -20,12 +24,39 @@ def load_directly(compiled):
     def load(signature, context):
         if _symbols_are_given():
             try:
-                return cache._load_overload(signature, context)
+                return _kept(cache, signature, context)
             except Exception:  # whatever it is, Numba knows better what to make of it
                 pass
         return by_numba(signature, context)
 
     cache.load_overload = load
+
+
+def _kept(cache, signature, context):
+    """What Numba's ``_load_overload`` gives; LookupError where there is nothing."""
+    codegen = context.codegen()
+    if "magic_tuple" not in vars(codegen):  # which asks LLVM for the processor each time
+        codegen.magic_tuple = functools.cache(codegen.magic_tuple)
+    file = cache._cache_file
+    with open(file._data_path(file._load_index()[cache._index_key(signature, codegen)]), "rb") as data:
+        return cache._impl.rebuild(context, _Unpickler(data).load())
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        return _environment if name == "_rebuild_env" else super().find_class(module, name)
+
+
+def _environment(module, constants, name):
+    """The environment of a function. Nothing looks into the module of one of Numba's own: it is named and not imported."""
+    from numba.core.environment import Environment, _rebuild_env, lookup_environment
+
+    if module in sys.modules or not module.startswith("numba.") or lookup_environment(name) is not None:
+        return _rebuild_env(module, constants, name)
+    made = Environment({"__name__": module})
+    made.consts[:] = constants
+    made.env_name, Environment._memo[name] = name, made
+    return made
 
 
 def _symbols_are_given():

@@ -6,13 +6,18 @@ compiled code.
 """
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 _ELEMENTS = {
     "f4": types.float32, "f8": types.float64, "i8": types.int64, "i4": types.int32, "u4": types.uint32, "u8": types.uint64,
     "u1": types.uint8,
 }  # fmt: skip
+
+
+def data_of(context, builder, kind, array):
+    """The pointer to an array's first element. Numba's ``make_array`` looks for other kinds of arrays first, each time."""
+    return builder.extract_value(array, context.data_model_manager[kind].get_field_position("data"))
 
 
 def _pointer_to(element):
@@ -24,8 +29,7 @@ def _pointer_to(element):
         if isinstance(place, types.Array):
 
             def generate(context, builder, signature, arguments):
-                data = context.make_array(place)(context, builder, arguments[0]).data
-                return builder.bitcast(data, context.get_value_type(pointer))
+                return builder.bitcast(data_of(context, builder, place, arguments[0]), context.get_value_type(pointer))
         else:
 
             def generate(context, builder, signature, arguments):
@@ -37,6 +41,25 @@ def _pointer_to(element):
 
 
 f4_at, f8_at, i8_at, i4_at, u4_at, u8_at, u1_at = [_pointer_to(_ELEMENTS[name]) for name in "f4 f8 i8 i4 u4 u8 u1".split()]
+
+
+@intrinsic
+def shaped(context, place, shape):
+    """The C-contiguous array of a shape at a typed pointer. Numba's ``carray`` is a function to compile for each such type."""
+    kind, count = types.Array(place.dtype, len(shape), "C"), len(shape)
+
+    def generate(context, builder, signature, arguments):
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(place.dtype)))
+        lengths, strides = cgutils.unpack_tuple(builder, arguments[1], count), [size]
+        for length in lengths[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], length))
+        from numba.np.arrayobj import make_array, populate_array  # a twentieth of a warm start
+
+        array = make_array(kind)(context, builder)
+        populate_array(array, data=arguments[0], shape=lengths, strides=strides, itemsize=size, meminfo=None)
+        return array._getvalue()
+
+    return kind(place, types.UniTuple(types.intp, count)), generate
 
 
 @intrinsic

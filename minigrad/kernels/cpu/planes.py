@@ -17,7 +17,7 @@ from math import prod
 import numpy as np
 
 from .jit import jit
-from .simd import ROWS, alone, copy
+from .simd import BYTES, ROWS, alone, at_least, copy, load, splat, store, total
 
 SLACK = 64  # elements behind the planes that a block of vectors may read
 BLOCK = 32  # positions: a multiple of the width of every block of sums
@@ -169,19 +169,32 @@ def deal(x, first, channels, width, lines, volume, planes):
                 copy(x, at + j, step, planes, c * volume + lines[line, j], 1, (width - j + step - 1) // step)
 
 
-@jit(sums=True)
+@jit
 def finish(y, image, pixels, bias, first, outputs, relu):
-    """Bias and ReLU of some channels of a sample, the first of them at y[image]; NaN stays. The sum before it is cut off."""
+    """Bias and ReLU of some channels of a sample, the first of them at y[image]; NaN stays.
+
+    Returns a sum in which all results are, before they are cut off: it is finite only where each of them is.
+    """
     alone()
-    total, least = y.dtype.type(0), y.dtype.type(0 if relu else -np.inf)
+    lanes, zero, least = BYTES // y.itemsize, y.dtype.type(0), y.dtype.type(0 if relu else -np.inf)
+    some, sums = zero, splat(zero)
     for o in range(outputs):
-        shift = bias[first + o] if bias.size else y.dtype.type(0)
-        line = y[image + o * pixels : image + (o + 1) * pixels]
-        for k in range(line.size):
-            value = line[k] + shift
-            total += value
-            line[k] = least if value <= least else value  # of -0.0 comes 0.0
-    return total
+        shift = bias[first + o] if bias.size else zero
+        at, end = image + o * pixels, image + (o + 1) * pixels
+        if pixels < lanes:
+            for k in range(at, end):
+                value = y[k] + shift
+                some += value
+                y[k] = least if value <= least else value
+        else:
+            last = load(y, end - lanes) + splat(shift)  # overlaps the one before it
+            for k in range(at, end - lanes, lanes):
+                values = load(y, k) + splat(shift)
+                sums = sums + values
+                store(y, k, at_least(values, splat(least)))
+            sums = sums + last
+            store(y, end - lanes, at_least(last, splat(least)))
+    return some + total(sums)
 
 
 @jit

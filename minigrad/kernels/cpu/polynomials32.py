@@ -18,6 +18,7 @@ coefficients fitted to the least relative error (Remez).
 
 import numpy as np
 
+from .bits import bits, number
 from .jit import jit
 from .polynomials64 import exp64, log64, reduce_angle
 
@@ -73,7 +74,7 @@ def exp_of_sum(x, rest):
     r = ((x - n * LN2_HIGH) - n * LN2_LOW) + rest  # |r| <= ln(2) / 2
     y = _expm1_near_zero(r) + ONE
     # times 2**n in two steps: the first never overflows, and the second rounds a denormal once
-    exponent = i32(f32(rounded).view(i32) - ROUND_BITS)
+    exponent = i32(bits(f32(rounded)) - ROUND_BITS)
     half = i32(exponent >> i32(1))
     return y * _power_of_two(half) * _power_of_two(i32(exponent - half))
 
@@ -86,7 +87,7 @@ def _expm1_near_zero(r):
 
 @jit(inline=True)
 def _power_of_two(n):
-    return i32((n + EXPONENT_BIAS) << MANTISSA).view(f32)
+    return number(i32((n + EXPONENT_BIAS) << MANTISSA))
 
 
 @jit(inline=True)
@@ -101,7 +102,7 @@ def expm132(x):
     rounded = y * LOG2_E + ROUND
     n = rounded - ROUND
     r = (y - n * LN2_HIGH) - n * LN2_LOW
-    half = _power_of_two(i32(f32(rounded).view(i32) - ROUND_BITS - i32(1)))  # 2**n / 2, which does not overflow
+    half = _power_of_two(i32(bits(f32(rounded)) - ROUND_BITS - i32(1)))  # 2**n / 2, which does not overflow
     y = TWO * (half * _expm1_near_zero(r) + (half - HALF))
     return x if abs(x) < TINY else y
 
@@ -115,7 +116,7 @@ def tanh32(x):
     rounded = t * LOG2_E + ROUND
     n = rounded - ROUND
     r = (t - n * LN2_HIGH) - n * LN2_LOW
-    scale = _power_of_two(i32(f32(rounded).view(i32) - ROUND_BITS))
+    scale = _power_of_two(i32(bits(f32(rounded)) - ROUND_BITS))
     e = scale * _expm1_near_zero(r) + (scale - ONE)
     return with_sign(e / (e + TWO), x)
 
@@ -123,7 +124,7 @@ def tanh32(x):
 @jit(inline=True)
 def with_sign(y, x):
     """The magnitude of y with the sign of x."""
-    return i32((f32(y).view(i32) & MAGNITUDE) | (f32(x).view(i32) & SIGN_BIT)).view(f32)
+    return number(i32((bits(f32(y)) & MAGNITUDE) | (bits(f32(x)) & SIGN_BIT)))
 
 
 @jit(inline=True)
@@ -176,9 +177,9 @@ def _log1p_near_zero(f):
 @jit(inline=True)
 def _split(x):
     """(k, f) with x = 2**k * (1 + f) and 1 + f between sqrt(1/2) and sqrt(2); k is an integer; x normal and positive."""
-    bits = f32(x).view(i32)
-    k = i32((bits - ROOT_HALF_BITS) >> MANTISSA)
-    return k, i32(bits - i32(k << MANTISSA)).view(f32) - ONE
+    n = bits(f32(x))
+    k = i32((n - ROOT_HALF_BITS) >> MANTISSA)
+    return k, number(i32(n - i32(k << MANTISSA))) - ONE
 
 
 @jit(inline=True)
@@ -253,7 +254,7 @@ def pow32(x, y):
 @jit(inline=True)
 def _normal_tail(t):
     """(P(X > t), exp(-t*t/2)) of the normal distribution for 0 <= t <= TAIL_END, to a relative error of 4e-7."""
-    high = i32(f32(t).view(i32) & HIGH_BITS).view(f32)
+    high = number(i32(bits(f32(t)) & HIGH_BITS))
     density = exp_of_sum(-HALF * (high * high), -HALF * ((t - high) * (t + high)))  # exp(-t*t/2) without rounding t*t
     u = ONE / (ONE + TAIL_SCALE * t)
     p = ((((T9 * u + T8) * u + T7) * u + T6) * u + T5) * u + T4

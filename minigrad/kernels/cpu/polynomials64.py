@@ -10,6 +10,7 @@ log, sin and cos take the polynomials of FDLIBM (Sun Microsystems, 1993).
 
 import numpy as np
 
+from .bits import bits, number
 from .jit import jit
 
 f64, i64 = np.float64, np.int64
@@ -77,7 +78,7 @@ def exp_of_sum(x, rest):
     r = ((x - n * LN2_HIGH) - n * LN2_LOW) + rest  # |r| <= ln(2) / 2
     y = _expm1_near_zero(r) + 1.0
     # times 2**n in two steps: the first never overflows, and the second rounds a denormal once
-    exponent = f64(rounded).view(i64) - ROUND_BITS
+    exponent = bits(f64(rounded)) - ROUND_BITS
     half = exponent >> i64(1)
     return y * _power_of_two(half) * _power_of_two(exponent - half)
 
@@ -91,7 +92,7 @@ def _expm1_near_zero(r):
 
 @jit(inline=True)
 def _power_of_two(n):
-    return i64((n + EXPONENT_BIAS) << MANTISSA).view(f64)
+    return number(i64((n + EXPONENT_BIAS) << MANTISSA))
 
 
 @jit(inline=True)
@@ -106,7 +107,7 @@ def expm164(x):
     rounded = y * LOG2_E + ROUND
     n = rounded - ROUND
     r = (y - n * LN2_HIGH) - n * LN2_LOW
-    half = _power_of_two(f64(rounded).view(i64) - ROUND_BITS - i64(1))  # 2**n / 2, which does not overflow
+    half = _power_of_two(bits(f64(rounded)) - ROUND_BITS - i64(1))  # 2**n / 2, which does not overflow
     y = 2.0 * (half * _expm1_near_zero(r) + (half - 0.5))
     return x if abs(x) < TINY else y
 
@@ -120,7 +121,7 @@ def tanh64(x):
     rounded = t * LOG2_E + ROUND
     n = rounded - ROUND
     r = (t - n * LN2_HIGH) - n * LN2_LOW
-    scale = _power_of_two(f64(rounded).view(i64) - ROUND_BITS)
+    scale = _power_of_two(bits(f64(rounded)) - ROUND_BITS)
     e = scale * _expm1_near_zero(r) + (scale - 1.0)
     return with_sign(e / (e + 2.0), x)
 
@@ -128,7 +129,7 @@ def tanh64(x):
 @jit(inline=True)
 def with_sign(y, x):
     """The magnitude of y with the sign of x."""
-    return i64((f64(y).view(i64) & MAGNITUDE) | (f64(x).view(i64) & SIGN_BIT)).view(f64)
+    return number(i64((bits(f64(y)) & MAGNITUDE) | (bits(f64(x)) & SIGN_BIT)))
 
 
 @jit(inline=True)
@@ -184,15 +185,15 @@ def _log1p_near_zero(f):
 @jit(inline=True)
 def _split(x):
     """(k, f) with x = 2**k * (1 + f) and 1 + f between sqrt(1/2) and sqrt(2); k is an integer; x normal and positive."""
-    bits = f64(x).view(i64)
-    k = (bits - ROOT_HALF_BITS) >> MANTISSA
-    return k, i64(bits - (k << MANTISSA)).view(f64) - 1.0
+    n = bits(f64(x))
+    k = (n - ROOT_HALF_BITS) >> MANTISSA
+    return k, number(i64(n - (k << MANTISSA))) - 1.0
 
 
 @jit(inline=True)
 def _number(k):
     """A small integer as float64, by adding it to the low bits of a number: not every processor has an instruction."""
-    return i64(k + ROUND_BITS).view(f64) - ROUND
+    return number(i64(k + ROUND_BITS)) - ROUND
 
 
 @jit(inline=True)
@@ -263,7 +264,7 @@ def pow64(x, y):
 @jit(inline=True)
 def _normal_tail(t):
     """(P(X > t), exp(-t*t/2)) of the normal distribution for 0 <= t <= TAIL_END."""
-    high = i64(f64(t).view(i64) & HIGH_BITS).view(f64)
+    high = number(i64(bits(f64(t)) & HIGH_BITS))
     density = exp_of_sum(-0.5 * (high * high), -0.5 * ((t - high) * (t + high)))  # exp(-t*t/2) without rounding t*t
     u = 1.0 / (1.0 + TAIL_SCALE * t)
     v = u - TAIL_CENTER
@@ -334,7 +335,7 @@ def reduce_angle(x):
     near = first - second
     far = ((first - near) - second) - n * ANGLE_4
     r = near + far
-    return r, (near - r) + far, f64(rounded).view(i64)
+    return r, (near - r) + far, bits(f64(rounded))
 
 
 @jit(inline=True)

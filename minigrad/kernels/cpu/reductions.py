@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from .accepts.reductions import kept_axes
+from .bits import number
 from .jit import jit
 from .threads import split
 
@@ -134,7 +135,7 @@ def extreme_rows(bits, y, lowest):
             magnitude = size if size > magnitude else magnitude
         best = np.int32(best ^ flip)
         best = np.int32(best ^ ((best >> SIGN) & MAGNITUDE))
-        y[i] = np.int32(magnitude if magnitude > INFINITY else best).view(np.float32)
+        y[i] = number(np.int32(magnitude if magnitude > INFINITY else best))
 
 
 # --------------------------------------------------------------------------------------------------- places of extremes

@@ -13,6 +13,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from .bits import bits, flat, number
 from .jit import CONTRACT, jit
 from .polynomials32 import exp32, log32
 from .polynomials64 import exp64, log64
@@ -87,62 +88,53 @@ def logarithm(x):
     return log64(x) if x.dtype == np.float64 else log32(x)
 
 
-def integers(x):
-    """The memory of an array as integers of the same size. To be called outside of loops."""
-    return x.view(np.int64 if x.dtype == np.float64 else np.int32)
-
-
-def largest(bits):
-    """The maximum of a row given as ``integers``; it leaves NaN out or finds it, and exp(NaN - maximum) is NaN in both cases.
+def largest(row):
+    """The maximum of a row; it leaves NaN out or finds it, and exp(NaN - maximum) is NaN in both cases.
 
     As integers with the magnitude of negative numbers turned over, floats sort in their order, and LLVM vectorises an
     integer maximum. A float maximum it may only vectorise where NaN is promised away.
     """
-    return _search64(bits) if bits.dtype == np.int64 else _search32(bits)
+    return _search64(row) if row.dtype == np.float64 else _search32(row)
 
 
-def _search_of(floating, integer, last_bit):
+def _search_of(integer, last_bit):
     sign, magnitude, lowest = integer(last_bit), integer(2**last_bit - 1), integer(-(2**last_bit))
 
-    def search(bits):
+    def search(row):
         best = lowest
-        for j in range(bits.size):
-            key = integer(bits[j] ^ ((bits[j] >> sign) & magnitude))
+        for j in range(row.size):
+            whole = bits(row[j])
+            key = integer(whole ^ ((whole >> sign) & magnitude))
             best = key if key > best else best
-        return integer(best ^ ((best >> sign) & magnitude)).view(floating)
+        return number(integer(best ^ ((best >> sign) & magnitude)))
 
     return search
 
 
-_search32, _search64 = _search_of(np.float32, np.int32, 31), _search_of(np.float64, np.int64, 63)
+_search32, _search64 = _search_of(np.int32, 31), _search_of(np.int64, 63)
 _INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": CONTRACT}
 
 
 @overload(exponential, jit_options=_INLINE)
 def _exponential(x):
-    return (lambda x: exp64(x)) if x == types.float64 else lambda x: exp32(x)
+    return exp64.py_func if x == types.float64 else exp32.py_func
 
 
 @overload(logarithm, jit_options=_INLINE)
 def _logarithm(x):
-    return (lambda x: log64(x)) if x == types.float64 else lambda x: log32(x)
-
-
-@overload(integers)
-def _integers(x):
-    return (lambda x: x.view(np.int64)) if x.dtype == types.float64 else lambda x: x.view(np.int32)
+    return log64.py_func if x == types.float64 else log32.py_func
 
 
 @overload(largest)
-def _largest(bits):
-    return _search64 if bits.dtype == types.int64 else _search32
+def _largest(row):
+    return _search64 if row.dtype == types.float64 else _search32
 
 
 # ------------------------------------------------------------------------------------------------------- the last axis
 @jit
 def softmax_rows(x, y):
     rows, columns = x.shape
-    block = max(1, BLOCK // columns)
+    block = BLOCK // columns if 0 < columns < BLOCK else 1
     shifted, maxima = np.empty((block, columns), x.dtype), np.empty(block, x.dtype)
     for start in range(0, rows, block):
         part = y[start : start + block]
@@ -157,7 +149,7 @@ def softmax_rows(x, y):
 @jit
 def log_softmax_rows(x, y):
     rows, columns = x.shape
-    block = max(1, BLOCK // columns)
+    block = BLOCK // columns if 0 < columns < BLOCK else 1
     shifted, maxima = np.empty((block, columns), x.dtype), np.empty(block, x.dtype)
     for start in range(0, rows, block):
         part = y[start : start + block]
@@ -183,9 +175,9 @@ def softmax_dx_rows(g, y, dx):
 def log_softmax_dx_rows(g, y, dx):
     """g - exp(y) * sum(g)"""
     rows, columns = g.shape
-    block = max(1, BLOCK // columns)
+    block = BLOCK // columns if 0 < columns < BLOCK else 1
     for start in range(0, rows, block):
-        exp_of(y[start : start + block].reshape(-1), dx[start : start + block].reshape(-1))
+        exp_of(flat(y[start : start + block]), flat(dx[start : start + block]))
         for i in range(start, min(start + block, rows)):
             gradient, result = g[i], dx[i]
             total = _sum(gradient)
@@ -199,13 +191,14 @@ def _powers(x, shifted, powers, maxima):
 
     The exponentials are taken of all rows together: rows of 10 numbers alone would not fill a vector loop.
     """
-    rows, bits = x.shape[0], integers(x)
+    rows = x.shape[0]
     for i in range(rows):
-        row, result, maximum = x[i], shifted[i], largest(bits[i])
+        row, result = x[i], shifted[i]
+        maximum = largest(row)
         for j in range(row.size):
             result[j] = row[j] - maximum
         maxima[i] = maximum
-    exp_of(shifted[:rows].reshape(-1), powers.reshape(-1))
+    exp_of(flat(shifted[:rows]), flat(powers))
 
 
 @jit
@@ -349,10 +342,13 @@ def _maximum_tile(x, lo, hi, tops):
 def cross_entropy_forward(logits, target, loss, maxima, sums):
     """loss, maxima, sums (R,) from logits (R, C). Returns the first row whose target is no class, or -1."""
     rows, columns = logits.shape
-    block = max(1, BLOCK // columns) if columns < LONG else 0  # long rows are read alone, and nothing of them is written
-    shifted, powers, bits = np.empty((block, columns), logits.dtype), np.empty((block, columns), logits.dtype), integers(logits)
-    for start in range(0, rows, max(1, block)):
-        last = min(start + max(1, block), rows)
+    block = 0  # long rows are read alone, and nothing of them is written
+    if columns < LONG:
+        block = BLOCK // columns if columns > 0 else 1
+    shifted, powers = np.empty((block, columns), logits.dtype), np.empty((block, columns), logits.dtype)
+    step = block if block else 1
+    for start in range(0, rows, step):
+        last = start + step if start + step < rows else rows
         if block:
             _powers(logits[start:last], shifted, powers[: last - start], maxima[start:last])
         for i in range(start, last):
@@ -361,7 +357,7 @@ def cross_entropy_forward(logits, target, loss, maxima, sums):
             if block:
                 sums[i] = _sum(powers[i - start])
             else:
-                maxima[i] = largest(bits[i])
+                maxima[i] = largest(logits[i])
                 sums[i] = _sum_of_exp(logits[i], maxima[i])
             loss[i] = logarithm(sums[i]) - (logits[i, target[i]] - maxima[i])
     return -1
@@ -371,15 +367,15 @@ def cross_entropy_forward(logits, target, loss, maxima, sums):
 def cross_entropy_gradient(logits, target, g, maxima, sums, gradient):
     """gradient (R, C) = g * (softmax(logits) - one_hot(target)) from what the forward pass left; g (R,), or (1,) for all."""
     rows, columns = logits.shape
-    block = max(1, BLOCK // columns)
+    block = BLOCK // columns if 0 < columns < BLOCK else 1
     shifted = np.empty((block, columns), logits.dtype)
     for start in range(0, rows, block):
-        last = min(start + block, rows)
+        last = start + block if start + block < rows else rows
         for i in range(start, last):
             row, result, maximum = logits[i], shifted[i - start], maxima[i]
             for j in range(row.size):
                 result[j] = row[j] - maximum
-        exp_of(shifted[: last - start].reshape(-1), gradient[start:last].reshape(-1))
+        exp_of(flat(shifted[: last - start]), flat(gradient[start:last]))
         for i in range(start, last):
             result, factor = gradient[i], g[i % g.size]
             scale = factor / sums[i]
@@ -395,10 +391,10 @@ def cross_entropy_both(logits, target, g, loss, gradient):
     Returns the first row whose target is no class, or -1.
     """
     rows, columns = logits.shape
-    block = max(1, BLOCK // columns)
+    block = BLOCK // columns if 0 < columns < BLOCK else 1
     shifted, maxima = np.empty((block, columns), logits.dtype), np.empty(block, logits.dtype)
     for start in range(0, rows, block):
-        last = min(start + block, rows)
+        last = start + block if start + block < rows else rows
         _powers(logits[start:last], shifted, gradient[start:last], maxima)
         for i in range(start, last):
             if target[i] < 0 or target[i] >= columns:

@@ -23,6 +23,7 @@ from numba.core.registry import cpu_target
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 from .jit import jit
+from .machine import data_of
 
 BYTES = 64
 START = np.int64(0)  # of an array; a plain 0 would be a type of its own for Numba and compile the function called once more
@@ -78,8 +79,8 @@ def fma(a, b, c):
 
 
 def at_least(a, least):
-    """``least`` in each lane where a is smaller; NaN stays."""
-    return np.where(a < least, least, a)
+    """``least`` in each lane where a is not above it; NaN stays, and of -0.0 and 0.0 comes 0.0."""
+    return np.where(a <= least, least, a)
 
 
 def total(vector):
@@ -140,7 +141,7 @@ _A, _I = types.Array, types.Integer
 
 def element_at(context, builder, kind, array, index):
     """A pointer to it."""
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+    return builder.gep(data_of(context, builder, kind, array), [index])
 
 
 def pointer_to(context, builder, kind, array, index):
@@ -230,7 +231,7 @@ type_callable(at_least)(_same_vectors)
 
 @lower_builtin(at_least, Vector, Vector)
 def _(context, builder, signature, args):
-    return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
+    return builder.select(builder.fcmp_ordered("<=", *args), args[1], args[0])
 
 
 @type_callable(total)
@@ -256,7 +257,7 @@ def _(context):
 
 @lower_builtin(unaligned, _A)
 def _(context, builder, signature, args):
-    start = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, args[0]).data, ir.IntType(64))
+    start = builder.ptrtoint(data_of(context, builder, signature.args[0], args[0]), ir.IntType(64))
     size = signature.args[0].dtype.bitwidth // 8
     return builder.udiv(builder.and_(builder.neg(start), ir.Constant(start.type, BYTES - 1)), ir.Constant(start.type, size))
 

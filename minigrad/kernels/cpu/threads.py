@@ -37,6 +37,7 @@ from numba.extending import intrinsic
 from minigrad.threads import get_num_threads
 
 from .jit import jit
+from .machine import data_of
 
 SMALLEST = 2**18  # work that a thread should have
 PIECES = 16  # of a sum over rows at most, however many threads there are
@@ -209,7 +210,7 @@ if hasattr(os, "register_at_fork"):
 # ------------------------------------------------------------------------------------------------------- in compiled code
 def _address(context, builder, kind, place, index):
     """Of element ``index`` of an array or of the memory behind a pointer."""
-    data = context.make_array(kind)(context, builder, place).data if isinstance(kind, types.Array) else place
+    data = data_of(context, builder, kind, place) if isinstance(kind, types.Array) else place
     return builder.gep(data, [index])
 
 

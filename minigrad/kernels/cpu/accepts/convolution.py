@@ -7,9 +7,10 @@ from . import floats, kernel
 MULTIPLICATIONS = 2**17
 
 
-def _conv2d(x, weight, *, stride, padding, dilation, groups):
+def _conv2d(x, weight, bias=None, *, stride, padding, dilation, groups):
     return (
         _are_images(x, weight)
+        and (bias is None or (bias.dtype == x.dtype and bias.shape == weight.shape[:1]))
         and x.shape[1] == weight.shape[1] * groups
         and len(weight) % groups == 0
         and min(_positions(x.shape[2:], weight.shape[2:], stride, padding, dilation)) > 0
