@@ -17,6 +17,7 @@ from minigrad import autograd, nn, optim
 from minigrad.compile import runtime
 from minigrad.compile.replay import has_compiler
 from minigrad.errors import InplaceError, TraceError
+from minigrad.nn import functional as F
 
 
 # ------------------------------------------------------------------------------------------------------------ what may change
@@ -306,6 +307,30 @@ class Cubes(nn.Linear):
 
 def test_a_function_with_its_own_gradient():
     alike(lambda: Cubes(3, 2), lambda f, model: backwards(f, normal(4, 3)), traces=1)
+
+
+OUTSIDE, SCALES = normal(2, seed=7), {"backward": 2.0}
+
+
+class Reads(autograd.Function):
+    """Its backward reads what its forward does not."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1.5
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * OUTSIDE * runtime(SCALES, "backward")
+
+
+class Read(nn.Linear):
+    def forward(self, x):
+        return Reads.apply(F.dropout(super().forward(x), 0.5))
+
+
+def test_a_backward_pass_that_reads_more():
+    alike(lambda: Read(3, 2), lambda f, model: backwards(f, normal(4, 3)), traces=1)
 
 
 class Counts(nn.Linear):

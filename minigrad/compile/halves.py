@@ -29,8 +29,8 @@ class Halves:
     def __init__(self, program, joint, given, first, leaves, made):
         self.joint, self.given, self.first, self.leaves, self.made = joint, given, first, leaves, made
         self.graph, self.build, self.effects, self.on_host = joint, program.build, program.effects, program.on_host
-        early = [k for k, n in enumerate(joint.inputs) if n not in set(given)]
-        self.readers, self.sources = [program.readers[k] for k in early], [program.sources[k] for k in early]
+        self.early = [k for k, n in enumerate(joint.inputs) if n not in set(given)]
+        self.readers, self.sources = [program.readers[k] for k in self.early], [program.sources[k] for k in self.early]
         self.written_arguments = program.written_arguments
         self.depends, self.growing, self.texts, self.arena = None, False, set(), Arena()
         self.turn, self.record = RLock(), None  # of the call that is running
@@ -74,6 +74,7 @@ class Halves:
 
     def finish(self, values, inputs, args):
         """The end of the call that was traced: ``values`` are those of all outputs of the forward part, call by call."""
+        inputs = [inputs[k] for k in self.early]
 
         def run(args, record):
             record.inputs.update({k: v for k, v in enumerate(inputs) if k in self.plain.noted})
