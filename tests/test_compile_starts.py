@@ -127,3 +127,19 @@ def test_the_collector_is_as_it_was_after_compiling():
             assert gc.get_threshold() == (first, 5, 5)
     finally:
         gc.set_threshold(*before)
+
+
+def test_a_gradient_that_a_variable_has_too():
+    """It is the parameter's gradient as long as it is, and a tensor like any other afterwards."""
+    w = mg.tensor([1.0, 2.0], requires_grad=True)
+    w.grad = old = mg.tensor([5.0, 6.0])
+
+    def train(x):
+        w.grad = None
+        (w * x).sum().backward()
+        return old * 1.0
+
+    step = Step(train)
+    for k in range(4):
+        assert step(mg.tensor([1.0, k])).tolist() == [5.0, 6.0] and w.grad.tolist() == [1.0, k]
+    assert step.traces == 2

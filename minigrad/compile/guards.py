@@ -271,10 +271,11 @@ class Guards:
         tensors: (tensor, its array, its node, its hooks) of tensors from outside.
         gradients: (tensor, whether it has a gradient).
         arguments: (arguments -> tensor, its position if it is one of them, whether it has a gradient).
+        twice: (arguments -> gradient, the gradient that it was), where it must still be this one.
         written: tensors that the program writes to, and the arrays of tensors while the run lasts, id(tensor) -> array.
     """
 
-    def __init__(self, records, quiet, modules, guards, tensors, gradients, arguments, written):
+    def __init__(self, records, quiet, modules, guards, tensors, gradients, arguments, twice, written):
         self.records, self.quiet, self.modules, self.optimizers = list(records), list(quiet), list(modules), list(guards)
         self.tensors, self.arrays = [t for t, *_ in tensors], [a for _, a, *_ in tensors]
         self.hooks = [h for *_, h in tensors]
@@ -283,7 +284,7 @@ class Guards:
         leaves = [(t, n) for t, _, n, _ in tensors if id(t) not in states]
         self.leaves, self.nodes = [t for t, _ in leaves], [n for _, n in leaves]
         self.gradients = [(t, had) for t, had in gradients if had or id(t) not in states]
-        self.arguments = arguments
+        self.arguments, self.twice = arguments, twice
         self.everywhere = list(everywhere.items())
         self.changes = changes[0]
         self.written, arrays = written
@@ -296,7 +297,7 @@ class Guards:
         try:
             if self._same(args):
                 return True
-        except (LookupError, ValueError):  # an entry, or a variable, is gone
+        except (AttributeError, LookupError, ValueError):  # a gradient, an entry or a variable is gone
             pass
         if not self._hold_after_all(args):
             return False
@@ -319,6 +320,8 @@ class Guards:
         for slot, position, had in self.arguments:
             there = "{0}(args)" if position is None else "args[{1}]"
             conditions.add(f"{there}._grad is {'not ' * had}None", slot, position)
+        for slot, t in self.twice:
+            conditions.add("{0}(args) is {1}", slot, t)
         for one in (*self.records, *self.optimizers):
             one.ask(conditions)
         return conditions.function()
@@ -331,7 +334,8 @@ class Guards:
             self._arrays_hold()
             and all(t.node is n for t, n in zip(self.leaves, self.nodes))
             and all((t._grad is not None) == had for t, had in self.gradients)
-            and all((slot(args)._grad is not None) == had for slot, _, had in self.arguments)
+            and all((t := slot(args)) is not None and (t._grad is not None) == had for slot, _, had in self.arguments)
+            and all(slot(args) is t for slot, t in self.twice)
             and all(r.holds() for r in self.records)
             and all(g.holds() for g in self.optimizers)
         )

@@ -16,6 +16,7 @@ import sys
 import time
 import types
 from array import array
+from itertools import chain
 
 import numpy as np
 
@@ -357,7 +358,7 @@ class Watch:
         for o, plain in optimizers:
             self.changed += [f"{k!r} in the state of {type(o).__name__}" for s, k, v in plain if not same(s.get(k), v)]
         of_optimizers = [OptimizerGuard(o, runtime, id(o) in self.stepped) for o, _ in optimizers]
-        self.guards = Guards(*books, modules, of_optimizers, _outside(run), *_gradients(run), _written(run))
+        self.guards = Guards(*books, modules, of_optimizers, _outside(run), *_gradients(run), _twice(run, *books), _written(run))
         for _, _, position in run.shells.values():
             self.guards.refuse_shared(run.inputs[position])
         for book in (self.records, self.quiet, self.modules, self.optimizers, self.iterators, self.functions):
@@ -413,6 +414,12 @@ def _gradients(run):
         else:
             fixed.append((t, had is not None))
     return fixed, rest
+
+
+def _twice(run, *books):
+    """(slot, gradient) of gradients that were also found elsewhere, in a variable for instance, where later ones are not."""
+    found = {id(r.value): r.value for r in chain(*books) if id(r.value) in run.owners}
+    return [(run.slot(t), t) for t in found.values()]
 
 
 def _written(run):
