@@ -15,18 +15,22 @@ from . import compiler_settings as config  # noqa: F401
 from .compile.model import ModelStep
 from .compile.step import Step
 from .dispatch import anomaly, packing
-from .graph import recording, tracer
+from .graph import recording, tracer, transforming
 from .nn import Module
 
 _steps = weakref.WeakSet()
+
+
+_TO_LOOK_INTO = frozenset(["report", "source", "graph", "traces", "reset"])  # of the Step, unless the module has such names
 
 
 class OptimizedModule(Module):
     """What ``torch.compile(module)`` returns: it runs the module ``_orig_mod`` and hands attributes through to it.
 
     It is traced and repeated. While gradients are recorded its results have history, and ``backward()`` runs a compiled program
-    as well, which cannot itself be differentiated. Under ``detect_anomaly()`` and ``saved_tensors_hooks``, which look into the
-    graph, the module runs as it is. Its state dict has the prefix ``_orig_mod.`` that PyTorch gives it.
+    as well, which cannot itself be differentiated. Under ``detect_anomaly()``, ``saved_tensors_hooks`` and the transforms of
+    ``minigrad.func``, which look into the graph, the module runs as it is. ``report()``, ``source()``, ``graph()`` and ``traces``
+    are those of :class:`minigrad.compile.Step`. Its state dict has the prefix ``_orig_mod.`` that PyTorch gives it.
 
     >>> import minigrad
     >>> model = minigrad.compile(minigrad.nn.Linear(2, 1))
@@ -41,10 +45,10 @@ class OptimizedModule(Module):
     def __init__(self, mod, fullgraph=False):
         super().__init__()
         self._modules["_orig_mod"] = mod
-        self.__dict__["_step"] = _step(mod, fullgraph, ModelStep)
+        self.__dict__["_fullgraph"] = fullgraph
 
     def forward(self, *args, **kwargs):
-        looked_into = recording() and (anomaly.get() is not None or packing.get() is not None)
+        looked_into = recording() and (anomaly.get() is not None or packing.get() is not None or transforming.get())
         return (self._orig_mod if looked_into else self._step)(*args, **kwargs)
 
     def __len__(self):
@@ -53,7 +57,18 @@ class OptimizedModule(Module):
     def __getattr__(self, name):
         if name == "_orig_mod":
             return self.__dict__["_modules"]["_orig_mod"]
-        return getattr(self._orig_mod, name)
+        if name == "_step":
+            step = self.__dict__["_step"] = _step(self._orig_mod, self._fullgraph, ModelStep)
+            return step
+        try:
+            return getattr(self._orig_mod, name)
+        except AttributeError:
+            if name not in _TO_LOOK_INTO:
+                raise
+            return getattr(self._step, name)
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_step"}  # a copy, or a file, traces again
 
     @property
     def training(self):

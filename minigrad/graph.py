@@ -13,6 +13,7 @@ _recording = contextvars.ContextVar("minigrad_recording", default=True)
 _inference = contextvars.ContextVar("minigrad_inference", default=False)
 recording = _recording.get  # per thread, as every context variable
 tracer = contextvars.ContextVar("minigrad_tracer", default=None)  # the Trace being made in this thread, or None
+transforming = contextvars.ContextVar("minigrad_transforming", default=False)  # whether a transform of func runs its function
 levels = contextvars.ContextVar("minigrad_levels", default=())  # the vmaps that this thread is in, the innermost last
 serial = itertools.count(1).__next__
 changes = [0]  # how often a module was changed, or a hook of any kind was registered or removed: see compile/guards.py

@@ -235,15 +235,24 @@ class Tensor:
 
     def stride(self, dim=None):
         """Steps between neighbours along each dimension, in elements."""
-        steps = tuple(s // self.array.itemsize for s in self.array.strides)
+        array = self._as_laid_out()
+        steps = tuple(s // array.itemsize for s in array.strides)
         return steps if dim is None else steps[dim]
 
     def is_contiguous(self, memory_format=None):
         """Whether the elements lie in memory one after the other, in the order of the dimensions or that of a format."""
         order = None if memory_format is None else MEMORY_ORDERS.get(str(memory_format).rpartition(".")[2])
+        array = self._as_laid_out()
         if order is None:
-            return self.array.flags.c_contiguous
-        return self.array.ndim == len(order) and self.array.transpose(order).flags.c_contiguous
+            return array.flags.c_contiguous
+        return array.ndim == len(order) and array.transpose(order).flags.c_contiguous
+
+    def _as_laid_out(self):
+        """The array, for who asks how it lies in memory: a trace then depends on that."""
+        trace = graph.tracer.get()
+        if trace is not None:
+            trace.layouts = True
+        return self.array
 
     def element_size(self):
         return self.array.itemsize

@@ -394,3 +394,21 @@ def test_on_the_chosen_device(device):
     mg.manual_seed(3)
     for a, b in zip(found, scenario(twin, twin)):
         equal(a, b)
+
+
+def test_a_compiled_module_can_be_looked_into_saved_and_transformed(tmp_path):
+    model, x = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)), normal(4, 2)
+    fast = mg.compile(model)
+    for _ in range(2):
+        fast(x).sum().backward()
+    assert fast.traces == 1 and fast.graph("trace") is not None
+    if has_compiler():
+        assert all(fast.report().count(part) == fast.source().count(part) == 1 for part in ("# forward", "# backward"))
+    with pytest.raises(AttributeError, match="'Sequential' object has no attribute 'nothing'"):
+        fast.nothing
+    mg.save(fast, tmp_path / "fast.pt")
+    loaded = mg.load(tmp_path / "fast.pt", weights_only=False)
+    np.testing.assert_allclose(loaded(x).detach().numpy(), model(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+    for transform in (mg.func.grad, mg.func.hessian):
+        found, expected = (transform(lambda v, f=f: f(v).sum())(x[0]) for f in (fast, model))
+        np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())

@@ -117,3 +117,15 @@ def test_two_outputs_with_one_target_are_refused(made):
     first, second, *_ = made.targets
     refused("one target", checks.verify_targets, made.graph, {**made.targets, first: made.targets[second]})
     refused("no target", checks.verify_targets, made.graph, {o: t for o, t in made.targets.items() if o is not first})
+
+
+def test_long_chains_are_cut():
+    def f(x):
+        for k in range(400):
+            x = x * 0.5 + x.sin() * k
+        return x.sum()
+
+    step = Step(f)
+    for _ in range(2):
+        y = step(mg.linspace(-1, 1, 5))
+    assert "0 calls from Python" in step.report() and y.isfinite()

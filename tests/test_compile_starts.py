@@ -143,3 +143,66 @@ def test_a_gradient_that_a_variable_has_too():
     for k in range(4):
         assert step(mg.tensor([1.0, k])).tolist() == [5.0, 6.0] and w.grad.tolist() == [1.0, k]
     assert step.traces == 2
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+@pytest.mark.parametrize("drop", [lambda state, w: state.clear(), lambda state, w: state.pop(w, None)])
+def test_a_state_that_the_step_itself_drops(where, drop):
+    def training():
+        w = mg.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = optim.Adam([w], lr=0.1)
+
+        def train(x, again):
+            if again and where == "first":
+                drop(optimizer.state, w)
+            optimizer.zero_grad()
+            loss = (w * x).square().sum()
+            loss.backward()
+            optimizer.step()
+            if again and where == "last":
+                drop(optimizer.state, w)
+            return loss
+
+        return train
+
+    eager, step, x = training(), Step(training()), mg.tensor([1.0, 2.0])
+    try:
+        for k in range(12):
+            np.testing.assert_allclose(step(x, k % 4 == 0).item(), eager(x, k % 4 == 0).item(), rtol=1e-5)
+    except TraceError as error:
+        assert "in use outside" in str(error) or "changes what it depends on" in str(error)
+    assert k > 4
+
+
+@pytest.mark.parametrize("bad", ["read-only memory", "elements that share memory"])
+def test_what_cannot_be_written_to(bad):
+    def change(x):
+        x.mul_(2.0)
+        return x + 1
+
+    step = Step(change)
+    for _ in range(2):
+        step(mg.ones(4))
+    memory = np.ones(4, np.float32)
+    memory.flags.writeable = bad != "read-only memory"
+    x = mg.ones(1).expand(4) if memory.flags.writeable else mg.from_numpy(memory)
+    with pytest.raises(ValueError, match=bad):
+        step(x)
+    assert x.tolist() == [1.0] * 4
+
+
+def test_gradients_of_another_kind():
+    w = mg.tensor([1.0, 2.0], requires_grad=True)
+
+    def train(x):
+        (w * x).sum().backward()
+        return w.grad * 1.0
+
+    step, x = Step(train), mg.tensor([1.0, 3.0])
+    for _ in range(3):
+        step(x)
+    for dtype in (mg.float64, mg.float32):
+        w.grad = None
+        w.data = w.data.to(dtype)
+        w.grad = mg.tensor([10.0, 20.0], dtype=dtype)
+        assert step(x).tolist() == [11.0, 23.0] and step(x).tolist() == [12.0, 26.0]

@@ -16,7 +16,7 @@ import minigrad
 
 ROOT = pathlib.Path(__file__).parent.parent
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-NEED_NUMBA = ("compile.md", "minigrad.compile.step", "minigrad.compile.executable", "minigrad.compile.tasks")
+NEED_NUMBA = ("compile.md", *(f"minigrad.compile.{name}" for name in ("step", "executable", "half", "tasks")))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

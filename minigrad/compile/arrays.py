@@ -198,6 +198,7 @@ class Notebook:
     """What calls are written into."""
 
     refuse = staticmethod(refuse)
+    layouts = False  # whether something was decided by how a tensor lies in memory
 
     def __init__(self):
         self.graph = Graph()

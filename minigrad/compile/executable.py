@@ -16,7 +16,7 @@ from .expressions import DTYPES
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
 from .plan import plan
-from .replay import Unsuited
+from .replay import Unsuited, refuse_unwritable
 from .simplify import dead_code
 
 
@@ -203,6 +203,8 @@ class Executable:
             arrays = [read(args) for _, read in self.argument_inputs]
         else:  # all are arguments
             arrays = [args[k].array for k in self.positions]
+        for k in self.written_arguments:
+            refuse_unwritable(arrays[k])
         given = [a if a.flags.c_contiguous else np.ascontiguousarray(a).reshape(a.shape) for a in arrays]
         gradients, owners = self.gradient_tensors, self.gradient_owners
         if self.owners_vary:

@@ -13,6 +13,7 @@ from .expressions import CHEAP, is_elementwise
 from .ir import Instruction
 
 REDUCTIONS = frozenset("sum prod max min any all".split())
+DEEPEST = 100  # calls that are written as one expression: the passes go down into it by recursion
 MOST_POINTERS = 20  # of one loop: more are slow to compile
 IN_ROWS = frozenset("alias copy contiguous reshape".split())  # views that leave every element in its place in memory
 
@@ -180,6 +181,15 @@ def _roots(graph, kinds, operands):
             owners[n] = mine
         if n in roots and n in viewing:
             _make_readable(n, roots, kinds, need)
+    depth = {}
+    for n in graph.nodes:
+        if kinds[n] in ("map", "view") and n not in roots:
+            depth[n] = 1 + max((depth.get(i, 0) for i in n.arguments), default=0)
+            if depth[n] > DEEPEST and kinds[n] == "map":
+                roots.add(n)
+                del depth[n]
+                if n in viewing:
+                    _make_readable(n, roots, kinds, need)
     return roots
 
 

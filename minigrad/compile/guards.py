@@ -43,6 +43,10 @@ def same(now, before):
     return False
 
 
+def is_plain(value):
+    return type(value) in PLAIN or (type(value) is tuple and all(map(is_plain, value)))
+
+
 class Record:
     """One place that a run read: how to read it again, and the value that it had."""
 
@@ -74,9 +78,11 @@ class Item(Record):
 
     @property
     def condition(self):
-        return Record.condition if self.value is MISSING else "{0}[{3}] is {1}"
+        return "{3} not in {0}" if self.value is MISSING else "{0}[{3}] is {1}"
 
     def now(self):
+        if self.value is MISSING and self.key not in self.box:  # a defaultdict would make it
+            return MISSING
         try:
             return self.box[self.key]
         except (KeyError, IndexError):
@@ -94,6 +100,26 @@ class Cell(Record):
             return self.box.cell_contents
         except ValueError:
             return MISSING
+
+
+class Class(Record):
+    """The class of an object."""
+
+    __slots__ = ()
+    condition = "{0}.__class__ is {1}"
+
+    def now(self):
+        return self.box.__class__
+
+
+class Kind(Record):
+    """Shape, dtype and layout of a tensor, and whether it needs gradients, where no operation of the run has read it."""
+
+    __slots__ = ()
+
+    def now(self):
+        t, a = self.box, self.box.array
+        return a.__class__, a.shape, t.dtype, a.strides, t.requires_grad
 
 
 class Attribute(Record):
@@ -149,7 +175,11 @@ class OptimizerGuard:
         self.picks = [itemgetter("params", "params", *n) for n in self.names]  # two or more, so that each gives a tuple
         self.sizes = [len(g) for g in self.groups] if stepped else None
         self.entries = dict.values if all(isinstance(s, dict) for s in self.state.values()) else _entries
-        self.before = self._now()
+        self.before, self.keys = self._now(), self._keys()
+
+    def _keys(self):
+        """Whose entries the state holds, and under which names, in their order."""
+        return [*self.state, *chain.from_iterable(s for s in self.state.values() if isinstance(s, dict))]
 
     def _now(self):
         """The entries of the state, the settings that are frozen, and the parameters, in one list."""
@@ -178,10 +208,10 @@ class OptimizerGuard:
         if self.sizes is not None and list(map(len, self.each)) != self.sizes:
             return False
         try:
-            now, before = self._now(), self.before
+            now, before, keys = self._now(), self.before, self._keys()
         except (KeyError, TypeError):  # a setting was deleted, or something in the state is no dict any more
             return False
-        if len(now) != len(before):
+        if len(now) != len(before) or len(keys) != len(self.keys) or not all(map(same, keys, self.keys)):
             return False
         for g, k, nature in self.live:
             if _nature(k, g[k]) != nature:
@@ -199,7 +229,9 @@ class OptimizerGuard:
         for name, value in (("param_groups", self.groups), ("state", self.state), ("step", self.step)):
             add(f'{{0}}.get("{name}") is {{1}}', own, value)
         add("len({0}) == {1} and len({2}) == {3}", self.groups, len(self.groups), self.state, len(self.state))
-        add("all(map({0}, {1}.values(), {2}))", is_, self.state, list(self.state.values()))
+        if self.state:
+            both = [*self.state, *self.state.values()]
+            add("all(map({0}, {1}({2}, {2}.values()), {3}))", is_, chain, self.state, both)
         for entry in self.state.values():
             if isinstance(entry, dict):
                 add("len({0}) == {1}", entry, len(entry))
@@ -246,7 +278,7 @@ def structure(module):
     return (
         tuple([(name, value) for kind in kinds for name, value in kind.items()]),
         tuple([(None, hook) for kind in hooks for hook in kind.values()]),
-        (("forward", own.get("forward")),),
+        (("forward", own.get("forward")), ("class", type(module))),
     )
 
 
@@ -271,11 +303,12 @@ class Guards:
         tensors: (tensor, its array, its node, its hooks) of tensors from outside.
         gradients: (tensor, whether it has a gradient).
         arguments: (arguments -> tensor, its position if it is one of them, whether it has a gradient).
+        kinds: (arguments -> gradient, its array) of gradients that the run read: others have such an array, too.
         twice: (arguments -> gradient, the gradient that it was), where it must still be this one.
         written: tensors that the program writes to, and the arrays of tensors while the run lasts, id(tensor) -> array.
     """
 
-    def __init__(self, records, quiet, modules, guards, tensors, gradients, arguments, twice, written):
+    def __init__(self, records, quiet, modules, guards, tensors, gradients, arguments, kinds, twice, written):
         self.records, self.quiet, self.modules, self.optimizers = list(records), list(quiet), list(modules), list(guards)
         self.tensors, self.arrays = [t for t, *_ in tensors], [a for _, a, *_ in tensors]
         self.hooks = [h for *_, h in tensors]
@@ -285,10 +318,12 @@ class Guards:
         self.leaves, self.nodes = [t for t, _ in leaves], [n for _, n in leaves]
         self.gradients = [(t, had) for t, had in gradients if had or id(t) not in states]
         self.arguments, self.twice = arguments, twice
+        self.kinds = [(slot, (a.__class__, a.shape, a.dtype)) for slot, a in kinds]
         self.everywhere = list(everywhere.items())
         self.changes = changes[0]
         self.written, arrays = written
         self.memory = {id(owner_of(arrays[id(t)])) for t in self.written}
+        self.layouts = None  # (position, strides) of arguments, where their layout matters
         self.moved = 0  # how often a tensor from outside was found with another array
         self._same, self._made, self._waited = _unknown, 0, 0
 
@@ -320,6 +355,10 @@ class Guards:
         for slot, position, had in self.arguments:
             there = "{0}(args)" if position is None else "args[{1}]"
             conditions.add(f"{there}._grad is {'not ' * had}None", slot, position)
+        for slot, kind in self.kinds:
+            conditions.add("(x := {0}(args).array).__class__ is {1} and x.shape == {2} and x.dtype is {3}", slot, *kind)
+        for k, strides in self.layouts or ():
+            conditions.add(f"args[{k}].array.strides == {{0}}", strides)
         for slot, t in self.twice:
             conditions.add("{0}(args) is {1}", slot, t)
         for one in (*self.records, *self.optimizers):
@@ -335,6 +374,8 @@ class Guards:
             and all(t.node is n for t, n in zip(self.leaves, self.nodes))
             and all((t._grad is not None) == had for t, had in self.gradients)
             and all((t := slot(args)) is not None and (t._grad is not None) == had for slot, _, had in self.arguments)
+            and all(_kind(slot(args)) == kind for slot, kind in self.kinds)
+            and all(args[k].array.strides == strides for k, strides in self.layouts or ())
             and all(slot(args) is t for slot, t in self.twice)
             and all(r.holds() for r in self.records)
             and all(g.holds() for g in self.optimizers)
@@ -377,6 +418,8 @@ class Guards:
             if a is not before:
                 if a.__class__ is not before.__class__ or a.shape != before.shape or a.dtype != before.dtype:
                     return False
+                if self.layouts is not None and a.strides != before.strides:
+                    return False
                 self.arrays[i] = a
         self.moved += 1
         self.memory = {id(owner_of(t.array)) for t in self.written}
@@ -389,6 +432,10 @@ class Guards:
                 f"an argument of shape {tuple(array.shape)} shares memory with a tensor that the compiled function writes in "
                 "place, such as a parameter: pass x.clone()"
             )
+
+
+def _kind(t):
+    return None if t is None else (t.array.__class__, t.array.shape, t.array.dtype)
 
 
 def _unknown(args):

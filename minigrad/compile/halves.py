@@ -46,6 +46,10 @@ class Halves:
         """The Executable of the forward pass, to look into."""
         return (self._machine() or Pair(self, self.joint)).forward.passes()  # the plain ones are never to run as machine code
 
+    def passes_back(self):
+        """That of the backward pass."""
+        return (self._machine() or Pair(self, self.joint)).backward.passes()
+
     def _machine(self):
         """The Pair that runs as machine code, or False."""
         if self.compiled is None and not (self.on_host and has_compiler()):

@@ -10,6 +10,7 @@ from ..tensor import Tensor, wrap
 from .arrays import refuse
 from .halves import Halves
 from .ir import Graph
+from .report import report
 from .step import Step
 from .trace import Trace
 
@@ -19,6 +20,19 @@ class ModelStep(Step):
 
     # the history of a result holds all that its backward pass reads
     result = property(lambda self: None, lambda self, value: None, doc="Not kept.")
+
+    def source(self):
+        """The texts of the generated modules: of the forward pass, and of the backward pass if there is one."""
+        return self._both(super().source(), lambda found: found.source)
+
+    def report(self):
+        """What became of the calls of the forward pass, and of those of the backward pass if there is one."""
+        return self._both(super().report(), report)
+
+    def _both(self, forward, shown):
+        if not isinstance(self.program, Halves):
+            return forward
+        return f"# forward\n{forward}\n\n# backward\n{shown(self.program.passes_back())}"
 
     def _follower(self):
         return ModelTrace() if recording() else Trace()

@@ -20,6 +20,8 @@ _LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
 _ITERATING = (
     "GET_ITER", "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING", "CONTAINS_OP",
 )  # fmt: skip
+_BETWEEN = ("EXTENDED_ARG", "PUSH_NULL", "CACHE")
+_GETTERS = ("get", "setdefault", "pop")
 _ASKING = {"items", "values", "keys", "len"}
 _BY_NAME = {"getattr", "hasattr", "attrgetter", "itemgetter"}
 _known = weakref.WeakKeyDictionary()  # code -> Reads
@@ -32,18 +34,20 @@ class Reads:
     * ``names``: every name that may be one of an attribute.
     * ``keys``: constants that may be keys or indices.
     * ``asked``: names of attributes that ``getattr`` or ``hasattr`` may find missing.
+    * ``user``: whether it is a user's, and no module's of a library, which sets nothing on tensors.
     * ``wholly``: whether containers are read by other keys than these: by a loop, a variable or ``.items()``.
     """
 
     def __init__(self, code):
         self.globals, self.names, self.keys, self.asked, self.wholly = set(), set(), set(), set(), False
-        before = None
+        self.user, before = kind_of(code.co_filename) == USER, None
         for i in dis.get_instructions(code):
             if i.opname in _LOADS:
                 self.globals.add(i.argval)
-            elif i.opname in _ITERATING or (_subscript(i) and (before is None or before.opname != "LOAD_CONST")):
+            elif i.opname in _ITERATING or (_subscript(i) and not _constant(before)) or (_get(before) and not _constant(i)):
                 self.wholly = True
-            before = i
+            if i.opname not in _BETWEEN:
+                before = i
         self.names.update(code.co_names)
         for c in code.co_consts:
             if isinstance(c, types.CodeType):
@@ -52,12 +56,21 @@ class Reads:
                 self.keys |= inner.keys
                 self.asked |= inner.asked
                 self.wholly = self.wholly or inner.wholly
-            elif isinstance(c, str | int):
+            else:
                 self.keys.add(c)
         self.wholly = self.wholly or not _ASKING.isdisjoint(self.names)
         if not _BY_NAME.isdisjoint(self.names):
             self.asked |= {k for k in self.keys if isinstance(k, str)}
             self.names |= self.asked
+
+
+def _constant(instruction):
+    return instruction is not None and (instruction.opname == "LOAD_CONST" or instruction.opname == "LOAD_SMALL_INT")
+
+
+def _get(instruction):
+    """Whether ``.get`` is looked up, before its key is."""
+    return instruction is not None and instruction.opname in ("LOAD_METHOD", "LOAD_ATTR") and instruction.argval in _GETTERS
 
 
 def _subscript(instruction):

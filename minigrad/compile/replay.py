@@ -124,6 +124,8 @@ class Program:
 
     def run(self, args):
         """One call with the values of now, call by call of the simplified graph."""
+        for k in self.written_arguments if self.on_host else ():
+            refuse_unwritable(args[k].array)
         if self.simple is None:
             self.simple = simplify(self.graph, self.on_host)
         inputs = [read(args) for read in self.readers]
@@ -179,6 +181,14 @@ def _seldom_collecting():
         yield
     finally:
         gc.set_threshold(first, *others)
+
+
+def refuse_unwritable(a):
+    """ValueError for an argument or a gradient that is to be written to and cannot be."""
+    shared = any(n > 1 and not step for n, step in zip(a.shape, a.strides))
+    if shared or not a.flags.writeable:
+        why = "elements that share memory" if shared else "read-only memory"
+        raise ValueError(f"a compiled function writes in place to a tensor of shape {a.shape} with {why}: pass x.clone()")
 
 
 def _share_memory(a, b):

@@ -4,6 +4,8 @@ import copy
 import functools
 import inspect
 import warnings
+from dataclasses import fields, is_dataclass
+from types import MethodType
 
 from .. import kernels, random, settings, threads
 from ..device import default as default_device
@@ -240,6 +242,7 @@ class Step:
             return self._uncompiled(args, kwargs)
         often = self._restless.get(key, 0)
         run, watch = self._follower(), Watch(self.fn, strict=often >= PATIENCE)
+        run.begins = not often
 
         def call(*shells):
             standing = {id(t): s for t, s in zip(tensors, shells)}
@@ -333,26 +336,44 @@ def _modes():
 
 def _layout(value, tensors, name):
     """What a program depends on of an argument, hashable. Its tensors are appended to ``tensors``."""
-    cls = value.__class__
     if isinstance(value, Tensor):
         return _tensor_layout(value, tensors)
-    if cls is tuple or cls is list:
-        return (cls, *[_layout(v, tensors, name) for v in value])
+    if isinstance(value, tuple | list):
+        return (value.__class__, *[_layout(v, tensors, name) for v in value])
+    if isinstance(value, dict):
+        parts = [(_plain_layout(k, name), _layout(v, tensors, f"{name}[{k!r}]")) for k, v in value.items()]
+        return (value.__class__, tuple(parts))
+    return _plain_layout(value, name)
+
+
+def _plain_layout(value, name):
+    """What a program depends on of a value whose tensors, if it has any, are not inputs."""
+    cls = value.__class__
     if cls is int or cls is str or cls is bool or value is None:
         return (cls, value)
     if cls is float:
         return (cls, value.hex())
-    if isinstance(value, tuple | list):
-        return (cls, *[_layout(v, tensors, name) for v in value])
-    if isinstance(value, dict):
-        return (cls, tuple([(k, _layout(v, tensors, f"{name}[{k!r}]")) for k, v in value.items()]))
     try:
         hash(value)
     except TypeError:
         raise TypeError(
             f"a compiled function takes tensors and hashable values, but {name} is {describe(value)}: pass a tensor"
         ) from None
-    return (cls, value)
+    if isinstance(value, tuple):
+        return (cls, *[_plain_layout(v, name) for v in value])
+    if isinstance(value, frozenset):
+        return (cls, frozenset([_plain_layout(v, name) for v in value]))
+    if cls.__eq__ is object.__eq__ or isinstance(value, Tensor | MethodType):
+        return (cls, value)
+    return (cls, value, *_differences(value, cls, name))
+
+
+def _differences(value, cls, name):
+    """Where equal values need not be the same, such as D(1) and D(True): what they are made of, or how they are written."""
+    if is_dataclass(cls):
+        parts = [(f.compare, getattr(value, f.name)) for f in fields(cls)]
+        return [_plain_layout(v, name) if compared else repr(v) for compared, v in parts]
+    return (repr(value) if cls.__repr__ is not object.__repr__ else repr(getattr(value, "__dict__", None)),)
 
 
 def _tensor_layout(t, tensors):
@@ -388,7 +409,7 @@ def _without_history(result):
         node = result.node
         if node is not None and node.op is not LEAF and recording():
             if (node.parents[0] if node.op is PICK else node).saved is not None:  # backward() has not been here
-                remedy = "call backward() inside, call the function under no_grad(), or return x.detach()"
+                remedy = "call backward() inside, call the function under no_grad(), return x.detach(), or compile the module"
                 raise HistoryError(f"a compiled function returns a tensor with history, {describe(result)}: {remedy}")
     elif isinstance(result, tuple | list):
         for r in result:

@@ -61,7 +61,8 @@ class Trace(Notebook):
         self.shells = {}  # id(tensor) -> (tensor, its input, position): what the function is given as arguments
         self.gradients = {}  # id(tensor) -> (tensor, its .grad when first met)
         self.set_first = {}  # id(tensor) -> whether its .grad was set before it was ever read
-        self.started = []  # (an optimizer's state, parameter) where the run has put a first state
+        self.started = []  # (optimizer, parameter, the first state that the run has put there)
+        self.begins, self.watch = True, None  # whether first states may count as having been there before
         self.owners = {}  # id(gradient) -> the tensor it belongs to
         self.numbers = {}  # (id(owner), name) -> (owner, name, value, its Tensor)
         self.parts = {}  # (id(owner), name) -> (owner, name, tuple, its Tensors)
@@ -79,7 +80,7 @@ class Trace(Notebook):
         """
         if tracer.get() is not None:
             raise TraceError("a trace is running already: inside a traced function, call the other function itself")
-        self.before = Before((fn, *examples))
+        self.before, self.watch = Before((fn, *examples)), watch
         try:
             values = self._run(fn, examples, watch)
             self._settle(strict)
@@ -303,7 +304,8 @@ class Trace(Notebook):
         """The state that an optimizer starts with for ``p``: made as if before the run, so that the next call finds the same."""
         known = self.captured.get(id(p))
         is_old = self.before.has(p) and (not isinstance(p.array, Traced) or (known and p.array.instruction is known[1]))
-        if not is_old or any(isinstance(v, Tensor) for v in group.values()):
+        handled = self.watch is None or id(optimizer) in self.watch.handled
+        if not (self.begins and is_old) or handled or any(isinstance(v, Tensor) for v in group.values()):
             return optimizer.start(p, group)
         now, token = p.array, tracer.set(None)
         p.array = self.held[id(p)][1] if known else now
@@ -315,7 +317,8 @@ class Trace(Notebook):
         for v in state.values():
             if isinstance(v, Tensor):
                 self.before.add(v)
-        self.started.append((optimizer.state, p))
+        if state:
+            self.started.append((optimizer, p, state))
         return state
 
     # ------------------------------------------------------------------------------------------------------------- the end
@@ -428,8 +431,8 @@ class Trace(Notebook):
                     del entry[name]
                 if not entry:
                     del optimizer.state[p]
-        for state, p in self.started:
-            state.pop(p, None)
+        for optimizer, p, _ in self.started:
+            optimizer.state.pop(p, None)
         for t in self._still_in_use():
             _materialize(t)
 

@@ -28,15 +28,20 @@ from ..optim.optimizer import Optimizer
 from ..tensor import Tensor
 from . import guards as g
 from .arrays import Traced, refuse
-from .guards import MISSING, PLAIN, Attribute, Cell, Content, Guards, Item, Length, OptimizerGuard, same, structure
+from .guards import MISSING, PLAIN, Attribute, Cell, Class, Content, Guards, Item, Kind, Length, OptimizerGuard, same, structure
 from .reads import LIBRARY, OWN, USER, is_library, kind_of, reads_of
 from .streams import is_own, is_source, may_draw, reset_streams, set_state, state_of, streams_now
 
+LONG = 40  # of strings in a function's text, longer ones are no keys
 DEPTH = 8  # attributes and elements are followed so far
 _OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
 _SILENT = ((builtins, "print"), (builtins, "input"), *[(time, n) for n in ("time", "perf_counter", "monotonic", "process_time")])
 _ENVIRONMENT = {"environ", "getenv"}
 _EVERYTHING = reads_of((lambda box: [*box]).__code__)  # of something that is read wholly
+_OF_TENSORS = {"_grad", "_base", "_views"}  # what a tensor keeps for itself among its attributes
+_LISTING = {"parameters", "named_parameters", "buffers", "named_buffers", "_parameters", "_buffers"}
+_CHILDREN = {"children", "named_children", "modules", "named_modules", "_modules"}
+_METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
 _INSIDE = (
     "_parameters",
     "_buffers",
@@ -57,6 +62,7 @@ class Watch:
         self.quiet = {}  # the same, of modules
         self.modules, self.optimizers = {}, {}  # id -> (object, what it was)
         self.stepped = set()  # ids of the optimizers that did more than zero_grad()
+        self.handled = set()  # ids of the optimizers whose state a function names
         self.iterators = {}  # id -> (iterator, where it was found)
         self.generators = {}  # id -> (a generator of Python's or NumPy's, its state)
         self.functions = {}  # code -> functions of users with this code
@@ -127,12 +133,8 @@ class Watch:
             if code.co_argcount and code.co_varnames[0] == "self":
                 self._keeper_frame(code, frame.f_locals.get("self"))
         elif event == "return" and arg is not None and kind == USER and frame.f_back is not None:
-            if (
-                type(arg) not in PLAIN
-                and not isinstance(arg, _OPAQUE)
-                and self.kinds.get(frame.f_back.f_code.co_filename) == USER
-            ):
-                self._walk(arg, reads_of(frame.f_back.f_code), f"what {code.co_name}() returned", 0)
+            if self.kinds.get(frame.f_back.f_code.co_filename) == USER:
+                self._go_on(arg, reads_of(frame.f_back.f_code), f"what {code.co_name}() returned", 0)
         return None
 
     def _user_frame(self, code, globals, locals):
@@ -151,10 +153,10 @@ class Watch:
         for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
             value = locals.get(name)
             self.drew = self.drew or is_source(value)
-            if not name.startswith(".") and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
-                self._walk(value, reads, name, 0)
-        if code.co_argcount and code.co_varnames[0] == "self":
-            self._method(code, locals.get("self"))
+            if not name.startswith("."):
+                self._go_on(value, reads, name, 0)
+        if code.co_argcount:
+            self._method(code, locals.get(code.co_varnames[0]))
 
     def _keeper_frame(self, code, owner):
         if (code, id(owner)) in self.seen or owner is None:
@@ -172,14 +174,34 @@ class Watch:
             self._method(code, owner)
 
     def _method(self, code, owner):
-        """The class has this method still."""
+        """The class has this method still, and the object none of its own. ``super()`` finds it further up."""
+        name, first = code.co_name, True
+        found = [getattr(vars(c).get(name), "__code__", None) for c in type(owner).__mro__]
+        if code.co_varnames[0] != "self" and code not in found:
+            return
         for cls in type(owner).__mro__:
-            if code.co_name in vars(cls):
-                found = vars(cls)[code.co_name]
-                if (cls, code.co_name) not in self.seen and not cls.__module__.startswith("minigrad.nn"):
-                    self.seen.add((cls, code.co_name))
-                    self._place(Item(cls, vars(cls), code.co_name, found, f"{cls.__name__}.{code.co_name}"), None, 0)
+            found = vars(cls).get(name, MISSING)
+            if found is MISSING:
+                continue
+            if (cls, name) not in self.seen and not is_library(cls.__module__):
+                self.seen.add((cls, name))
+                self._place(Item(cls, vars(cls), name, found, f"{cls.__name__}.{name}"), None, 0)
+            if first:
+                self._not_in_front(owner, cls, name, type(owner).__name__, 0)
+            first = False
+            if getattr(found, "__code__", None) is code:
                 return
+
+    def _not_in_front(self, owner, cls, name, text, depth):
+        """Neither the object nor a class before ``cls`` has this name."""
+        for c in type(owner).__mro__:
+            if c is cls:
+                break
+            if not is_library(c.__module__):
+                self._place(Item(c, vars(c), name, MISSING, f"{c.__name__}.{name}"), None, depth)
+        own = getattr(owner, "__dict__", None)
+        if own is not None and not isinstance(owner, type) and name not in own:
+            self._place(Item(owner, own, name, MISSING, f"{text}.{name}"), None, depth, isinstance(owner, Module))
 
     # --------------------------------------------------------------------------------------------------------- functions
     def _function(self, f):
@@ -213,8 +235,27 @@ class Watch:
             self.frozen.add((id(record.owner), record.key))
         value = record.value
         self.drew = self.drew or (reads is not None and is_source(value))
-        if reads is not None and type(value) not in PLAIN and not isinstance(value, _OPAQUE):
-            self._walk(value, reads, record.text, depth)
+        if reads is not None:
+            self._go_on(value, reads, record.text, depth)
+
+    def _go_on(self, value, reads, text, depth):
+        """From a place to its value, where that has anything to read."""
+        if isinstance(value, Tensor):
+            self._tensor(value, reads, text, depth)
+        elif type(value) not in PLAIN and not isinstance(value, _OPAQUE):
+            self._walk(value, reads, text, depth)
+
+    def _tensor(self, t, reads, text, depth):
+        """What a user has set on a tensor; its numbers are read anew at each call."""
+        self._class(t, type(t), reads, text, depth)
+        own, record = t.__dict__, Kind(t, t, "", None, f"the shape, dtype, layout or requires_grad of {text}")
+        if not t.is_sparse and not isinstance(t.array, Traced):
+            record.value = record.now()
+            self._place(record, None, depth)
+        if reads.user:
+            for name in reads.names & own.keys() - _OF_TENSORS:
+                self._place(Item(t, own, name, own[name], f"{text}.{name}"), reads, depth)
+            self._missing(t, own, reads, text, depth)
 
     def _walk(self, value, reads, text, depth):
         """Whatever a function with these ``reads`` may read of ``value``."""
@@ -256,8 +297,7 @@ class Watch:
             self._dict(f.keywords, reads, text, depth, every=True)
             self._walk(f.func, reads, text, depth)
         elif isinstance(f, types.MethodType):
-            if not isinstance(f.__self__, _OPAQUE):
-                self._walk(f.__self__, reads, text, depth)
+            self._go_on(f.__self__, reads, text, depth)
 
     def _object(self, value, reads, text, depth):
         own = getattr(value, "__dict__", None)
@@ -266,24 +306,34 @@ class Watch:
                 return
             if id(value) not in self.modules:
                 self.modules[id(value)] = (value, structure(value))
-        elif isinstance(value, Optimizer):
+            if _holds_others(value, reads) or not _LISTING.isdisjoint(reads.names):
+                for name, t in chain(value.named_parameters(), value.named_buffers()):
+                    self._tensor(t, reads, f"{text}.{name}", depth)
+        elif not is_library(type(value).__module__):
+            self._place(Class(value, value, "", type(value), f"the class of {text}"), None, depth)
+        if isinstance(value, Optimizer):
             self._optimizer(value)
+            if not _HANDLING.isdisjoint(reads.names):
+                self.handled.add(id(value))
         if own is not None:
             self._attributes(value, own, reads, text, depth)
         self._class(value, type(value), reads, text, depth)
 
     def _attributes(self, owner, own, reads, text, depth):
         quiet = isinstance(owner, Module)
-        if quiet and ("_modules" in reads.names or (reads.wholly and is_library(type(owner).__module__))):
+        if quiet and (not _CHILDREN.isdisjoint(reads.names) or _holds_others(owner, reads)):
             for name, child in owner._modules.items():
                 if child is not None:
                     self._walk(child, reads, f"{text}.{name}", depth)
         for name in reads.names & own.keys() if len(reads.names) < len(own) else [n for n in own if n in reads.names]:
             if not (quiet and name in _INSIDE):  # these are part of its structure
                 self._place(Item(owner, own, name, own[name], f"{text}.{name}"), reads, depth, quiet)
+        self._missing(owner, own, reads, text, depth, quiet)
 
+    def _missing(self, owner, own, reads, text, depth, quiet=False):
+        """What ``getattr`` and ``hasattr`` did not find."""
         for name in reads.asked - own.keys():
-            if not hasattr(type(owner), name):
+            if name.isidentifier() and not hasattr(type(owner), name):
                 self._place(Item(owner, own, name, MISSING, f"{text}.{name}"), None, depth, quiet)
 
     def _class(self, owner, cls, reads, text, depth):
@@ -296,17 +346,16 @@ class Watch:
                 if isinstance(value, types.MemberDescriptorType) and owner is not cls:
                     now = getattr(owner, name, MISSING)
                     self._place(Attribute(owner, owner, name, now, f"{text}.{name}"), reads, depth)
-                elif type(value) in PLAIN or isinstance(value, list | tuple | dict | set | np.ndarray):
-                    self._place(Item(c, vars(c), name, value, f"{c.__name__}.{name}"), reads, depth)
-                    own = getattr(owner, "__dict__", None)
-                    if own is not None and owner is not cls and name not in own:  # it may come to stand in front
-                        missing = Item(owner, own, name, MISSING, f"{text}.{name}")
-                        self._place(missing, None, depth, isinstance(owner, Module))
+                elif type(value) in PLAIN or isinstance(value, (list, tuple, dict, set, np.ndarray, *_METHODS)):
+                    into = None if isinstance(value, _METHODS) else reads
+                    self._place(Item(c, vars(c), name, value, f"{c.__name__}.{name}"), into, depth)
+                    if owner is not cls:
+                        self._not_in_front(owner, c, name, text, depth)
 
     def _dict(self, box, reads, text, depth, every=False):
         every = every or reads.wholly
         known = reads.keys | reads.names if hasattr(type(box), "__getattr__") else reads.keys
-        keys = list(box) if every else [k for k in box if isinstance(k, str | int) and k in known]
+        keys = list(box) if every else [k for k in box if k in known]
         if every and all(type(v) in PLAIN for v in box.values()):
             self._place(Content(box, box, "", g.content(box), text), None, 0)
             return
@@ -316,11 +365,11 @@ class Watch:
             self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
         if not every:
             for k in reads.keys - box.keys():
-                if isinstance(k, str) and k.isidentifier():
+                if not isinstance(k, str) or len(k) < LONG:
                     self._place(Item(box, box, k, MISSING, f"{text}[{k!r}]"), None, depth)
 
     def _elements(self, box, reads, text, depth):
-        plain = all(type(v) in PLAIN for v in box)
+        plain = all(map(g.is_plain, box)) if isinstance(box, set) else all(type(v) in PLAIN for v in box)
         if not isinstance(box, tuple | frozenset) and (plain or isinstance(box, set)):
             if plain:
                 self._place(Content(box, box, "", g.content(box), text), None, 0)
@@ -330,8 +379,8 @@ class Watch:
         for i, v in enumerate(box):
             if not isinstance(box, tuple):
                 self._place(Item(box, box, i, v, f"{text}[{i}]"), reads, depth)
-            elif type(v) not in PLAIN and not isinstance(v, _OPAQUE):
-                self._walk(v, reads, f"{text}[{i}]", depth)
+            else:
+                self._go_on(v, reads, f"{text}[{i}]", depth)
         if not isinstance(box, tuple):
             self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
 
@@ -357,11 +406,16 @@ class Watch:
         optimizers = [(o, plain) for o, plain in self.optimizers.values() if id(o) not in young]
         for o, plain in optimizers:
             self.changed += [f"{k!r} in the state of {type(o).__name__}" for s, k, v in plain if not same(s.get(k), v)]
+        for o, p, state in run.started:  # a replay would go on with this state, whatever the run has done to it
+            if o.state.get(p) is not state or id(o) in self.handled:
+                self.changed.append(f"the state of {type(o).__name__}")
         of_optimizers = [OptimizerGuard(o, runtime, id(o) in self.stepped) for o, _ in optimizers]
-        self.guards = Guards(*books, modules, of_optimizers, _outside(run), *_gradients(run), _twice(run, *books), _written(run))
+        self.guards = Guards(*books, modules, of_optimizers, _outside(run), *_gradients(run), *_read(run, *books), _written(run))
+        if run.layouts:
+            self.guards.layouts = [(k, run.inputs[k].strides) for _, _, k in run.shells.values()]
         for _, _, position in run.shells.values():
             self.guards.refuse_shared(run.inputs[position])
-        for book in (self.records, self.quiet, self.modules, self.optimizers, self.iterators, self.functions):
+        for book in (self.records, self.quiet, self.modules, self.iterators, self.functions):
             book.clear()
         self.kept.clear()
 
@@ -379,13 +433,23 @@ class Watch:
         kept = []
         for r in book.values():
             place = (id(r.owner), r.key)
+            if r.__class__ is Kind and isinstance(r.owner.array, Traced):
+                continue
             if id(r.owner) in young or (place in runtime and place not in self.frozen):
                 continue
             if not same(r.now(), r.value):
                 self.changed.append(r.text)
-            elif id(r.value) not in young or r.__class__ is Content:
+            elif id(r.value) not in young or r.__class__ in (Content, Kind):
                 kept.append(r)
         return kept
+
+
+_HANDLING = frozenset(["state", "load_state_dict", "__dict__", "__setstate__"])  # names by which a function gets at a state
+
+
+def _holds_others(module, reads):
+    """Whether it may be a container, such as Sequential or ParameterList, whose elements are met by a loop or an index."""
+    return is_library(type(module).__module__) and (reads.wholly or hasattr(type(module), "__iter__"))
 
 
 _LOADERS = ("data/loader.py", "data\\loader.py")
@@ -416,10 +480,14 @@ def _gradients(run):
     return fixed, rest
 
 
-def _twice(run, *books):
-    """(slot, gradient) of gradients that were also found elsewhere, in a variable for instance, where later ones are not."""
+def _read(run, *books):
+    """(slot, array) of gradients that the run read; (slot, gradient) of those that were also found elsewhere.
+
+    In a variable, for instance, in which later ones are not.
+    """
+    kinds = [(run.slot(t), run.held[id(t)][1]) for t, _ in run.captured.values() if id(t) in run.owners]
     found = {id(r.value): r.value for r in chain(*books) if id(r.value) in run.owners}
-    return [(run.slot(t), t) for t in found.values()]
+    return kinds, [(run.slot(t), t) for t in found.values()]
 
 
 def _written(run):

@@ -4,6 +4,7 @@ Each transform runs the function on inputs of its own, which take part in the hi
 nest, and a result can be differentiated by anything that it depends on.
 """
 
+import contextlib
 import functools
 
 from .. import graph
@@ -64,6 +65,17 @@ class _Inputs:
             found = engine.grad([o for o, _ in pairs], self.flat, [c for _, c in pairs], retain_graph=retain or higher,
                                 create_graph=higher, materialize_grads=True)  # fmt: skip
         return found
+
+
+@contextlib.contextmanager
+def _running():
+    """While a transform runs its function: the history may be differentiated in ways that a compiled module does not offer."""
+    token = graph.transforming.set(True)
+    try:
+        with graph.enable_grad():
+            yield
+    finally:
+        graph.transforming.reset(token)
 
 
 def _zeros(t):
@@ -129,7 +141,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
     def wrapped(*args, **kwargs):
         single, numbers = _positions(argnums, len(args), "grad")
         inputs = _Inputs([args[n] for n in numbers], "grad")
-        with graph.enable_grad():
+        with _running():
             out = func(*_replaced(args, numbers, inputs.trees), **kwargs)
         out, aux = _with_aux("grad_and_value(f)(*args)", out, has_aux)
         if not isinstance(out, Tensor):
@@ -187,7 +199,7 @@ def vjp(func, *primals, has_aux=False):
     (tensor([1., 2.]),)
     """
     inputs = _Inputs(primals, "vjp")
-    with graph.enable_grad():
+    with _running():
         out = func(*inputs.trees)
     out, aux = _with_aux("vjp(f, *primals)", out, has_aux)
     flat = _checked_outputs("vjp(f, *primals)", out)
@@ -237,7 +249,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
         raise RuntimeError(f"{name}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
     given = _tangents(primals, tangents, name)
     inputs = _Inputs(primals, "jvp")
-    with graph.enable_grad():
+    with _running():
         out = func(*inputs.trees)
     out, aux = _with_aux(name, out, has_aux)
     flat = _checked_outputs(name, out)
@@ -258,7 +270,7 @@ def linearize(func, *primals):
     tensor([1., 2.])
     """
     inputs = _Inputs(primals, "linearize")
-    with graph.enable_grad():
+    with _running():
         out = func(*inputs.trees)
     flat = _checked_outputs("linearize", out)
 
@@ -312,7 +324,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     def wrapped(*args, **kwargs):
         single, numbers = _positions(argnums, len(args), "jacrev")
         inputs = _Inputs([args[n] for n in numbers], "jacrev")
-        with graph.enable_grad():
+        with _running():
             out = func(*_replaced(args, numbers, inputs.trees), **kwargs)
         out, aux = _with_aux("jacrev(f)(*args)", out, has_aux)
         blocks = [_jacobian_rows(inputs, o, chunk_size) for o in _checked_outputs("jacrev(f)(*args)", out)]
@@ -343,7 +355,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     def wrapped(*args, **kwargs):
         single, numbers = _positions(argnums, len(args), "jacfwd")
         inputs = _Inputs([args[n] for n in numbers], "jacfwd")
-        with graph.enable_grad():
+        with _running():
             out = func(*_replaced(args, numbers, inputs.trees), **kwargs)
         out, aux = _with_aux("jacfwd(f)(*args)", out, has_aux)
         flat = _checked_outputs("jacfwd(f)(*args)", out)

@@ -237,6 +237,7 @@ def _view(self, *shape, **named):
     shape = shape or tuple(named.values())
     if len(shape) == 1 and not isinstance(shape[0], int | tuple | list | np.integer | Tensor):
         return view_dtype(self, shape[0])
+    self._as_laid_out()
     out = _reshape_method(self, *shape)
     if out._base is None and self.array.size:
         raise ShapeError(

@@ -13,6 +13,12 @@ from numba.core.compiler import Compiler
 _ENVIRONMENT = "_ZN08NumbaEnv"  # how Numba begins the names of these pointers
 
 
+def _has_steps():
+    """Whether this Numba makes machine code by the steps that are left out here, which are no part of its interface."""
+    steps = "_optimize_final_module", "_finalize_final_module", "_finalize_specific", "_ensure_finalized"
+    return all(callable(getattr(JITCodeLibrary, name, None)) for name in steps)
+
+
 class _Linked(JITCodeLibrary):
     def _optimize_final_module(self):
         """The callers optimise it."""
@@ -27,9 +33,11 @@ class _Linked(JITCodeLibrary):
 
 
 class Inside(Compiler):
-    """Numba's compiler, for functions without wrappers."""
+    """Numba's compiler, for functions without wrappers. One that has no such steps does as always."""
 
     def define_pipelines(self):
+        if not _has_steps():
+            return super().define_pipelines()
         library = self.state.library = _Linked(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         library.enable_object_caching()
         return super().define_pipelines()
