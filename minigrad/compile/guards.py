@@ -226,13 +226,11 @@ class OptimizerGuard:
     def ask(self, conditions):
         """The conditions under which :meth:`holds` would find all as it is now."""
         add, own = conditions.add, self.optimizer.__dict__
-        for name, value in (("param_groups", self.groups), ("state", self.state), ("step", self.step)):
-            add(f'{{0}}.get("{name}") is {{1}}', own, value)
+        add('{0}["param_groups"] is {1} and {0}["state"] is {2}', own, self.groups, self.state)
+        add('{0}.get("step") is {1}', own, self.step)
         add("len({0}) == {1} and len({2}) == {3}", self.groups, len(self.groups), self.state, len(self.state))
-        if self.state:
-            both = [*self.state, *self.state.values()]
-            add("all(map({0}, {1}({2}, {2}.values()), {3}))", is_, chain, self.state, both)
-        for entry in self.state.values():
+        for p, entry in self.state.items():
+            add("{0}.get({1}) is {2}", self.state, p, entry)
             if isinstance(entry, dict):
                 add("len({0}) == {1}", entry, len(entry))
                 for k, v in entry.items():
