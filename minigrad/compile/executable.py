@@ -237,7 +237,8 @@ class Executable:
         graph.writes.stamp_group(self.group)
         for owner, t in zip(owners, self.gradient_tensors):
             owner._grad = t
-        values = dict(zip(self.result_positions, results))
+        positions = self.result_positions
+        values = {positions[0]: results[0]} if len(results) == 1 else dict(zip(positions, results))
         for position, k in enumerate(self.number_outputs):
             values[k] = float(self.numbers[len(self.number_inputs) + position])
         for e in self.effects:

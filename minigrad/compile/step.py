@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import itertools
 import warnings
 from dataclasses import fields, is_dataclass
 from types import MethodType
@@ -307,7 +308,12 @@ class Latest:
     def __init__(self, program, modes, args):
         """``is_like``: arguments -> whether a call with them is of this shape."""
         conditions = Conditions()
-        conditions.add("len(args) == len({{*map(id, args)}}) == {0}", len(args))
+        conditions.add("len(args) == {0}", len(args))
+        if len(args) > 3:
+            conditions.add("len({{*map(id, args)}}) == {0}", len(args))
+        else:
+            for j, k in itertools.combinations(range(len(args)), 2):
+                conditions.add(f"args[{j}] is not args[{k}]")
         for k, a in enumerate(args):
             conditions.add(f"args[{k}].__class__ is {{0}} and args[{k}].node is None", Tensor)
             array = a.array.__class__, a.array.shape, a.array.dtype
