@@ -46,6 +46,7 @@ class OptimizedModule(Module):
         super().__init__()
         self._modules["_orig_mod"] = mod
         self.__dict__["_fullgraph"] = fullgraph
+        self.__dict__["_step"] = _step(mod, fullgraph, ModelStep)
 
     def forward(self, *args, **kwargs):
         looked_into = recording() and (anomaly.get() is not None or packing.get() is not None or transforming.get())
@@ -57,7 +58,7 @@ class OptimizedModule(Module):
     def __getattr__(self, name):
         if name == "_orig_mod":
             return self.__dict__["_modules"]["_orig_mod"]
-        if name == "_step":
+        if name == "_step":  # of a copy
             step = self.__dict__["_step"] = _step(self._orig_mod, self._fullgraph, ModelStep)
             return step
         try:

@@ -401,8 +401,9 @@ def test_a_compiled_module_can_be_looked_into_saved_and_transformed(tmp_path):
     fast = mg.compile(model)
     for _ in range(2):
         fast(x).sum().backward()
-    assert fast.traces == 1 and fast.graph("trace") is not None
+    assert fast.traces == 1
     if has_compiler():
+        assert "tanh" in str(fast.graph())
         assert all(fast.report().count(part) == fast.source().count(part) == 1 for part in ("# forward", "# backward"))
     with pytest.raises(AttributeError, match="'Sequential' object has no attribute 'nothing'"):
         fast.nothing

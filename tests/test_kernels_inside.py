@@ -5,9 +5,11 @@ import subprocess
 import sys
 import textwrap
 
-import numba
 import numpy as np
 import pytest
+
+pytest.importorskip("numba")
+import numba
 
 from minigrad.kernels.cpu import addresses
 from minigrad.kernels.cpu.bits import bits, flat, number
