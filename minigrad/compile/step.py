@@ -371,15 +371,14 @@ def _plain_layout(value, name):
         return (cls, frozenset([_plain_layout(v, name) for v in value]))
     if cls.__eq__ is object.__eq__ or isinstance(value, Tensor | MethodType):
         return (cls, value)
-    return (cls, value, *_differences(value, cls, name))
+    if is_dataclass(cls):  # without the value: a comparison of two would compare the tensors in them by their elements
+        return (cls, *[_plain_layout(v, name) if compared else repr(v) for compared, v in _fields(value)])
+    shown = repr(value) if cls.__repr__ is not object.__repr__ else repr(getattr(value, "__dict__", None))
+    return (cls, value, shown)  # equal values need not be the same: Decimal("1.0") and Decimal("1.00")
 
 
-def _differences(value, cls, name):
-    """Where equal values need not be the same, such as D(1) and D(True): what they are made of, or how they are written."""
-    if is_dataclass(cls):
-        parts = [(f.compare, getattr(value, f.name)) for f in fields(cls)]
-        return [_plain_layout(v, name) if compared else repr(v) for compared, v in parts]
-    return (repr(value) if cls.__repr__ is not object.__repr__ else repr(getattr(value, "__dict__", None)),)
+def _fields(value):
+    return [(f.compare, getattr(value, f.name)) for f in fields(value)]
 
 
 def _tensor_layout(t, tensors):
