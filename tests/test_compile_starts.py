@@ -191,6 +191,15 @@ def test_what_cannot_be_written_to(bad):
     assert x.tolist() == [1.0] * 4
 
 
+def test_an_empty_argument_is_written_to():
+    def change(x):
+        x.mul_(2.0)
+        return x + 1
+
+    step = Step(change)
+    assert all(step(mg.ones(2, 0)).shape == (2, 0) for _ in range(3))
+
+
 def test_gradients_of_another_kind():
     w = mg.tensor([1.0, 2.0], requires_grad=True)
 

@@ -185,7 +185,7 @@ def _seldom_collecting():
 
 def refuse_unwritable(a):
     """ValueError for an argument or a gradient that is to be written to and cannot be."""
-    shared = any(n > 1 and not step for n, step in zip(a.shape, a.strides))
+    shared = a.size and any(n > 1 and not step for n, step in zip(a.shape, a.strides))  # an empty array has no steps either
     if shared or not a.flags.writeable:
         why = "elements that share memory" if shared else "read-only memory"
         raise ValueError(f"a compiled function writes in place to a tensor of shape {a.shape} with {why}: pass x.clone()")
