@@ -68,6 +68,20 @@ def test_a_parameter_twice_in_a_group_is_updated_twice():
     assert p.array.tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("view", [False, True])
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_memory_that_two_parameters_share_is_updated_by_both(name, view):
+    w, other = minigrad.ones(4, requires_grad=True), minigrad.ones(4, requires_grad=True)
+    tied = minigrad.zeros(2, 2, requires_grad=True)
+    tied.data = w.data.view(2, 2) if view else w.data
+    optimizer = getattr(optim, name)([w, other, tied], lr=0.25)
+    for p in (w, other, tied):
+        p.grad = minigrad.ones_like(p)
+    optimizer.step()
+    np.testing.assert_allclose(w.array, [0.5] * 4, rtol=1e-6)
+    np.testing.assert_allclose(other.array, [0.75] * 4, rtol=1e-6)
+
+
 PHASES = [  # whose steps change with their number, in Python where nothing is traced
     ("RAdam", {"betas": (0.9, 0.9), "weight_decay": 0.1}),
     ("RAdam", {"betas": (0.9, 0.5), "decoupled_weight_decay": True}),  # never rectified

@@ -153,7 +153,7 @@ def content(box):
     """A copy that is equal to another exactly where the contents are the same."""
     if isinstance(box, np.ndarray):
         return (box.shape, str(box.dtype), box.tobytes())
-    if isinstance(box, dict):
+    if hasattr(box, "keys"):
         return (*box.keys(), MISSING, *box.values())
     return tuple(sorted(box, key=repr)) if isinstance(box, set | frozenset) else tuple(box)
 
@@ -321,6 +321,7 @@ class Guards:
         self.changes = changes[0]
         self.written, arrays = written
         self.memory = {id(owner_of(arrays[id(t)])) for t in self.written}
+        self._refuse_tied()
         self.layouts = None  # (position, strides) of arguments, where their layout matters
         self.moved = 0  # how often a tensor from outside was found with another array
         self._same, self._made, self._waited = _unknown, 0, 0
@@ -355,6 +356,8 @@ class Guards:
             conditions.add(f"{there}._grad is {'not ' * had}None", slot, position)
         for slot, kind in self.kinds:
             conditions.add("(x := {0}(args).array).__class__ is {1} and x.shape == {2} and x.dtype is {3}", slot, *kind)
+        if len(self.kinds) > 1:
+            conditions.add("{0}({1}, args)", _are_different, [slot for slot, _ in self.kinds])
         for k, strides in self.layouts or ():
             conditions.add(f"args[{k}].array.strides == {{0}}", strides)
         for slot, t in self.twice:
@@ -373,6 +376,7 @@ class Guards:
             and all((t._grad is not None) == had for t, had in self.gradients)
             and all((t := slot(args)) is not None and (t._grad is not None) == had for slot, _, had in self.arguments)
             and all(_kind(slot(args)) == kind for slot, kind in self.kinds)
+            and _are_different([slot for slot, _ in self.kinds], args)
             and all(args[k].array.strides == strides for k, strides in self.layouts or ())
             and all(slot(args) is t for slot, t in self.twice)
             and all(r.holds() for r in self.records)
@@ -421,7 +425,22 @@ class Guards:
                 self.arrays[i] = a
         self.moved += 1
         self.memory = {id(owner_of(t.array)) for t in self.written}
+        self._refuse_tied()
         return True
+
+    def _refuse_tied(self):
+        """TraceError for tensors from outside that share memory without being views, of which the program writes one."""
+        met, written = {}, {*map(id, self.written)}
+        for t, a in zip(self.tensors, self.arrays):
+            memory = id(owner_of(a))
+            if memory in self.memory and t._base is None:
+                for other, b in met.setdefault(memory, []):
+                    if (id(t) in written or id(other) in written) and share_memory(a, b):
+                        raise TraceError(
+                            f"tensors of shapes {b.shape} and {a.shape} share memory, and the compiled function writes to it: "
+                            "give one of them a clone(), or let two modules hold the same parameter (b.weight = a.weight)"
+                        )
+                met[memory].append((t, a))
 
     def refuse_shared(self, array):
         """TraceError for an argument that shares memory with what the program writes: when it is read would matter."""
@@ -432,8 +451,19 @@ class Guards:
             )
 
 
+def share_memory(a, b):
+    """Whether arrays of one owner have an element in common; of a device's, whether they may have one."""
+    if a.__class__ is b.__class__ is np.ndarray:
+        return np.may_share_memory(a, b) and np.shares_memory(a, b)
+    return owner_of(a) is owner_of(b)
+
+
 def _kind(t):
     return None if t is None else (t.array.__class__, t.array.shape, t.array.dtype)
+
+
+def _are_different(slots, args):
+    return len({id(slot(args)) for slot in slots}) == len(slots)
 
 
 def _unknown(args):

@@ -1,5 +1,6 @@
 """What a function's bytecode can read: the names of its globals, of attributes, and the constants it may use as keys."""
 
+import copy
 import dis
 import os
 import sysconfig
@@ -24,6 +25,7 @@ _BETWEEN = ("EXTENDED_ARG", "PUSH_NULL", "CACHE")
 _GETTERS = ("get", "setdefault", "pop")
 _ASKING = {"items", "values", "keys", "len"}
 _BY_NAME = {"getattr", "hasattr", "attrgetter", "itemgetter"}
+_LISTING = {"vars", "__dict__", "dir", "__getattribute__", "attrgetter"}
 _known = weakref.WeakKeyDictionary()  # code -> Reads
 
 
@@ -36,11 +38,12 @@ class Reads:
     * ``asked``: names of attributes that ``getattr`` or ``hasattr`` may find missing.
     * ``user``: whether it is a user's, and no module's of a library, which sets nothing on tensors.
     * ``wholly``: whether containers are read by other keys than these: by a loop, a variable or ``.items()``.
+    * ``every``: whether an object may be asked for all of its attributes, or for one whose name is computed.
     """
 
     def __init__(self, code):
         self.globals, self.names, self.keys, self.asked, self.wholly = set(), set(), set(), set(), False
-        self.user, before = kind_of(code.co_filename) == USER, None
+        self.user, before, self._asking = kind_of(code.co_filename) == USER, None, {}
         for i in dis.get_instructions(code):
             if i.opname in _LOADS:
                 self.globals.add(i.argval)
@@ -59,9 +62,20 @@ class Reads:
             else:
                 self.keys.add(c)
         self.wholly = self.wholly or not _ASKING.isdisjoint(self.names)
+        self.every = self.user and not _LISTING.isdisjoint(self.names)
         if not _BY_NAME.isdisjoint(self.names):
             self.asked |= {k for k in self.keys if isinstance(k, str)}
             self.names |= self.asked
+
+    def asking(self, name):
+        """These, and one more name that ``getattr`` or ``hasattr`` is called with."""
+        if name in self.asked:
+            return self
+        found = self._asking.get(name)
+        if found is None:
+            found = self._asking[name] = copy.copy(self)
+            found.names, found.asked = self.names | {name}, self.asked | {name}
+        return found
 
 
 def _constant(instruction):

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import backends, graph, kernels
 from ..errors import TraceError
+from .guards import share_memory
 from .ir import Graph, as_array
 from .plan import ALIGNMENT
 from .simplify import simplify
@@ -87,7 +88,7 @@ class Program:
         """TraceError where an argument that is written shares memory with another, which a graph does not know of."""
         for k in self.written_arguments:
             for other, t in enumerate(args):
-                if other != k and _share_memory(args[k].array, t.array):
+                if other != k and share_memory(args[k].array, t.array):
                     raise TraceError(
                         f"arguments {k + 1} and {other + 1} of a compiled function share memory, and it writes to argument "
                         f"{k + 1} in place: pass x.clone() for the other"
@@ -189,12 +190,6 @@ def refuse_unwritable(a):
     if shared or not a.flags.writeable:
         why = "elements that share memory" if shared else "read-only memory"
         raise ValueError(f"a compiled function writes in place to a tensor of shape {a.shape} with {why}: pass x.clone()")
-
-
-def _share_memory(a, b):
-    if a.__class__ is b.__class__ is np.ndarray:
-        return np.may_share_memory(a, b)
-    return graph.owner_of(a) is graph.owner_of(b)
 
 
 def _of_their_own(values, others):

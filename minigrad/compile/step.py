@@ -335,8 +335,8 @@ def _modes():
     casts = autocast.get()
     return (
         recording(), is_inference_mode_enabled(), get_default_dtype(), default_device["device"], kernels.enabled(),
-        threads._chosen, settings._set["deterministic"], random.default_generator.engine, anomaly.get(), packing.get(),
-        casts if casts is None else tuple(casts.items()),
+        threads._chosen, settings._set["deterministic"], settings._set["precision"], random.default_generator.engine,
+        anomaly.get(), packing.get(), casts if casts is None else tuple(casts.items()),
     )  # fmt: skip
 
 

@@ -64,6 +64,7 @@ class Trace(Notebook):
         self.started = []  # (optimizer, parameter, the first state that the run has put there)
         self.begins, self.watch = True, None  # whether first states may count as having been there before
         self.owners = {}  # id(gradient) -> the tensor it belongs to
+        self.of_two = set()  # ids of gradients that belong to more than one
         self.numbers = {}  # (id(owner), name) -> (owner, name, value, its Tensor)
         self.parts = {}  # (id(owner), name) -> (owner, name, tuple, its Tensors)
         self.before = None  # which tensors there were, while the run lasts
@@ -244,6 +245,8 @@ class Trace(Notebook):
         while root._base is not None:
             root = root._base[0]
         if id(root) not in self.captured:
+            if id(root) in self.of_two:
+                raise refuse("one gradient of two tensors is used", "give each its own: b.grad = a.grad.clone()")
             if root.node is not None and root.node.op is not LEAF:
                 if recording():
                     raise refuse("a tensor from outside has history", "use x.detach(), or compute it inside the function")
@@ -296,8 +299,8 @@ class Trace(Notebook):
         return [(t, had) for t, had in self.gradients.values() if not (self.set_first.get(id(t)) and self._is_new(t._grad))]
 
     def _meet(self, t):
-        if t._grad is not None and self.before.has(t._grad):
-            self.owners.setdefault(id(t._grad), t)
+        if t._grad is not None and self.before.has(t._grad) and self.owners.setdefault(id(t._grad), t) is not t:
+            self.of_two.add(id(t._grad))
         self.gradients.setdefault(id(t), (t, t._grad))
 
     def start(self, optimizer, p, group):

@@ -5,15 +5,14 @@ are walked by the names that stand in its bytecode: ``self.layers[0].scale`` is 
 among them. The walk takes too much rather than too little: at worst a change that did not matter makes a new trace.
 """
 
-import builtins
 import collections
 import enum
 import functools
 import gc
+import inspect
 import os
 import random
 import sys
-import time
 import types
 from array import array
 from itertools import chain
@@ -22,7 +21,6 @@ import numpy as np
 
 from ..dtype import DType
 from ..errors import TraceError
-from ..graph import tracer
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..tensor import Tensor
@@ -30,15 +28,17 @@ from . import guards as g
 from .arrays import Traced, refuse
 from .guards import MISSING, PLAIN, Attribute, Cell, Class, Content, Guards, Item, Kind, Length, OptimizerGuard, same, structure
 from .reads import LIBRARY, OWN, USER, is_library, kind_of, reads_of
+from .replaced import replaced
 from .streams import is_own, is_source, may_draw, reset_streams, set_state, state_of, streams_now
 
 LONG = 40  # of strings in a function's text, longer ones are no keys
 DEPTH = 8  # attributes and elements are followed so far
 _OPAQUE = (Tensor, Traced, DType, np.dtype, np.generic, enum.Enum, types.BuiltinFunctionType, types.CodeType, types.FrameType)
-_SILENT = ((builtins, "print"), (builtins, "input"), *[(time, n) for n in ("time", "perf_counter", "monotonic", "process_time")])
 _ENVIRONMENT = {"environ", "getenv"}
 _EVERYTHING = reads_of((lambda box: [*box]).__code__)  # of something that is read wholly
 _OF_TENSORS = {"_grad", "_base", "_views"}  # what a tensor keeps for itself among its attributes
+_MAPPINGS = (dict, types.MappingProxyType, collections.ChainMap, collections.UserDict)
+_SEQUENCES = (list, tuple, set, frozenset, collections.deque, collections.UserList, array, bytearray)
 _LISTING = {"parameters", "named_parameters", "buffers", "named_buffers", "_parameters", "_buffers"}
 _CHILDREN = {"children", "named_children", "modules", "named_modules", "_modules"}
 _METHODS = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
@@ -82,17 +82,15 @@ class Watch:
         """Where a debugger or a coverage tool is at work it goes on, and the profiler's hook, which is slower, stands in."""
         self._streams = streams_now()
         self.crowded, self.drew = len(sys._current_frames()) > 1, False
-        self._silent = [(place, name, getattr(place, name)) for place, name in _SILENT]
-        for place, name, function in self._silent:
-            setattr(place, name, self._refusing(name, function))
+        self._replaced = replaced(self._asked)
+        self._replaced.__enter__()
         self._ask, self._set = (sys.gettrace, sys.settrace) if sys.gettrace() is None else (sys.getprofile, sys.setprofile)
         self._hook = self._ask()
         self._set(self._event)
 
     def __exit__(self, kind, *_):
         self._set(self._hook)
-        for place, name, function in self._silent:
-            setattr(place, name, function)
+        self._replaced.__exit__(None, None, None)
         streams = streams_now()
         drawn = [(r, state) for r, state in self.generators.values() if state_of(r) != state]
         for generator, state in drawn:
@@ -105,22 +103,20 @@ class Watch:
                 "numbers were drawn from Python's or NumPy's random", "draw with minigrad.rand(), or pass them as tensors"
             )
 
-    def _refusing(self, name, function):
-        """``function``, refused to users' functions in this run: a replay would leave it out, or keep what it returned."""
+    def _asked(self, owner, name, code):
+        """An object is asked for an attribute, by a name that the function ``code`` or a library for it may have computed."""
+        if not isinstance(owner, _OPAQUE):
+            self._go_on(owner, (_EVERYTHING if code is None else reads_of(code)).asking(name), type(owner).__name__, 0)
 
-        @functools.wraps(function)
-        def call(*args, **kwargs):
-            if tracer.get() is not None and kind_of(sys._getframe(1).f_code.co_filename) == USER:
-                raise refuse(f"{name}() was called", "call it outside; a value that changes comes in as a tensor")
-            return function(*args, **kwargs)
-
-        return call
+    def _kind(self, file):
+        kind = self.kinds.get(file)
+        if kind is None:
+            kind = self.kinds[file] = kind_of(file)
+        return kind
 
     def _event(self, frame, event, arg):
         code = frame.f_code
-        kind = self.kinds.get(code.co_filename)
-        if kind is None:
-            kind = self.kinds[code.co_filename] = kind_of(code.co_filename)
+        kind = self._kind(code.co_filename)
         if self.crowded and not self.drew and event == "call" and not code.co_filename.startswith(OWN):
             self.drew = code.co_filename == random.__file__ or may_draw(code)
         if kind == LIBRARY:
@@ -150,7 +146,10 @@ class Watch:
                 self._place(Item(globals, globals, name, globals[name], f"the global {name}"), reads, 0)
             for f in self.functions.get(code, ()):
                 self._closure(f, reads)
-        for name in (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars):
+        names = (*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], *code.co_freevars)
+        if not code.co_flags & inspect.CO_OPTIMIZED and locals is not globals:  # text of eval() among the variables around it
+            names = reads.globals
+        for name in names:
             value = locals.get(name)
             self.drew = self.drew or is_source(value)
             if not name.startswith("."):
@@ -268,11 +267,11 @@ class Watch:
         if is_own(value) and not is_source(value):
             if id(value) not in self.generators:
                 self.generators[id(value)] = (value, state_of(value))
-        elif isinstance(value, dict):
+        elif isinstance(value, _MAPPINGS):
             if not gc.is_tracked(value):
                 self.untracked.add(id(value))
             self._dict(value, reads, text, depth + 1)
-        elif isinstance(value, list | tuple | set | frozenset | collections.deque | array | bytearray):
+        elif isinstance(value, _SEQUENCES):
             self._elements(value, reads, text, depth + 1)
         elif isinstance(value, np.ndarray):
             self._place(Content(value, value, "", g.content(value), text), None, 0)
@@ -325,7 +324,11 @@ class Watch:
             for name, child in owner._modules.items():
                 if child is not None:
                     self._walk(child, reads, f"{text}.{name}", depth)
-        for name in reads.names & own.keys() if len(reads.names) < len(own) else [n for n in own if n in reads.names]:
+        names = reads.names & own.keys() if len(reads.names) < len(own) else [n for n in own if n in reads.names]
+        if reads.every:
+            names = list(own)
+            self._place(Length(own, own, "", len(own), f"the number of attributes of {text}"), None, depth, quiet)
+        for name in names:
             if not (quiet and name in _INSIDE):  # these are part of its structure
                 self._place(Item(owner, own, name, own[name], f"{text}.{name}"), reads, depth, quiet)
         self._missing(owner, own, reads, text, depth, quiet)
@@ -341,7 +344,7 @@ class Watch:
         if cls not in self.classes:
             self.classes[cls] = [c for c in cls.__mro__ if not is_library(c.__module__)]
         for c in self.classes[cls]:
-            for name in reads.names & vars(c).keys():
+            for name in list(vars(c)) if reads.every else reads.names & vars(c).keys():
                 value = vars(c)[name]
                 if isinstance(value, types.MemberDescriptorType) and owner is not cls:
                     now = getattr(owner, name, MISSING)

@@ -3,7 +3,7 @@
 from .. import backends, kernels
 from ..autograd.engine import recorded
 from ..dispatch import apply
-from ..graph import enable_grad, no_grad, tracer, writes
+from ..graph import enable_grad, no_grad, owner_of, tracer, writes
 from ..views import write
 
 SMALL = 2048  # parameters of up to so many elements are updated together
@@ -36,23 +36,29 @@ def update_together(rule, calls):
 
     The rules are elementwise, so the numbers are those of one call each; but on a few dozen elements a NumPy function takes
     as long as on a few thousand. ``calls`` are (tensors, settings) of :func:`update`; whatever differs from the first in
-    dtype, device or settings is updated alone, as is a parameter that stands in the group twice.
+    dtype, device or settings is updated alone, as is a parameter in memory that another one has written to.
     """
-    (first, settings), joined, seen = calls[0], [], set()
+    (first, settings), joined, alone, seen = calls[0], [], [], set()
     dtype, array_type = first[0].array.dtype, first[0].array.__class__
     for tensors, params in calls:
         p, g = tensors[0].array, tensors[1].array
         same = p.dtype == dtype == g.dtype and p.__class__ is array_type
-        if same and params == settings and tensors[0] not in seen:
+        memory = id(p if p.base is None else owner_of(p))
+        if same and params == settings and memory not in seen:
             joined.append(tensors)
-            seen.add(tensors[0])
         else:
-            update(rule, tensors, params)
+            alone.append((tensors, params))
+        seen.add(memory)
     if len(joined) < 2:
-        for tensors in joined:
-            update(rule, tensors, settings)
-        return
-    xp = backends.of(first[0].array)
+        alone = calls
+    else:
+        _update_joined(rule, joined, settings)
+    for tensors, params in alone:
+        update(rule, tensors, params)
+
+
+def _update_joined(rule, joined, settings):
+    xp = backends.of(joined[0][0].array)
     columns = [None if column[0] is None else [t.array for t in column] for column in zip(*joined)]
     flat = [None if column is None else xp.concat(*[a if a.ndim == 1 else a.reshape(-1) for a in column]) for column in columns]
     written = [column for i, column in enumerate(columns) if i != 1 and column is not None]

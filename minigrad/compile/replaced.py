@@ -1,0 +1,58 @@
+"""Functions of Python that others stand for while a run is followed: ``print`` is refused, ``getattr`` is listened to."""
+
+import builtins
+import contextlib
+import dataclasses
+import functools
+import sys
+import time
+
+from ..graph import tracer
+from .arrays import refuse
+from .reads import USER, kind_of
+
+_REFUSED = ((builtins, "print"), (builtins, "input"), *[(time, n) for n in ("time", "perf_counter", "monotonic", "process_time")])
+_HEARD = ((builtins, "getattr"), (builtins, "hasattr"))
+
+
+@contextlib.contextmanager
+def replaced(asked):
+    """In a ``with``: ``asked(owner, name, code)`` is called for names that a user's function asks for with ``getattr`` or
+    ``hasattr``, since it may have computed them, and for the fields that :mod:`dataclasses` asks for, where ``code`` is None.
+    """
+    own = [(place, name, getattr(place, name)) for place, name in (*_REFUSED, *_HEARD)]
+    for place, name, function in own:
+        setattr(place, name, _heard(function, asked) if (place, name) in _HEARD else _refused(name, function))
+    try:
+        yield
+    finally:
+        for place, name, function in own:
+            setattr(place, name, function)
+
+
+def _refused(name, function):
+    """``function``, refused to users' functions in a traced run: a replay would leave it out, or keep what it returned."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        if tracer.get() is not None and kind_of(sys._getframe(1).f_code.co_filename) == USER:
+            raise refuse(f"{name}() was called", "call it outside; a value that changes comes in as a tensor")
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _heard(function, asked):
+    kinds = {dataclasses.__file__: None}  # file -> whether its functions are users'
+
+    @functools.wraps(function)
+    def call(owner, name, *default):
+        code = sys._getframe(1).f_code
+        file = code.co_filename
+        if file not in kinds:
+            kinds[file] = kind_of(file) == USER
+        if kinds[file] is not False and type(name) is str and tracer.get() is not None:
+            asked(owner, name, code if kinds[file] else None)
+        return function(owner, name, *default)
+
+    return call
