@@ -16,13 +16,11 @@ _HEARD = ((builtins, "getattr"), (builtins, "hasattr"))
 
 
 @contextlib.contextmanager
-def replaced(asked):
-    """In a ``with``: ``asked(owner, name, code)`` is called for names that a user's function asks for with ``getattr`` or
-    ``hasattr``, since it may have computed them, and for the fields that :mod:`dataclasses` asks for, where ``code`` is None.
-    """
+def replaced():
+    """In a ``with``: traced runs, of which there is one at a time, are refused some functions and tell their Watch of others."""
     own = [(place, name, getattr(place, name)) for place, name in (*_REFUSED, *_HEARD)]
     for place, name, function in own:
-        setattr(place, name, _heard(function, asked) if (place, name) in _HEARD else _refused(name, function))
+        setattr(place, name, _heard(function) if (place, name) in _HEARD else _refused(name, function))
     try:
         yield
     finally:
@@ -42,7 +40,10 @@ def _refused(name, function):
     return call
 
 
-def _heard(function, asked):
+def _heard(function):
+    """``getattr`` or ``hasattr``. The Watch hears of what users' functions ask for, since they may have computed the name,
+    and of the fields that :mod:`dataclasses` asks for.
+    """
     kinds = {dataclasses.__file__: None}  # file -> whether its functions are users'
 
     @functools.wraps(function)
@@ -51,8 +52,10 @@ def _heard(function, asked):
         file = code.co_filename
         if file not in kinds:
             kinds[file] = kind_of(file) == USER
-        if kinds[file] is not False and type(name) is str and tracer.get() is not None:
-            asked(owner, name, code if kinds[file] else None)
+        if kinds[file] is not False and type(name) is str:
+            trace = tracer.get()
+            if trace is not None and trace.watch is not None:
+                trace.watch.asked(owner, name, code if kinds[file] else None)
         return function(owner, name, *default)
 
     return call

@@ -69,6 +69,7 @@ class Watch:
         self.ran = set()  # the code of users' functions that ran
         self.kinds = {}  # file -> kind
         self.classes = {}  # class -> those of it and its bases that are users'
+        self.methods = {}  # (code, class) -> whether it is one of its methods
         self.seen = set()
         self.frozen = set()  # (id(owner), key) of places that a user's function reads as they are, and not by runtime()
         self.untracked = set()  # ids of dicts of plain values, which the garbage collector may list as new when they change
@@ -82,7 +83,7 @@ class Watch:
         """Where a debugger or a coverage tool is at work it goes on, and the profiler's hook, which is slower, stands in."""
         self._streams = streams_now()
         self.crowded, self.drew = len(sys._current_frames()) > 1, False
-        self._replaced = replaced(self._asked)
+        self._replaced = replaced()
         self._replaced.__enter__()
         self._ask, self._set = (sys.gettrace, sys.settrace) if sys.gettrace() is None else (sys.getprofile, sys.setprofile)
         self._hook = self._ask()
@@ -103,7 +104,7 @@ class Watch:
                 "numbers were drawn from Python's or NumPy's random", "draw with minigrad.rand(), or pass them as tensors"
             )
 
-    def _asked(self, owner, name, code):
+    def asked(self, owner, name, code):
         """An object is asked for an attribute, by a name that the function ``code`` or a library for it may have computed."""
         if not isinstance(owner, _OPAQUE):
             self._go_on(owner, (_EVERYTHING if code is None else reads_of(code)).asking(name), type(owner).__name__, 0)
@@ -175,8 +176,7 @@ class Watch:
     def _method(self, code, owner):
         """The class has this method still, and the object none of its own. ``super()`` finds it further up."""
         name, first = code.co_name, True
-        found = [getattr(vars(c).get(name), "__code__", None) for c in type(owner).__mro__]
-        if code.co_varnames[0] != "self" and code not in found:
+        if code.co_varnames[0] != "self" and not self._is_method(code, type(owner)):
             return
         for cls in type(owner).__mro__:
             found = vars(cls).get(name, MISSING)
@@ -190,6 +190,12 @@ class Watch:
             first = False
             if getattr(found, "__code__", None) is code:
                 return
+
+    def _is_method(self, code, cls):
+        if (code, cls) not in self.methods:
+            found = [getattr(vars(c).get(code.co_name), "__code__", None) for c in cls.__mro__]
+            self.methods[code, cls] = code in found
+        return self.methods[code, cls]
 
     def _not_in_front(self, owner, cls, name, text, depth):
         """Neither the object nor a class before ``cls`` has this name."""
