@@ -9,6 +9,7 @@ nothing for them.
 
 import contextvars
 import math
+from builtins import getattr, hasattr  # not those that a trace listens to
 
 import numpy as np
 

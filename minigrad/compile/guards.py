@@ -140,6 +140,15 @@ class Length(Record):
         return len(self.box)
 
 
+class Members(Record):
+    """The elements of a set, by identity."""
+
+    __slots__ = ()
+
+    def now(self):
+        return members(self.box)
+
+
 class Content(Record):
     """All of a container of plain values, or of an array, as a copy."""
 
@@ -147,6 +156,12 @@ class Content(Record):
 
     def now(self):
         return content(self.box)
+
+
+def members(box):
+    """The ids of the elements, and the elements themselves, so that the ids stay theirs."""
+    elements = sorted(box, key=id)
+    return (*map(id, elements), *elements)
 
 
 def content(box):
@@ -158,6 +173,7 @@ def content(box):
     return tuple(sorted(box, key=repr)) if isinstance(box, set | frozenset) else tuple(box)
 
 
+_METHODS = ("step", "zero_grad")
 _ASIDE = ("params", "param_names", "initial_lr")  # of a group: compared in another way, or not read by a step
 
 
@@ -166,7 +182,7 @@ class OptimizerGuard:
 
     def __init__(self, optimizer, runtime, stepped):
         self.optimizer = optimizer
-        self.groups, self.state, self.step = optimizer.param_groups, optimizer.state, optimizer.__dict__.get("step")
+        self.groups, self.state, self.methods = optimizer.param_groups, optimizer.state, _methods(optimizer.__dict__)
         self.hooks = self._hooks()
         self.each = list(self.groups)
         self.live = [(g, k, _nature(k, g[k])) for g in self.groups for k in g if (id(g), k) in runtime]
@@ -201,7 +217,7 @@ class OptimizerGuard:
 
     def holds(self):
         own = self.optimizer.__dict__
-        if own["param_groups"] is not self.groups or own["state"] is not self.state or own.get("step") is not self.step:
+        if own["param_groups"] is not self.groups or own["state"] is not self.state or _methods(own) != self.methods:
             return False
         if len(self.groups) != len(self.each) or not all(map(is_, self.groups, self.each)):
             return False
@@ -227,7 +243,8 @@ class OptimizerGuard:
         """The conditions under which :meth:`holds` would find all as it is now."""
         add, own = conditions.add, self.optimizer.__dict__
         add('{0}["param_groups"] is {1} and {0}["state"] is {2}', own, self.groups, self.state)
-        add('{0}.get("step") is {1}', own, self.step)
+        for name, method in zip(_METHODS, self.methods):
+            add(f'{{0}}.get("{name}") is {{1}}', own, method)
         add("len({0}) == {1} and len({2}) == {3}", self.groups, len(self.groups), self.state, len(self.state))
         for p, entry in self.state.items():
             add("{0}.get({1}) is {2}", self.state, p, entry)
@@ -253,6 +270,11 @@ class OptimizerGuard:
         changing = {k for g, k, value in self.frozen if not same(g.get(k), value)}
         if changing:
             self.optimizer.__dict__["_changing"] = self.optimizer._changing | changing
+
+
+def _methods(own):
+    """What an optimizer has in the place of the methods of its class."""
+    return [own.get(name) for name in _METHODS]
 
 
 def _nature(key, value):
@@ -321,7 +343,7 @@ class Guards:
         self.changes = changes[0]
         self.written, arrays = written
         self.memory = {id(owner_of(arrays[id(t)])) for t in self.written}
-        self._refuse_tied()
+        self._refuse_tied(self.arrays)
         self.layouts = None  # (position, strides) of arguments, where their layout matters
         self.moved = 0  # how often a tensor from outside was found with another array
         self._same, self._made, self._waited = _unknown, 0, 0
@@ -415,32 +437,33 @@ class Guards:
         """Another array will do if it is of the same kind."""
         if all(t.array is a for t, a in zip(self.tensors, self.arrays)):
             return True
-        for i, (t, before) in enumerate(zip(self.tensors, self.arrays)):
-            a = t.array
+        arrays = [t.array for t in self.tensors]
+        for a, before in zip(arrays, self.arrays):
             if a is not before:
                 if a.__class__ is not before.__class__ or a.shape != before.shape or a.dtype != before.dtype:
                     return False
                 if self.layouts is not None and a.strides != before.strides:
                     return False
-                self.arrays[i] = a
+        self._refuse_tied(arrays)
+        self.arrays = arrays
         self.moved += 1
         self.memory = {id(owner_of(t.array)) for t in self.written}
-        self._refuse_tied()
         return True
 
-    def _refuse_tied(self):
+    def _refuse_tied(self, arrays):
         """TraceError for tensors from outside that share memory without being views, of which the program writes one."""
         met, written = {}, {*map(id, self.written)}
-        for t, a in zip(self.tensors, self.arrays):
-            memory = id(owner_of(a))
-            if memory in self.memory and t._base is None:
-                for other, b in met.setdefault(memory, []):
-                    if (id(t) in written or id(other) in written) and share_memory(a, b):
-                        raise TraceError(
-                            f"tensors of shapes {b.shape} and {a.shape} share memory, and the compiled function writes to it: "
-                            "give one of them a clone(), or let two modules hold the same parameter (b.weight = a.weight)"
-                        )
-                met[memory].append((t, a))
+        for t, a in zip(self.tensors, arrays):
+            if t._base is not None:
+                continue
+            together = met.setdefault(id(owner_of(a)), [])
+            for other, b in together:
+                if (id(t) in written or id(other) in written) and share_memory(a, b):
+                    raise TraceError(
+                        f"tensors of shapes {b.shape} and {a.shape} share memory, and the compiled function writes to it: "
+                        "give one of them a clone(), or let two modules hold the same parameter (b.weight = a.weight)"
+                    )
+            together.append((t, a))
 
     def refuse_shared(self, array):
         """TraceError for an argument that shares memory with what the program writes: when it is read would matter."""

@@ -4,6 +4,8 @@ An :class:`Instruction` is one line, ``%3 = multiply(%1, 2.0)``. Running a graph
 every emitter is compared with.
 """
 
+from builtins import getattr, hasattr  # not those that a trace listens to
+
 import numpy as np
 
 from .. import backends

@@ -19,13 +19,13 @@ LIBRARY, KEEPER, USER = range(3)  # not looked at; looked at for what its object
 
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
 _ITERATING = (
-    "GET_ITER", "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING", "CONTAINS_OP",
+    "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING", "CONTAINS_OP",
 )  # fmt: skip
 _BETWEEN = ("EXTENDED_ARG", "PUSH_NULL", "CACHE")
 _GETTERS = ("get", "setdefault", "pop")
-_ASKING = {"items", "values", "keys", "len"}
+_ASKING = {"items", "values", "keys"}
 _BY_NAME = {"getattr", "hasattr", "attrgetter", "itemgetter"}
-_LISTING = {"vars", "__dict__", "dir", "__getattribute__", "attrgetter"}
+_LISTING = {"__dict__", "__getattribute__", "attrgetter", "getmembers"}
 _known = weakref.WeakKeyDictionary()  # code -> Reads
 
 
@@ -39,47 +39,82 @@ class Reads:
     * ``user``: whether it is a user's, and no module's of a library, which sets nothing on tensors.
     * ``wholly``: whether containers are read by other keys than these: by a loop, a variable or ``.items()``.
     * ``every``: whether an object may be asked for all of its attributes, or for one whose name is computed.
+    * ``loaded``: names whose attributes are read; ``called``: those that are methods to call wherever they stand.
+    * ``imports``: modules that are imported.
     """
 
     def __init__(self, code):
         self.globals, self.names, self.keys, self.asked, self.wholly = set(), set(), set(), set(), False
-        self.user, before, self._asking = kind_of(code.co_filename) == USER, None, {}
-        for i in dis.get_instructions(code):
-            if i.opname in _LOADS:
-                self.globals.add(i.argval)
-            elif i.opname in _ITERATING or (_subscript(i) and not _constant(before)) or (_get(before) and not _constant(i)):
-                self.wholly = True
-            if i.opname not in _BETWEEN:
-                before = i
+        self.user, self._asking = kind_of(code.co_filename) == USER, {}
+        self.loaded, self.called, self.imports = set(), set(), set()
+        self._of_instructions([i for i in dis.get_instructions(code) if i.opname not in _BETWEEN])
         self.names.update(code.co_names)
         for c in code.co_consts:
             if isinstance(c, types.CodeType):
                 inner = reads_of(c)
-                self.names |= inner.names
-                self.keys |= inner.keys
-                self.asked |= inner.asked
+                for own in ("names", "keys", "asked", "loaded", "called"):
+                    getattr(self, own).update(getattr(inner, own))
                 self.wholly = self.wholly or inner.wholly
             else:
                 self.keys.add(c)
+        self.called -= self.loaded
         self.wholly = self.wholly or not _ASKING.isdisjoint(self.names)
         self.every = self.user and not _LISTING.isdisjoint(self.names)
         if not _BY_NAME.isdisjoint(self.names):
             self.asked |= {k for k in self.keys if isinstance(k, str)}
             self.names |= self.asked
+        if "AttributeError" in self.names:  # it may be caught
+            self.asked |= self.loaded
+
+    def _of_instructions(self, found):
+        before = None
+        for k, i in enumerate(found):
+            if i.opname in _ITERATING or (i.opname == "GET_ITER" and not _of_range(found[:k])):
+                self.wholly = True
+            if (_subscript(i) and not _constant(before)) or (_get(before) and not _constant(i)):
+                self.wholly = True
+            if i.opname in _LOADS:
+                self.globals.add(i.argval)
+            elif i.opname in ("LOAD_METHOD", "LOAD_ATTR", "LOAD_SUPER_ATTR"):
+                is_call = i.opname == "LOAD_METHOD" or "NULL|self" in i.argrepr
+                (self.called if is_call else self.loaded).add(i.argval)
+            elif i.opname == "IMPORT_NAME":
+                self.imports.add(i.argval)
+            elif i.opname in ("MATCH_CLASS", "MATCH_KEYS"):
+                words = before.argval if isinstance(before.argval, tuple) else ()
+                self.names |= {w for w in words if isinstance(w, str)}
+                self.keys |= set(words)
+            before = i
 
     def asking(self, name):
-        """These, and one more name that ``getattr`` or ``hasattr`` is called with."""
-        if name in self.asked:
+        """These, and one more name that ``getattr`` or ``hasattr`` is called with, or with None every name."""
+        if name in self.asked or (name is None and self.every):
             return self
         found = self._asking.get(name)
         if found is None:
             found = self._asking[name] = copy.copy(self)
-            found.names, found.asked = self.names | {name}, self.asked | {name}
+            if name is None:
+                found.every = True
+            else:
+                found.names, found.asked = self.names | {name}, self.asked | {name}
+                found.loaded, found.called = self.loaded | {name}, self.called - {name}
         return found
 
 
 def _constant(instruction):
     return instruction is not None and (instruction.opname == "LOAD_CONST" or instruction.opname == "LOAD_SMALL_INT")
+
+
+def _of_range(found):
+    """Whether the last of these instructions calls ``range``: then a loop over it reads no container."""
+    if not found or found[-1].opname != "CALL":
+        return False
+    height = 0
+    for i in reversed(found):
+        height += dis.stack_effect(i.opcode, i.arg, jump=False)
+        if height >= 1 and i.opname in _LOADS:
+            return i.argval == "range"
+    return False
 
 
 def _get(instruction):

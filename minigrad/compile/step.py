@@ -5,8 +5,11 @@ import functools
 import inspect
 import itertools
 import warnings
+from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 from types import MethodType
+
+import numpy as np
 
 from .. import kernels, random, settings, threads
 from ..device import default as default_device
@@ -362,6 +365,8 @@ def _plain_layout(value, name):
     try:
         hash(value)
     except TypeError:
+        if hasattr(value, "__dict__") and cls.__module__ != "builtins" and not isinstance(value, Collection | np.ndarray):
+            return (cls, _Itself(value))
         raise TypeError(
             f"a compiled function takes tensors and hashable values, but {name} is {describe(value)}: pass a tensor"
         ) from None
@@ -375,6 +380,19 @@ def _plain_layout(value, name):
         return (cls, *[_plain_layout(v, name) if compared else repr(v) for compared, v in _fields(value)])
     shown = repr(value) if cls.__repr__ is not object.__repr__ else repr(getattr(value, "__dict__", None))
     return (cls, value, shown)  # equal values need not be the same: Decimal("1.0") and Decimal("1.00")
+
+
+class _Itself:
+    """Stands for an object that compares by what it holds, such as a dataclass: what is read of it is guarded."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __hash__(self):
+        return id(self.value)
+
+    def __eq__(self, other):
+        return other.__class__ is _Itself and other.value is self.value
 
 
 def _fields(value):

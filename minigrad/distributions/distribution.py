@@ -4,7 +4,7 @@ import warnings
 
 import minigrad
 
-from ..graph import no_grad
+from ..graph import no_grad, tracer
 from ..tensor import Size, Tensor
 from . import constraints
 from .utils import lazy_property
@@ -47,7 +47,7 @@ class Distribution:
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
-        if self._validate_args:
+        if self._validate_args and tracer.get() is None:  # a traced step cannot ask for values
             self._check_parameters()
         super().__init__()
 
@@ -185,6 +185,8 @@ class Distribution:
         for i, j in zip(reversed(actual), reversed(expected)):
             if i != 1 and j != 1 and i != j:
                 raise ValueError(f"Value is not broadcastable with batch_shape+event_shape: {actual} vs {expected}.")
+        if tracer.get() is not None:
+            return
         try:
             support = self.support
         except NotImplementedError:

@@ -84,6 +84,8 @@ class Module(Walks, State):
 
     # ----------------------------------------------------------------------------------------------------- registration
     def __getattr__(self, name):
+        if name in self.__dict__:  # asked for by the ``__getattr__`` of a subclass, which wraps another module
+            return self.__dict__[name]
         missing = f"'{type(self).__name__}' object has no attribute '{name}'"
         if name in _KINDS or name in _HOOKS:
             missing += ": its class must call super().__init__() before anything else"
