@@ -24,6 +24,9 @@ CASES = {  # the kernels that must run -> the call and its float inputs
     "conv2d conv2d_dx conv2d_dw": (lambda x, w: F.conv2d(x, w, padding=1), [normal(2, 8, 12, 12), normal(8, 8, 3, 3)]),
     "max_pool2d max_unpool_add": (lambda x: F.max_pool2d(x, 2), [normal(4, 16, 18, 18)]),
     "avg_pool2d avg_pool2d_dx": (lambda x: F.avg_pool2d(x, 2), [normal(4, 16, 18, 18)]),
+    "adaptive_mean adaptive_mean_dx": (lambda x: F.adaptive_avg_pool2d(x, (5, 7)), [normal(4, 6, 18, 18)]),
+    "prod prod_dx": (lambda x: (x / 8).exp().prod(1), [normal(400, 50)]),
+    "cumprod cumprod_dx": (lambda x: x.cumprod(1), [normal(200, 30)]),
     "softmax softmax_dx": (lambda x: x.softmax(-1), [normal(80, 65)]),
     "log_softmax log_softmax_dx": (lambda x: x.log_softmax(0), [normal(80, 65)]),
     "attention": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v), [normal(2, 3, 40, 8) for _ in range(3)]),
@@ -106,7 +109,8 @@ def test_updates_in_place_equal_the_text(optimizer):
 
 def test_second_order_with_kernels_on():
     """While a backward pass is itself recorded, the text rules run and the kernels' residuals are ignored."""
-    for names in ("cross_entropy", "layer_norm", "batch_norm", "max_pool2d max_unpool_add"):
+    several = ("adaptive_mean adaptive_mean_dx", "prod prod_dx", "cumprod cumprod_dx")
+    for names in ("cross_entropy", "layer_norm", "batch_norm", "max_pool2d max_unpool_add", *several):
         call, inputs = CASES[names]
         found = []
         for flag in (True, False):

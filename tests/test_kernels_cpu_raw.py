@@ -358,7 +358,13 @@ ACCEPTED = {
     "max_pool2d": ((X4,), {**POOL, "dilation": (1, 1)}),
     "max_unpool_add": ((X4, np.zeros(X4.shape, np.int64)), {"size": (64, 64)}),
     "avg_pool2d": ((X4,), {**POOL, **COUNT}),
-    "avg_pool2d_dx": ((X4,), {**POOL, **COUNT, "size": (64, 64)}),
+    "avg_pool2d_dx": ((X4,), {**POOL, **COUNT, "out_size": (32, 32), "size": (64, 64)}),
+    "adaptive_mean": ((X4,), {"out_size": (5, 3)}),
+    "adaptive_mean_dx": ((X4,), {"size": (40, 37)}),
+    "grid_sample": (
+        (X4, np.stack([X4[:, 0], X4[:, 1]], -1)),
+        {"mode": "bilinear", "padding_mode": "zeros", "align_corners": False},
+    ),
     "exp": ((MATRIX,), {}),
     "sigmoid": ((MATRIX,), {}),
     "erf": ((MATRIX,), {}),
@@ -377,6 +383,9 @@ ACCEPTED = {
     "min": ((MATRIX,), {}),
     "cumsum": ((MATRIX,), {"axis": 0}),
     "cumprod": ((MATRIX,), {"axis": -1}),
+    "cumprod_dx": ((MATRIX, MATRIX), {"axis": -1}),
+    "prod": ((MATRIX,), {"axis": -1}),
+    "prod_dx": ((MATRIX[:, :1].copy(), MATRIX), {}),
     "contiguous": ((MATRIX.T,), {}),
     "take_along_axis": ((MATRIX, PLACES), {"axis": 1}),
     "scatter_along_axis": ((MATRIX, PLACES), {"axis": 0, "shape": MATRIX.shape}),
@@ -445,6 +454,10 @@ def test_impossible_calls_are_left_to_the_text():
     assert not accepts("conv2d", X4[0], W4)
     assert accepts("conv2d", X4, W4, ROW[:16]) and not accepts("conv2d", X4, W4, ROW)
     assert not accepts("conv2d", X4, W4, ROW[:16].astype(np.float64))
+    assert not accepts("avg_pool2d_dx", X4, out_size=(16, 16))
+    assert not accepts("adaptive_mean", X4, out_size=(0, 3)) and not accepts("adaptive_mean", X4[..., :0], out_size=(5, 3))
+    assert not accepts("prod_dx", MATRIX, MATRIX) and not accepts("cumprod_dx", MATRIX, MATRIX, axis=0)
+    assert not accepts("grid_sample", X4, np.stack([X4[:, 0], X4[:, 1]], -1), mode="bicubic")
     assert not accepts("softmax", MATRIX, axis=2)
     assert not accepts("attention", MATRIX, MATRIX[:, :5], MATRIX)
     assert not accepts("group_norm", MATRIX, ROW, ROW, groups=3)

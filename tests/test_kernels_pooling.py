@@ -129,6 +129,23 @@ def test_pooling_of_sequences_and_volumes(size, kernel, stride, padding, out_siz
     close(spread, shared)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("size, out", [((7, 9), (3, 4)), ((5, 4), (7, 2)), ((8, 6), (4, 3)), ((1, 5), (3, 5))])
+def test_adaptive_means(size, out, dtype):
+    """Windows of one size and of several, some that share pixels, against the means of slices."""
+    x, g = normal(2, 3, *size, dtype=dtype), normal(2, 3, *out, dtype=dtype, seed=1)
+    x[0, 0, 0, 2], x[1, 2, -1, 0], g[0, 1, 0, 1] = np.nan, np.inf, np.inf
+    expected, shared = np.zeros(g.shape), np.zeros(x.shape)
+    for at in np.ndindex(*out):
+        window = (..., *(slice(i * m // o, -(-(i + 1) * m // o)) for i, m, o in zip(at, size, out)))
+        pixels = x[window].astype(float)
+        expected[(..., *at)] = pixels.mean((2, 3))
+        shared[window] += (g[(..., *at)] / (pixels.size / 6))[..., None, None]
+    for order in (np.copy, turned):
+        close(pooling.adaptive_mean(order(x), out_size=out), expected)
+        close(pooling.adaptive_mean_dx(order(g), size=size), shared)
+
+
 def test_many_small_channels_run_together():
     """More channels than one block of phase planes holds, and a last block that is not full."""
     channels = pooling.BLOCK // 20 * 2 + 3

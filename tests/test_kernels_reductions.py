@@ -1,4 +1,4 @@
-"""Sums, extremes, cumulated sums, transposed copies, and elements at places along an axis: kernels against NumPy.
+"""Sums, products, extremes, cumulated sums, transposed copies, and elements at places along an axis: kernels against NumPy.
 
 The last test runs this file a second time with compilation switched off.
 """
@@ -118,6 +118,96 @@ def test_cumulated_with_gradients():
             (t.cumsum(1).sin().sum() + t.cumprod(0).sum()).backward()
             found.append(t.grad.numpy())
     np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------------------- products
+def near_one(*shape, dtype=np.float32, zeros=0):
+    """Numbers whose products stay numbers, both signs, with some zeros in each row but the first."""
+    x = np.exp(normal(*shape, dtype=np.float64) / 50).astype(dtype) * np.sign(normal(*shape, seed=1)).astype(dtype)
+    for i, row in enumerate(x.reshape(-1, shape[-1])[1:]):
+        row[np.random.default_rng(i).permutation(len(row))[:zeros]] = 0
+    return x
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape, axis", AXES)
+def test_products(shape, axis, dtype):
+    x = near_one(*shape, dtype=dtype)
+    assert takes("prod", x, axis=axis)
+    found, expected = reductions.product(x, axis=axis, keepdims=True), x.astype(np.longdouble).prod(axis, keepdims=True)
+    assert found.dtype == dtype and found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=3e-7 if dtype == np.float32 else 1e-11)
+
+
+def test_products_of_zero_nan_and_infinity():
+    x = near_one(20, 1000)
+    x[0, 7], x[1, 999], x[2, 3], x[3, 4], x[4, 5] = np.nan, np.inf, 0, 0, -np.inf
+    x[3, 900], x[4, 6] = np.inf, -1
+    for found in (reductions.product(x, axis=1), minigrad.tensor(x).prod(1).numpy()):
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(found)), [0, 3])
+        assert abs(found[1]) == np.inf and found[2] == 0 and abs(found[4]) == np.inf and np.isfinite(found[5:]).all()
+    large = np.ones((20, 1000), np.float32)
+    large[:, :8], large[:, 8:16] = 1e30, 1e-30  # no float32 on the way
+    np.testing.assert_allclose(reductions.product(large, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(90, 50), (19, 301), (5, 4, 250), (3, 1500), (2, 3203), (1, 5001), (6000,), (5000, 1)])
+def test_gradients_of_products(shape, dtype, zeros):
+    """Many rows, and few that are cut into pieces, with and without some numbers missing in the last."""
+    x = near_one(*shape, dtype=dtype, zeros=min(zeros, shape[-1] - 1))
+    g, g_row = normal(*shape, dtype=dtype), normal(*shape[:-1], 1, dtype=dtype)
+    assert takes("prod_dx", g_row, x) and takes("cumprod_dx", g, x, axis=-1)
+    wide, one, n = x.astype(np.longdouble), np.ones_like(x[..., :1], np.longdouble), shape[-1]
+    before = np.concatenate([one, wide.cumprod(-1)[..., :-1]], -1)
+    after = np.concatenate([one, wide[..., ::-1].cumprod(-1)[..., :-1]], -1)[..., ::-1]
+    exact = wide * 0 + g
+    for k in range(n - 2, -1, -1):
+        exact[..., k] += wide[..., k + 1] * exact[..., k + 1]
+    for found, expected in (
+        (reductions.prod_dx(g_row, x), g_row * before * after),
+        (reductions.cumprod_dx(g, x, axis=-1), before * exact),
+    ):
+        assert found.dtype == dtype and found.shape == shape
+        scale = float(np.abs(expected).max())
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=scale * (1e-4 if dtype == np.float32 else 1e-12))
+
+
+@pytest.mark.parametrize("shape", [(40, 300), (2, 3000), (1, 6000)])
+def test_gradients_of_products_of_nan_and_infinity(shape):
+    """Both reach the other numbers as in the text."""
+    for place, value in ((5, np.nan), (7, np.inf), (shape[1] - 2, -np.inf)):
+        for zero in (None, 3, shape[1] // 2):
+            x, found = np.abs(near_one(*shape)), []
+            x[:, place] = value
+            if zero is not None:
+                x[0, zero] = 0
+            for flag in (True, False):
+                with use_kernels(flag):
+                    for call in (lambda t: t.prod(1), lambda t: t.cumprod(1)):
+                        t = minigrad.tensor(x, requires_grad=True)
+                        call(t).sum().backward()
+                        found.append(t.grad.numpy())
+            np.testing.assert_allclose(found[0], found[2], rtol=1e-3)
+            at = np.isfinite(found[3])  # a recurrence has inf, as in PyTorch, where products of neighbours have inf * 0
+            np.testing.assert_allclose(found[1][at], found[3][at], rtol=1e-3)
+            np.testing.assert_array_equal(np.isfinite(found[1]), at)
+            assert zero is not None or (np.isnan(found[1]) == np.isnan(found[3])).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 300), (2, 3000)])
+def test_products_are_the_same_with_any_number_of_threads(shape, monkeypatch):
+    x, g, before, found = near_one(*shape), normal(*shape), minigrad.get_num_threads(), []
+    monkeypatch.setattr("minigrad.kernels.cpu.threads.SMALLEST", 1024)
+    try:
+        for threads in (1, 3):
+            minigrad.set_num_threads(threads)
+            found.append([reductions.product(x, axis=1), reductions.prod_dx(g[:, :1], x), reductions.cumprod_dx(g, x, axis=1)])
+    finally:
+        minigrad.set_num_threads(before)
+    for one, several in zip(*found):
+        np.testing.assert_array_equal(one, several)
 
 
 # --------------------------------------------------------------------------------------------------------------- copies

@@ -5,7 +5,9 @@ import pytest
 
 import minigrad
 from minigrad import kernels
+from minigrad.compile.ir import is_word
 from minigrad.nn import functional as F
+from minigrad.testing import gradcheck, gradgradcheck
 
 
 def floats(*shape, seed=0, dtype=np.float32):
@@ -169,3 +171,97 @@ def test_a_matrix_behind_many_rows(shape):
         np.testing.assert_allclose((minigrad.tensor(x) @ minigrad.tensor(y)).numpy(), x @ y, rtol=1e-5, atol=1e-6)
     with pytest.raises(RuntimeError):
         minigrad.tensor(a) @ minigrad.tensor(floats(5, 6))
+
+
+@pytest.mark.parametrize("k", [-200, -70, -64, -1, 0, 1, 5, 64, 130, 300])
+@pytest.mark.parametrize("shape", [(130, 130), (2, 65, 200), (200, 64), (129, 1), (3, 0, 70), (70, 0), (2, 2, 64, 9)])
+def test_triangles_band_by_band(shape, k):
+    x = floats(*shape)
+    x[..., ::7] = np.nan
+    for name in ("triu", "tril"):
+        y = getattr(minigrad.tensor(x), name)(k)
+        np.testing.assert_array_equal(y.numpy(), getattr(np, name)(x, k))
+        assert y.numpy().flags.c_contiguous and not np.shares_memory(y.numpy(), x)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int64", "bool", "complex64", "bfloat16"])
+def test_triangles_of_other_dtypes_and_layouts(dtype):
+    x = minigrad.tensor(np.arange(100.0 * 90).reshape(90, 100) % 7).to(getattr(minigrad, dtype))
+    expected = np.arange(100.0 * 90).reshape(90, 100) % 7
+    expected = expected != 0 if dtype == "bool" else expected
+    for view, of in ((x.T, expected.T), (x[:, ::2], expected[:, ::2])):
+        assert view.triu(3).dtype is x.dtype
+        np.testing.assert_array_equal(view.triu(3).to(minigrad.complex128).numpy(), np.triu(of, 3))
+        np.testing.assert_array_equal(view.tril(-2).to(minigrad.complex128).numpy(), np.tril(of, -2))
+
+
+def test_one_hot_rows():
+    index = np.random.default_rng(0).integers(0, 9, (30, 40))
+    for i in (index, index.T, index[:, ::3], index[:0], index[0, 0]):
+        y = F.one_hot(minigrad.tensor(i), 9)
+        assert y.dtype is minigrad.int64
+        np.testing.assert_array_equal(y.numpy(), np.eye(9, dtype="int64")[i])
+    assert F.one_hot(minigrad.zeros(0, dtype=minigrad.int64), 0).shape == (0, 0)
+    for bad in (-1, 9):
+        with pytest.raises(RuntimeError, match="Class values must be non-negative"):
+            F.one_hot(minigrad.tensor([0, bad]), 9)
+
+
+@pytest.mark.parametrize("bad", [-1, -100, 7, -(2**63)])
+def test_a_target_that_is_no_class(bad):
+    x, target = minigrad.tensor(floats(5, 7)), minigrad.tensor([0, 6, bad, 3, 1])
+    if bad == -100:  # ignored
+        kept = [0, 1, 3, 4]
+        expected = -np.mean([x.numpy()[i, target.numpy()[i]] for i in kept])
+        np.testing.assert_allclose(F.nll_loss(x, target).item(), expected, rtol=1e-6)
+        return
+    with pytest.raises(IndexError, match=f"Target {bad} is out of bounds: there are 7 classes"):
+        F.nll_loss(x, target)
+
+
+def test_rows_chosen_by_a_number_and_by_a_vector():
+    x = minigrad.tensor(floats(6, 4))
+    for index in (2, [2], [5, 0, 5], []):
+        y = x.index_select(0, minigrad.tensor(index, dtype=minigrad.int64))
+        np.testing.assert_array_equal(y.numpy(), x.numpy()[np.atleast_1d(np.array(index, int))])
+        z = x.index_select(1, minigrad.tensor(index, dtype=minigrad.int32) % 4)
+        np.testing.assert_array_equal(z.numpy(), x.numpy()[:, np.atleast_1d(np.array(index, int)) % 4])
+
+
+def test_the_compiler_opens_the_text_of_one_hot():
+    step = minigrad.compile(lambda i: F.one_hot(i, 9) * 2)
+    index = minigrad.tensor([3, 0, 8])
+    np.testing.assert_array_equal(step(index).numpy(), np.eye(9, dtype="int64")[index.numpy()] * 2)
+    assert not is_word("one_hot")
+
+
+@pytest.mark.parametrize("call", [lambda x: x.prod(1), lambda x: x.prod(), lambda x: x.cumprod(1), lambda x: x.cumprod(0)])
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+def test_second_derivatives_of_products_with_zeros(call, kind):
+    x = floats(3, 4, dtype=np.float64).astype(kind)
+    if kind == "complex128":
+        x += 1j * floats(3, 4, seed=1, dtype=np.float64)
+    x[0, 1] = x[2, 0] = x[2, 3] = 0
+    assert gradcheck(call, (minigrad.tensor(x, requires_grad=True),))
+    assert gradgradcheck(call, (minigrad.tensor(x, requires_grad=True),))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_many_elements_named_by_two_index_tensors_add_up_in_order(dtype):
+    r = np.random.default_rng(0)
+    i, j = r.integers(-20, 20, (70, 1)).astype(dtype), r.integers(-30, 30, (1, 90)).astype(dtype)
+    for low in (-20, 0):  # counted from the end, and not
+        places = np.where(i < low, i + 20, i), np.where(j < low, j + 30, j)
+        g, expected = r.standard_normal((70, 90)).astype("float32"), np.zeros((20, 30), "float32")
+        np.add.at(expected, places, g)
+        kept = [k.copy() for k in places]
+        for flag in (True, False):
+            with minigrad.kernels.use_kernels(flag):
+                x = minigrad.zeros(20, 30, requires_grad=True)
+                (d,) = minigrad.autograd.grad(x[tuple(minigrad.from_numpy(k) for k in places)], x, minigrad.tensor(g))
+                np.testing.assert_array_equal(d.numpy(), expected)
+        assert all((k == old).all() for k, old in zip(places, kept))
+    numpy = minigrad.backends.numpy
+    for bad, size in (((20, 0), 20), ((-21, 0), 20), ((0, 30), 30), ((0, -31), 30)):
+        with pytest.raises(IndexError, match=f"index {sum(bad)} is out of bounds for axis 1 with size {size}"):
+            numpy.ungetitem(np.ones(1), *[np.array([k], dtype) for k in bad], key=("?", "?"), shape=(20, 30))

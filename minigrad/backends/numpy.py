@@ -107,6 +107,10 @@ class NumpyBackend(IndexingWords):
         rows = math.gcd(a.size // b.size, ROW // b.size) if 0 < b.size < ROW and a.shape[-1] == b.size else 1
         return functools.partial(_several_rows, f, rows) if rows > 1 and f.__class__ is np.ufunc and a.flags.c_contiguous else f
 
+    def prod(self, x, *, axis=None, keepdims=False):
+        y = _by_kernel("prod", x, axis=axis, keepdims=keepdims) if x.size >= LARGE else None
+        return super().prod(x, axis=axis, keepdims=keepdims) if y is None else y
+
     def max(self, x, *, axis=None, keepdims=False):
         y = _by_kernel("max", x, axis=axis, keepdims=keepdims) if x.size >= LARGE else None
         return _max_reduce(x, axis, None, None, keepdims) if y is None else y

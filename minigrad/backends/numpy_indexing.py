@@ -1,5 +1,6 @@
 """Reading, adding and choosing by index on NumPy, where its own way is slow: ``np.add.at`` is quick in one dimension only."""
 
+import functools
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ from ..errors import BoundsError
 from .words import Words
 
 _FULL = ("slice", None, None, None)
+BAND = 64  # rows of a matrix that are copied at once but for a triangle
 _UNSIGNED = {n: np.dtype(f"uint{8 * n}") for n in (1, 2, 4, 8)}
 
 
@@ -44,7 +46,7 @@ class IndexingWords(Words):
 
     def getitem(self, x, *indices, key):
         if len(indices) == 1 and key[-1] == "?" and indices[0].dtype.kind == "i" and x.flags.c_contiguous and _leading(key) == 1:
-            return np.take(x, indices[0], axis=len(key) - 1)
+            return x.take(indices[0], len(key) - 1)
         return super().getitem(x, *indices, key=key)
 
     def ungetitem(self, v, *indices, key, shape):
@@ -56,17 +58,14 @@ class IndexingWords(Words):
             return super().ungetitem(v, *indices, key=key, shape=shape)
         front = len(key) - count
         sizes = shape[front : front + count]
-        places, step = 0, 1
-        for i, n in zip(indices[::-1], sizes[::-1]):
-            places = places + np.where(i < 0, i + n, i) * step
-            if i.size and (i.max() >= n or i.min() < -n):
-                raise IndexError(
-                    f"index {i.max() if i.max() >= n else i.min()} is out of bounds for axis {front + count - 1} with size {n}"
-                )
-            step *= n
+        places = _flat_places(indices, sizes, front + count - 1)
+        step = math.prod(sizes)
         width = math.prod(shape[:front]) * math.prod(shape[front + count :])
         moved = np.moveaxis(v, range(front), range(places.ndim, places.ndim + front)) if front else v
-        rows = self.index_add_rows(moved.reshape(places.size, width), places.reshape(-1), rows=step)
+        if width == 1:
+            rows = self.scatter_along_axis(moved.reshape(-1), places.reshape(-1), axis=0, shape=(step,))
+        else:
+            rows = self.index_add_rows(moved.reshape(places.size, width), places.reshape(-1), rows=step)
         out = rows.reshape(*sizes, *shape[:front], *shape[front + count :])
         return np.moveaxis(out, range(count, count + front), range(front)) if front else out
 
@@ -87,6 +86,17 @@ class IndexingWords(Words):
         np.add.at(out, where.reshape(-1), v.reshape(-1))
         return out.reshape(shape)
 
+    def one_hot(self, x, *, n):  # no word: the compiler opens the operation's text
+        out = np.zeros(x.size * n, np.int64)
+        out[np.arange(x.size) * n + x.reshape(-1)] = 1
+        return out.reshape(*x.shape, n)
+
+    def tril(self, x, *, k=0):
+        return super().tril(x, k=k) if x.shape[-2] <= BAND else _triangle(x, k, False)
+
+    def triu(self, x, *, k=0):
+        return super().triu(x, k=k) if x.shape[-2] <= BAND else _triangle(x, k, True)
+
     def top_places(self, x, *, k, axis, largest):
         n = x.shape[axis]
         if n < 64 or 4 * k > n:
@@ -105,3 +115,39 @@ def _leading(key):
     count = key.count("?")
     front = len(key) - count
     return count if key == (_FULL,) * front + ("?",) * count else 0
+
+
+def _flat_places(indices, sizes, last):
+    """int64 indices that are one for all of these, which index neighbouring axes of these sizes up to the axis ``last``."""
+    places, step = None, 1
+    for i, n in zip(indices[::-1], sizes[::-1]):
+        if i.size and np.maximum.reduce(i.view(_UNSIGNED[i.dtype.itemsize]), None) >= n:  # negative ones are large as well
+            if i.max() >= n or i.min() < -n:
+                raise IndexError(f"index {i.max() if i.max() >= n else i.min()} is out of bounds for axis {last} with size {n}")
+            i = np.where(i < 0, i + n, i)
+        i = i.astype(np.int64, copy=False)
+        places = i if places is None else places + i * step
+        step *= n
+    return places
+
+
+def _triangle(x, k, upper):
+    """np.triu and np.tril for large matrices: band by band, only the numbers around the diagonal are looked at one by one."""
+    rows, columns = x.shape[-2:]
+    out = np.zeros(x.shape, x.dtype)
+    for top in range(0, rows, BAND):
+        end = min(top + BAND, rows)
+        first, last = (min(max(i + k, 0), columns) for i in (top, end))  # the diagonal runs between
+        whole = (..., slice(top, end), slice(last, None) if upper else slice(first))
+        out[whole] = x[whole]
+        mixed = (..., slice(top, end), slice(first, last))
+        np.copyto(out[mixed], x[mixed], where=_corner(end - top, last - first, k + top - first, upper))
+    return out
+
+
+@functools.lru_cache(maxsize=16)
+def _corner(rows, columns, k, upper):
+    """What np.triu or np.tril keeps of a small matrix; read-only."""
+    kept = ~np.tri(rows, columns, k - 1, bool) if upper else np.tri(rows, columns, k, bool)
+    kept.flags.writeable = False
+    return kept

@@ -38,6 +38,7 @@ from . import (  # noqa: F401
     fused,
     gamma,
     gather,
+    grid,
     histogram,
     householder,
     indexing,

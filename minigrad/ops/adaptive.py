@@ -14,7 +14,6 @@ from ..op import E, S, function, op, registry
 from .pooling import as_images, picked, picked_tap, without_unit
 from .samples import normal
 from .sliding import FULL, adaptive_avg_loops, adaptive_max_loops, batched, shares, unbatched
-from .upsample import resample
 
 NO_BACKWARD = "values only: PyTorch's backward refuses an output without elements"
 
@@ -49,6 +48,36 @@ def adaptive_max_pool2d(xp, x, *, out_size):
     tap = xp.reshape(picked_tap(xp, taps), shape=(n, channels, *out_size, 1))
     places = xp.take_along_axis(xp.broadcast_to(flat, shape=(n, channels, *flat.shape)), tap, axis=2 + axes)
     return xp.max(taps, axis=-1), xp.reshape(places, shape=(n, channels, *out_size))
+
+
+@op(
+    names="",
+    vjp=(lambda xp, g, x_shape: xp.adaptive_mean_dx(g, size=tuple(x_shape[2:])),),
+    formula=r"y_i = \frac{1}{n_i} \sum_{j \in W_i} x_j",
+    derivative=r"\bar x_j = \sum_{i:\, j \in W_i} \bar y_i / n_i",
+    samples=lambda r: [S(normal(r, 1, 2, 5, 4), out_size=(3, 6)), S(normal(r, 2, 1, 5), out_size=(2,))],
+)
+def adaptive_mean(xp, x, *, out_size):
+    """The mean of each of ``out_size`` windows, for any number of spatial dimensions."""
+    for axis, (m, o) in enumerate(zip(x.shape[2:], out_size), start=2):
+        if m != o:
+            x = xp.resample(x, axis=axis, size=o, mode="area", scale=m / o, align_corners=False)
+    return x
+
+
+@op(
+    names="",
+    vjp=(lambda xp, g, v_shape: xp.adaptive_mean(g, out_size=tuple(v_shape[2:])),),
+    formula=r"y_j = \sum_{i:\, j \in W_i} v_i / n_i",
+    derivative=r"\bar v_i = \frac{1}{n_i} \sum_{j \in W_i} \bar y_j",
+    samples=lambda r: [S(normal(r, 1, 2, 3, 6), size=(5, 4)), S(normal(r, 2, 1, 2), size=(5,))],
+)
+def adaptive_mean_dx(xp, v, *, size):
+    """Each value shared out over its window of an image of ``size``. The adjoint of the mean."""
+    for axis, (o, m) in enumerate(zip(v.shape[2:], size), start=2):
+        if m != o:
+            v = xp.resample_dx(v, axis=axis, size=m, mode="area", scale=m / o, align_corners=False)
+    return v
 
 
 # ---------------------------------------------------------------------------------------------------- PyTorch's functions of them
@@ -107,10 +136,7 @@ def _adaptive_avg_pool(n, input, output_size):
         else:
             y = apply(registry["avg_pool2d"], (input,), params)
     else:
-        y = input
-        for axis, (m, o) in enumerate(zip(size, out), start=2):
-            if m != o:
-                y = resample(y, axis=axis, size=o, mode="area", scale=m / o, align_corners=False)
+        y = apply(registry["adaptive_mean"], (input,), {"out_size": out})
     return unbatched(y, was_batched)
 
 

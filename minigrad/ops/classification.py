@@ -13,7 +13,7 @@ from .loss import mode, reduced
 from .samples import normal
 from .softmax import _log_softmax
 
-LONG, BYTE = np.dtype("int64"), np.dtype("uint8")
+LONG, BYTE, UNSIGNED = np.dtype("int64"), np.dtype("uint8"), np.dtype("uint64")
 _lowest, _highest = np.minimum.reduce, np.maximum.reduce
 
 
@@ -50,10 +50,27 @@ def cross_entropy(xp, logits, target):
     return xp.reshape(xp.log(xp.sum(xp.exp(s), axis=1, keepdims=True)) - chosen, shape=tuple(target.shape))
 
 
+def _nll_rule(xp, g, log_p_shape, target):
+    column = xp.reshape(target, shape=(-1, 1))
+    return xp.scatter_along_axis(xp.reshape(-g, shape=(-1, 1)), column, axis=1, shape=tuple(log_p_shape))
+
+
+@op(
+    names="",
+    vjp=(_nll_rule, None),
+    formula=r"y_n = -x_{n t_n}",
+    derivative=r"\bar x_{nc} = -\bar y_n [c = t_n]",
+    samples=lambda r: [S(normal(r, 4, 3), np.array([0, 2, 1, 1])), S(normal(r, 2, 1), np.array([0, 0]))],
+    reference=lambda log_p, target: -log_p[np.arange(len(target)), target],
+)
+def nll(xp, log_p, target):
+    """Minus the entry of each row (N, C) that its class (N,), int64, names."""
+    chosen = xp.take_along_axis(log_p, xp.reshape(target, shape=(-1, 1)), axis=1)
+    return -xp.reshape(chosen, shape=tuple(target.shape))
+
+
 def _picked(log_p, target):
-    """Minus the entry of each row (N, C) that its class (N,) names."""
-    column = target.reshape(-1, 1)
-    return -apply(registry["take_along_axis"], (log_p, column), {"axis": 1}).reshape(target.shape)
+    return apply(registry["nll"], (log_p, target), {})
 
 
 # ------------------------------------------------------------------------------------------------------ shapes and checks
@@ -128,7 +145,8 @@ def _all_plain(target, classes, ignore_index):
     t = target.array
     if t.__class__ is not np.ndarray:
         return False
-    if not t.size or (not 0 <= ignore_index < classes and _lowest(t, None) >= 0 and _highest(t, None) < classes):
+    largest = _highest(t.view(UNSIGNED), None) if t.size else 0  # negative numbers, seen as unsigned, are large
+    if not t.size or (not 0 <= ignore_index < classes and largest < classes):
         return True
     wrong = ((t < 0) | (t >= classes)) & (t != ignore_index)
     if wrong.any():

@@ -27,7 +27,7 @@ strided restride strided_put where astype to_device full full_like zeros_like on
 isinf isfinite any all logical_not logical_and logical_or logical_xor complex view_as_real view_as_complex real imag
 conj modulus phase phasor on_circles complex_power""".split()
 HOLOMORPHIC = """multiply divide reciprocal square exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos tan sinh cosh tanh
-asin acos atan asinh acosh atanh sigmoid matmul linear prod cumprod inv solve""".split()
+asin acos atan asinh acosh atanh sigmoid matmul linear prod prod_dx cumprod cumprod_dx inv solve""".split()
 complex_forms.update(dict.fromkeys(LINEAR, "as it is"), **dict.fromkeys(HOLOMORPHIC, "holomorphic"))
 
 

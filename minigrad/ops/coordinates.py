@@ -8,7 +8,7 @@ from .. import backends
 from ..dispatch import apply
 from ..dtype import array_dtype
 from ..errors import DtypeError, ShapeError
-from ..op import E, S, function, registry
+from ..op import E, S, function, op, registry
 from .creation import placed
 from .joining import _stack
 from .samples import normal
@@ -151,6 +151,17 @@ def _numpy_one_hot(x, num_classes=-1):
     return np.eye(x.max() + 1 if num_classes == -1 else num_classes, dtype="int64")[x]
 
 
+@op(
+    names="",
+    formula=r"y_{ij} = [x_i = j]",
+    samples=lambda r: [S(np.array([[0, 2], [1, 0]]), n=3), S(np.array(1), n=2), S(np.zeros((2, 0), int), n=2)],
+    reference=lambda x, n: np.eye(n, dtype="int64")[x],
+)
+def one_hot(xp, x, *, n):
+    """int64 rows of 0 with a 1 at each of the classes ``x``, which lie in [0, n)."""
+    return xp.astype(xp.equal(xp.reshape(x, shape=(*x.shape, 1)), xp.arange(x, n=n)), dtype=np.int64)
+
+
 @function("one_hot", spaces="functional",
           samples=lambda r: [S(np.array([0, 2, 1])), S(np.array([[0, 1], [2, 0]]), 4),
                              S(np.array(1), num_classes=3)],
@@ -159,7 +170,7 @@ def _numpy_one_hot(x, num_classes=-1):
                             E(RuntimeError, "index tensor of type LongTensor", np.array([0.0])),
                             E(RuntimeError, "total number of classes", np.zeros(0, int))],
           formula=r"y_{ij} = [x_i = j]", reference=_numpy_one_hot)  # fmt: skip
-def one_hot(input, num_classes=-1):
+def _one_hot(input, num_classes=-1):
     """Class numbers as int64 rows of 0 with a 1 at the class.
 
     Args:
@@ -184,5 +195,4 @@ def one_hot(input, num_classes=-1):
         num_classes = int(input.max().item()) + 1
     text = "Class values must be non-negative. Class values must be smaller than num_classes. {}"
     backends.of(input.array).check_bounds(input.array, low=0, high=int(num_classes), name="one_hot", text=text)
-    classes = apply(registry["arange"], (input,), {"n": int(num_classes)})
-    return (input.unsqueeze(-1) == classes).long()
+    return apply(registry["one_hot"], (input,), {"n": int(num_classes)})

@@ -207,7 +207,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     return nansum(input, dim, keepdim, dtype=dtype) / sum(present, dim, keepdim)
 
 
-BUT_LAST, BACKWARDS = ("slice", None, -1, None), ("slice", None, None, -1)
+BUT_FIRST, BUT_LAST, BACKWARDS = ("slice", 1, None, None), ("slice", None, -1, None), ("slice", None, None, -1)
 
 
 def _before(xp, x):
@@ -216,14 +216,51 @@ def _before(xp, x):
     return xp.concat(first, xp.cumprod(xp.getitem(x, key=(..., BUT_LAST)), axis=-1), axis=-1)
 
 
+def _backwards(xp, x):
+    return xp.getitem(x, key=(..., BACKWARDS))
+
+
+def _before_dx(xp, g, x):
+    """The gradient of x from that of ``_before``."""
+    last = xp.full(x, shape=(*x.shape[:-1], 1), dtype=x.dtype)
+    return xp.cumprod_dx(xp.concat(xp.getitem(g, key=(..., BUT_FIRST)), last, axis=-1), x, axis=-1)
+
+
+def _prod_dx_rule(xp, g, g0, x):
+    back = _backwards(xp, x)
+    scaled = g * g0
+    of_before = _before_dx(xp, scaled * _backwards(xp, _before(xp, back)), x)
+    return of_before + _backwards(xp, _before_dx(xp, _backwards(xp, scaled * _before(xp, x)), back))
+
+
+@op(
+    names="",
+    vjp=(
+        lambda xp, g, x: xp.sum(
+            g * xp.prod_dx(xp.full(x, shape=(*x.shape[:-1], 1), value=1, dtype=x.dtype), x), axis=-1, keepdims=True
+        ),
+        _prod_dx_rule,
+    ),
+    formula=r"z_i = v \prod_{j \ne i} x_j",
+    derivative=r"\bar v = \sum_i \bar z_i \prod_{j \ne i} x_j, \quad \bar x_k = v \sum_{i \ne k} \bar z_i \prod_{j \ne i, k} x_j",
+    samples=lambda r: [
+        S(normal(r, 3, 1), _with_zeros(r)[0].args[0]),
+        S(normal(r, 1), normal(r, 5)),
+        S(normal(r, 2, 1), normal(r, 2, 1)),
+    ],
+    reference=lambda v, x: v * np.stack([np.prod(np.delete(x, i, -1), -1) for i in range(x.shape[-1])], -1),
+)
+def prod_dx(xp, g0, x):
+    """The gradient (..., 1) of the products over the last axis times the product of all other elements. Nothing is divided:
+    zeros are no special case."""
+    return g0 * (_before(xp, x) * _backwards(xp, _before(xp, _backwards(xp, x))))
+
+
 def _prod_rule(xp, g, x, axis, keepdims):
-    """The product of all other elements, which needs no division: zeros are no special case."""
     flat = rows(xp, x, axis)
     if 0 in flat.shape:
         return xp.full_like(x, value=0)
-    backwards = xp.getitem(flat, key=(..., BACKWARDS))
-    others = _before(xp, flat) * xp.getitem(_before(xp, backwards), key=(..., BACKWARDS))
-    return spread(xp, g, x.shape, axis, keepdims) * unrows(xp, others, x.shape, axis)
+    return unrows(xp, xp.prod_dx(xp.reshape(g, shape=(*flat.shape[:-1], 1)), flat), x.shape, axis)
 
 
 def _with_zeros(r):

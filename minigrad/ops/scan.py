@@ -5,7 +5,7 @@ import numpy as np
 from ..dispatch import apply
 from ..op import E, S, function, op, registry
 from .extremes import to_places
-from .reduction import BACKWARDS, BUT_LAST, one_dim
+from .reduction import BACKWARDS, one_dim
 from .samples import dim_errors, normal
 
 FULL = ("slice", None, None, None)
@@ -109,13 +109,58 @@ def _cumsum(input, dim, *, dtype=None):
     return _scan("cumsum", input, dim, dtype)
 
 
-def _cumprod_rule(xp, g, x, axis):
-    """Products of the others by a recurrence, which needs no division: zeros are no special case."""
-    if not x.ndim or x.shape[axis] < 2:
+def _edge(xp, x, axis, value=0):
+    """One element of this value, as long as x in all other axes."""
+    return xp.full(x, shape=tuple(1 if i == axis % x.ndim else n for i, n in enumerate(x.shape)), value=value, dtype=x.dtype)
+
+
+def _cumprod_dx_dg(xp, g, x, axis):
+    """``t[k] = before[k] g[k] + x[k] t[k - 1]``: the derivative of the products in the direction g."""
+    if x.shape[axis] < 2:
         return g
-    first = xp.full(x, shape=tuple(1 if i == axis % x.ndim else n for i, n in enumerate(x.shape)), value=1, dtype=x.dtype)
-    before = xp.concat(first, xp.cumprod(xp.getitem(x, key=along(axis, x.ndim, BUT_LAST)), axis=axis), axis=axis)
-    return before * reverse_recurrence(xp, part(xp, x, axis, 1, None), g, axis)
+    backwards = along(axis, x.ndim, BACKWARDS)
+    b = xp.getitem(_before(xp, x, axis) * g, key=backwards)
+    a = xp.getitem(part(xp, x, axis, 1, None), key=backwards)
+    return xp.getitem(reverse_recurrence(xp, a, b, axis), key=backwards)
+
+
+def _cumprod_dx_dx(xp, g, g0, x, axis):
+    """Through the products before each element, and through the recurrence behind it."""
+    if x.shape[axis] < 2:
+        return xp.zeros_like(g)
+    after = reverse_recurrence(xp, part(xp, x, axis, 1, None), g0, axis)
+    zero = _edge(xp, x, axis)
+    of_before = xp.cumprod_dx(xp.concat(part(xp, g * after, axis, 1, None), zero, axis=axis), x, axis=axis)
+    reached = part(xp, _cumprod_dx_dg(xp, g, x, axis), axis, None, -1) * part(xp, after, axis, 1, None)
+    return of_before + xp.concat(zero, reached, axis=axis)
+
+
+def _before(xp, x, axis):
+    """The product of all elements before each."""
+    rest = xp.cumprod(part(xp, x, axis, None, -1), axis=axis)
+    return xp.concat(_edge(xp, x, axis, 1), rest, axis=axis)
+
+
+@op(
+    names="",
+    vjp=(_cumprod_dx_dg, _cumprod_dx_dx),
+    formula=r"z_k = \sum_{i \ge k} v_i \prod_{j \le i, j \ne k} x_j",
+    derivative=r"\bar v_i = \sum_{k \le i} \bar z_k \prod_{j \le i, j \ne k} x_j",
+    samples=lambda r: [
+        S(normal(r, 3, 4), normal(r, 3, 4), axis=1),
+        S(normal(r, 4, 2), normal(r, 4, 2), axis=0),
+        S(normal(r, 3, 1), normal(r, 3, 1), axis=1),
+    ],
+)
+def cumprod_dx(xp, g0, x, *, axis):
+    """The gradient of cumprod's input from that of its output, by a recurrence. Nothing is divided: zeros are no special case."""
+    if x.shape[axis] < 2:
+        return xp.copy(g0)
+    return _before(xp, x, axis) * reverse_recurrence(xp, part(xp, x, axis, 1, None), g0, axis)
+
+
+def _cumprod_rule(xp, g, x, axis):
+    return xp.cumprod_dx(g, x, axis=axis) if x.ndim else g
 
 
 @op(

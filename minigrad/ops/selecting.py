@@ -36,7 +36,8 @@ def _along(name, input, dim, index):
     if index.array.ndim > 1:
         raise DimError(f"{name}(): Index is supposed to be a vector (1-D), got shape {tuple(index.array.shape)}")
     size = input.array.shape[d] if ndim else 1
-    return as_index(checked_index(name, index, size)).reshape(-1), d, (FULL,) * d + ("?",)
+    index = as_index(checked_index(name, index, size))
+    return index if index.array.ndim else index.reshape(1), d, (FULL,) * d + ("?",)
 
 
 def _numpy_take(x, dim, index):

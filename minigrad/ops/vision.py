@@ -1,16 +1,17 @@
 """Moving pixels: between channels and space, and sampling an image at given places."""
 
 import itertools
-import math
 import warnings
 
 import numpy as np
 
 from .. import backends
+from ..dispatch import apply
 from ..errors import DtypeError, ShapeError
-from ..op import E, S, function
+from ..op import E, S, function, registry
 from ..tensor import wrap
 from .filled import evenly
+from .grid import sample_loops, sample_samples
 from .samples import normal
 from .shape import own_memory
 
@@ -309,96 +310,10 @@ def _check_grid(input, grid, mode, padding_mode):
         raise ShapeError(f"{name}: expected input to have non-empty spatial dimensions, but input has sizes {list(x)}")
 
 
-def _inside(position, m, padding_mode, align_corners):
-    """Positions moved into the image, as the padding mode says."""
-    if padding_mode == "reflection":
-        low, span = (0.0, m - 1.0) if align_corners else (-0.5, float(m))
-        if span == 0:
-            return position * 0.0
-        distance = (position - low).abs()
-        flips = (distance / span).floor().detach()
-        rest = distance - flips * span
-        position = rest.where(flips % 2 == 0, span - rest) + low
-    return position if padding_mode == "zeros" else position.clamp(0.0, m - 1.0)
-
-
-def _taps(position, m, mode, padding_mode, align_corners):
-    """(places, weights) along one axis; a place is a float tensor of whole numbers that may lie outside."""
-    if mode == "bicubic":
-        base = position.floor().detach()
-        t = position - base
-        weights = (_far(t + 1.0), _near(t), _near(1.0 - t), _far(2.0 - t))
-        return [(_inside(base + k, m, padding_mode, align_corners).round(), w) for k, w in zip((-1, 0, 1, 2), weights)]
-    position = _inside(position, m, padding_mode, align_corners)
-    if mode == "nearest":
-        return [(position.round(), position * 0.0 + 1.0)]
-    base = position.floor().detach()
-    return [(base, base + 1.0 - position), (base + 1.0, position - base)]
-
-
-def _near(x):
-    """The cubic convolution kernel for distances from 0 to 1. Keys, "Cubic convolution interpolation", 1981, a = -3/4."""
-    return (1.25 * x - 2.25) * x * x + 1.0
-
-
-def _far(x):
-    """The cubic convolution kernel for distances from 1 to 2."""
-    return ((-0.75 * x + 3.75) * x - 6.0) * x + 3.0
-
-
-def _sample_loops(x, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
-    """For the tests: one output at a time."""
-    size = x.shape[2:]
-    y = np.zeros((*x.shape[:2], *grid.shape[1:-1]))
-
-    def inside(p, m):
-        low, high = (0, m - 1) if align_corners else (-0.5, m - 0.5)
-        if padding_mode == "reflection":
-            while high > low and not low <= p <= high:
-                p = 2 * low - p if p < low else 2 * high - p
-            p = low if high == low else p
-        return p if padding_mode == "zeros" else min(max(p, 0), m - 1)
-
-    def kernel(d):
-        d = abs(d)
-        if mode == "bilinear":
-            return max(0, 1 - d)
-        return 1.25 * d**3 - 2.25 * d**2 + 1 if d <= 1 else -0.75 * (d**3 - 5 * d**2 + 8 * d - 4) if d < 2 else 0
-
-    for at in np.ndindex(*y.shape[2:]):
-        for b in range(len(x)):
-            places = []
-            for m, c in zip(size, grid[b][at][::-1]):
-                p = (c + 1) / 2 * (m - 1) if align_corners else ((c + 1) * m - 1) / 2
-                if mode == "bicubic":
-                    near = [int(np.floor(p)) + k for k in (-1, 0, 1, 2)]
-                    places.append([(inside(q, m), kernel(p - q)) for q in near])
-                    continue
-                p = inside(p, m)
-                near = [int(np.floor(p)), int(np.floor(p)) + 1]
-                places.append([(int(np.rint(p)), 1)] if mode == "nearest" else [(q, kernel(p - q)) for q in near])
-            for taps in itertools.product(*places):
-                where = tuple(round(q) for q, _ in taps)
-                if all(0 <= q < m for q, m in zip(where, size)):
-                    y[(b, slice(None), *at)] += x[(b, slice(None), *where)] * np.prod([w for _, w in taps])
-    return y
-
-
-def _sample_samples(r):
-    image, grid = normal(r, 2, 2, 3, 4), normal(r, 2, 2, 2, 2)
-    modes, paddings = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
-    samples = [S(image, grid, m, p, bool(a)) for m, p, a in itertools.product(modes, paddings, (0, 1))]
-    volume = [
-        S(normal(r, 1, 1, 2, 3, 2), normal(r, 1, 1, 2, 1, 3), m, p, False)
-        for m, p in (("bilinear", "zeros"), ("nearest", "reflection"))
-    ]
-    return [*samples, *volume, S(normal(r, 1, 1, 1, 2), normal(r, 1, 1, 2, 2), padding_mode="reflection", align_corners=True)]
-
-
 @function(
     "grid_sample",
     spaces="functional",
-    samples=_sample_samples,
+    samples=sample_samples,
     errors=lambda r: [
         E(ValueError, "expected mode to be", normal(r, 1, 1, 2, 2), normal(r, 1, 2, 2, 2), mode="linear"),
         E(ValueError, "expected padding_mode to be", normal(r, 1, 1, 2, 2), normal(r, 1, 2, 2, 2), padding_mode="wrap"),
@@ -412,7 +327,7 @@ def _sample_samples(r):
     formula=r"y_{n,c,i} = \sum_t w_t(p_{n,i})\, x_{n,c,k_t(p_{n,i})}",
     derivative=r"\bar x_{n,c,k} = \sum_{i,t:\, k_t = k} w_t\, \bar y_{n,c,i}, \quad "
     r"\bar p_{n,i} = \sum_{c,t} \bar y_{n,c,i}\, x_{n,c,k_t}\, \nabla w_t",
-    reference=_sample_loops,
+    reference=sample_loops,
 )
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """The image read at given places, between its pixels.
@@ -441,21 +356,5 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     """
     _check_grid(input, grid, mode, padding_mode)
     align_corners = _default_corners(align_corners)
-    n, channels, *size = input.array.shape
-    out = tuple(grid.array.shape[1:-1])
-    axes = []
-    for axis, m in enumerate(size):
-        c = grid[..., len(size) - 1 - axis].reshape(n, math.prod(out))
-        position = (c + 1.0) * ((m - 1) / 2) if align_corners else ((c + 1.0) * m - 1.0) / 2.0
-        axes.append(_taps(position, m, mode, padding_mode, align_corners))
-    flat = input.reshape(n, channels, math.prod(size))
-    batch = wrap(backends.of(grid.array).arange(grid.array, n=n)).reshape(n, 1)
-    y = 0.0
-    for taps in itertools.product(*axes):
-        place, weight = 0.0, 1.0
-        for (where, w), m in zip(taps, size):
-            clipped = where.clamp(0.0, m - 1.0)
-            place = place * m + clipped.detach()
-            weight = w.where(where == clipped, 0.0) * weight
-        y = y + flat[batch, :, place.long()] * weight.unsqueeze(-1)  # (N, P, C)
-    return y.transpose(1, 2).reshape(n, channels, *out)
+    settings = {"mode": mode, "padding_mode": padding_mode, "align_corners": bool(align_corners)}
+    return apply(registry["grid_sample"], (input, grid), settings)

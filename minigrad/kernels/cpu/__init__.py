@@ -12,6 +12,7 @@ _FAMILIES = (
     "copies",
     "elementwise",
     "embedding",
+    "grid",
     "norms",
     "pooling",
     "products",

@@ -4,9 +4,9 @@ Kernels are serial and release the GIL, so that data-loading threads run beside 
 instead of raising, which also keeps a test for zero out of every loop.
 
 No fast math but two flags, and NaN and infinity come out right under both. Every loop may contract a * b + c to one
-instruction. A loop with ``sums=True`` may also add in another order, which is what makes a reduction use vector
-registers; keep everything else out of such a loop, since (x - maximum) - log_sum would turn into x - (maximum +
-log_sum) and lose its digits. The other flags were measured to gain nothing here.
+instruction, unless it is ``exact``. A loop with ``sums=True`` may also add in another order, which is what makes a
+reduction use vector registers; keep everything else out of such a loop, since (x - maximum) - log_sum would turn into
+x - (maximum + log_sum) and lose its digits. The other flags were measured to gain nothing here.
 
 With NUMBA_DISABLE_JIT=1 the kernels run as the plain Python that they are written in.
 """
@@ -25,16 +25,17 @@ REASSOC = {"contract", "reassoc"}
 INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": Inside}
 
 
-def jit(function=None, *, sums=False, inline=False):
+def jit(function=None, *, sums=False, inline=False, exact=False):
     """Compile on first call, cached on disk where the disk allows it.
 
     ``sums`` is for loops whose sums may be reordered. ``inline`` asks LLVM (not Numba) to inline: the function keeps
-    its own flags inside a caller that has others. Python and compiled callers have a version each: the wrapper through
-    which Python calls a function is most of what a small one costs to compile.
+    its own flags inside a caller that has others. ``exact`` is for what must round as the operation's text does: nothing is
+    contracted. Python and compiled callers have a version each: the wrapper through which Python calls a function is most
+    of what a small one costs to compile.
     """
     if function is None:
-        return lambda function: jit(function, sums=sums, inline=inline)
-    flags = REASSOC if sums else CONTRACT
+        return lambda function: jit(function, sums=sums, inline=inline, exact=exact)
+    flags = REASSOC if sums else False if exact else CONTRACT
     options = {"nogil": True, "error_model": "numpy", "fastmath": flags, "forceinline": inline}
     compiled = _cached(function, {**options, "no_cfunc_wrapper": True})
     if hasattr(compiled, "get_call_template"):  # which is absent where compilation is off

@@ -64,6 +64,8 @@ def avg_pool2d(x, *, kernel_size, stride, padding, out_size, count_include_pad, 
     if are_squares(x.shape[2:], kernel_size, stride, padding, out_size):
         images, results, scale = volumes[:, 0], results[:, 0], scales[0].astype(x.dtype)
         split(lambda lo, hi: mean_of_squares(images[lo:hi], scale, results[lo:hi]), len(images), x.size)
+    elif are_blocks(x.shape[2:], kernel_size, stride, padding, out_size):
+        mean_of_all_blocks(x, [block_bounds(*sizes) for sizes in zip(kernel_size, out_size)], scales[0], y)
     else:
         scales, work = scales.astype(x.dtype), y.size * math.prod(kernel_size)
         split(lambda lo, hi: mean_of_windows(volumes[lo:hi], *window, scales, results[lo:hi]), len(volumes), work)
@@ -75,11 +77,68 @@ def avg_pool2d_dx(g, *, kernel_size, stride, padding, out_size, count_include_pa
     g = np.ascontiguousarray(g)
     dx = np.empty((*g.shape[:2], *size), g.dtype)
     scales = scales_of(size, kernel_size, stride, padding, out_size, count_include_pad, divisor_override)
+    if are_blocks(size, kernel_size, stride, padding, out_size):
+        return spread_over_all_blocks(g, [block_bounds(*sizes) for sizes in zip(kernel_size, out_size)], scales[0], dx)
     window = three(kernel_size, 1), three(stride, 1), three(padding, 0)
     gradients, results, scales = volumes_of(g), volumes_of(dx), scales.astype(g.dtype)
     work = g.size * math.prod(kernel_size)
     split(lambda lo, hi: spread_over_windows(gradients[lo:hi], *window, scales, results[lo:hi]), len(gradients), work)
     return dx
+
+
+def adaptive_mean(x, *, out_size):
+    """y (N, C, OH, OW)."""
+    x = np.ascontiguousarray(x)
+    bounds = [shared_bounds(*sizes) for sizes in zip(x.shape[2:], out_size)]
+    return mean_of_all_blocks(x, bounds, block_scales(bounds), np.empty((*x.shape[:2], *out_size), x.dtype))
+
+
+def adaptive_mean_dx(g, *, size):
+    """dx (N, C, H, W), with size = (H, W)."""
+    g = np.ascontiguousarray(g)
+    bounds = [shared_bounds(*sizes) for sizes in zip(size, g.shape[2:])]
+    return spread_over_all_blocks(g, bounds, block_scales(bounds), np.empty((*g.shape[:2], *size), g.dtype))
+
+
+def shared_bounds(pixels, out):
+    """(2, out): where the windows of adaptive pooling begin and end."""
+    i = np.arange(out)
+    return np.stack([i * pixels // out, -(-(i + 1) * pixels // out)])
+
+
+def block_bounds(kernel, out):
+    """(2, out): where windows side by side begin and end."""
+    starts = np.arange(out) * kernel
+    return np.stack([starts, starts + kernel])
+
+
+def block_scales(bounds):
+    """1 / (number of pixels of a window), (OH, OW)."""
+    down, across = (ends - starts for starts, ends in bounds)
+    return 1 / (down[:, None] * across)
+
+
+def mean_of_all_blocks(x, bounds, scales, y):
+    planes, results, scales = images_of(x), images_of(y), scales.astype(x.dtype)
+    split(lambda lo, hi: mean_of_blocks(planes[lo:hi], *bounds, scales, results[lo:hi]), len(planes), 2 * x.size)
+    return y
+
+
+def spread_over_all_blocks(g, bounds, scales, dx):
+    gradients, planes, scales = images_of(g), images_of(dx), scales.astype(g.dtype)
+    split(lambda lo, hi: spread_over_blocks(gradients[lo:hi], *bounds, scales, planes[lo:hi]), len(planes), 2 * dx.size)
+    return dx
+
+
+def images_of(x):
+    """(N, C, H, W) -> (N*C, H, W), a view."""
+    return x.reshape(-1, *x.shape[2:])
+
+
+def are_blocks(size, kernel_size, stride, padding, out_size):
+    """Windows of an image side by side and inside of it."""
+    inside = len(size) == 2 and all(k * out <= pixels for k, out, pixels in zip(kernel_size, out_size, size))
+    return inside and kernel_size == stride and not any(padding)
 
 
 def are_squares(size, kernel_size, stride, padding, out_size):
@@ -326,6 +385,53 @@ def mean_of_windows(volumes, kernel_size, stride, padding, scales, y):
                 row, result, scale = total[i * shape[1] :], y[q, k, i], scales[k, i]
                 for j in range(result.size):
                     result[j] = row[j] * scale[j]
+
+
+@jit
+def mean_of_blocks(planes, down, across, scales, y):
+    """y (Q, OH, OW): the sums over windows of planes (Q, H, W) times scales (OH, OW).
+
+    The windows begin and end at ``down`` (2, OH) and ``across`` (2, OW): rows are added first, whole.
+    """
+    line = np.empty(planes.shape[2], planes.dtype)
+    for q in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            line[:] = planes[q, down[0, i]]
+            for k in range(down[0, i] + 1, down[1, i]):
+                _add(planes[q, k], line)
+            result, scale = y[q, i], scales[i]
+            for j in range(result.size):
+                result[j] = _total(line[across[0, j] : across[1, j]]) * scale[j]
+
+
+@jit(sums=True)
+def _total(line):
+    total = line.dtype.type(0)
+    for j in range(line.size):
+        total += line[j]
+    return total
+
+
+@jit
+def spread_over_blocks(g, down, across, scales, planes):
+    """planes (Q, H, W): each gradient (Q, OH, OW) times its scale (OH, OW), added wherever its window is."""
+    line = np.empty(planes.shape[2], planes.dtype)
+    for q in range(g.shape[0]):
+        reached = 0
+        for i in range(g.shape[1]):
+            gradient, scale = g[q, i], scales[i]
+            line[:] = 0
+            for j in range(gradient.size):
+                share = gradient[j] * scale[j]
+                for k in range(across[0, j], across[1, j]):
+                    line[k] += share
+            for k in range(down[0, i], down[1, i]):
+                if k < reached:
+                    _add(line, planes[q, k])
+                else:
+                    planes[q, k] = line
+            reached = down[1, i]
+        planes[q, reached:] = 0
 
 
 @jit

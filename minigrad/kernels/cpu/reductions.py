@@ -1,7 +1,8 @@
-"""Sums and extremes over the last axes, cumulated sums and products along any.
+"""Sums, products and extremes over the last axes, cumulated sums and products along any.
 
 A sum adds blocks of BLOCK numbers in vector registers, and the sums of the blocks in float64, so that millions of float32
 numbers keep a relative error near 1e-7 (of the sum of their magnitudes). Cumulated sums add one by one, as NumPy does.
+The gradients of products are products of the other numbers, those before and those behind, so that zeros are no special case.
 
 Shapes: rows (R, C); along an axis (O, N, I), O counting what lies before the axis and I what lies behind it.
 """
@@ -20,6 +21,7 @@ LONG = 2**15  # a row that is summed in pieces of this size, for threads to shar
 PIECE = 256  # numbers of a row of which only the largest is looked for, before its place is
 FEW = 32  # numbers of a row whose place is kept along
 ROWS = 4  # that are cumulated side by side: each waits for its own last result
+SIDE_BY_SIDE = 16  # rows that keep these busy; fewer are cut into this many pieces
 
 
 def total(x, *, axis=None, keepdims=False):
@@ -38,6 +40,19 @@ def _long_sum(row):
     partial = np.empty(-(-row.size // LONG))
     split(lambda lo, hi: sum_pieces(row[lo * LONG : hi * LONG], partial[lo:hi]), count=partial.size, work=row.size)
     return partial.sum()
+
+
+def product(x, *, axis=None, keepdims=False):
+    kept = kept_axes(x, axis)
+    rows = _rows(x, kept)
+    return _shaped(_products(rows).astype(x.dtype).reshape(x.shape[:kept]), x, kept, keepdims)
+
+
+def _products(rows):
+    """float64 (R,), which overflows later than the numbers do."""
+    y = np.empty(len(rows))
+    split(lambda lo, hi: product_rows(rows[lo:hi], y[lo:hi]), count=len(rows), work=rows.size)
+    return y
 
 
 def largest(x, *, axis=None, keepdims=False):
@@ -83,6 +98,52 @@ def _cumulated(of_rows, of_columns, x, axis):
     return result
 
 
+def prod_dx(g, x):
+    """g (..., 1) times the product of the other numbers of each row of x (..., N)."""
+    rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+    return _cumprod_dx(np.empty((len(rows), 0), x.dtype), rows, np.ascontiguousarray(g).reshape(-1)).reshape(x.shape)
+
+
+def cumprod_dx(g, x, *, axis):
+    """The gradient of x (..., N), whose products so far have the gradient g."""
+    g, rows = (np.ascontiguousarray(a).reshape(-1, x.shape[axis]) for a in (g, x))
+    return _cumprod_dx(g, rows, np.zeros(len(rows), x.dtype)).reshape(x.shape)
+
+
+def _cumprod_dx(g, x, behind):
+    """dx (R, N) of cumprod_dx_rows for whole rows; g (R, N), or (R, 0) for zeros."""
+    rows, n = x.shape
+    if rows >= SIDE_BY_SIDE:
+        return _of_rows(g, x, np.ones(rows, x.dtype), behind)[0]
+    step = -(-n // SIDE_BY_SIDE)
+    pieces = _filled(x, step, 1).reshape(-1, step)
+    g = _filled(g, step, 0).reshape(len(pieces), -1)
+    products = _products(pieces).reshape(rows, -1)
+    first, last = np.ones((2, *products.shape))  # what lies before each piece, and behind it
+    np.cumprod(products[:, :-1], axis=1, out=first[:, 1:])
+    last[:, -1] = behind
+    zeros = np.zeros(len(pieces), x.dtype)
+    alone = (_of_rows(g, pieces, zeros, zeros)[1] if g.size else zeros).reshape(rows, -1)
+    for k in range(SIDE_BY_SIDE - 1, 0, -1):
+        nothing = g.size and k == SIDE_BY_SIDE - 1  # lies behind, and infinity times that would be NaN
+        last[:, k - 1] = alone[:, k] + (0 if nothing else products[:, k] * last[:, k])
+    dx = _of_rows(g, pieces, *(a.astype(x.dtype).reshape(-1) for a in (first, last)))[0]
+    return dx.reshape(rows, -1)[:, :n]
+
+
+def _filled(x, step, value):
+    """Rows (R, N) with numbers of this value behind them, so that they can be cut into pieces of ``step``; (R, 0) as it is."""
+    missing = SIDE_BY_SIDE * step - x.shape[1] if x.size else 0
+    return np.pad(x, ((0, 0), (0, missing)), constant_values=value) if missing else x
+
+
+def _of_rows(g, x, first, behind):
+    dx, before = np.empty_like(x), np.empty_like(first)
+    arrays = g, x, first, behind, before, dx
+    split(lambda lo, hi: cumprod_dx_rows(*(a[lo:hi] for a in arrays)), count=len(x), work=8 * x.size)
+    return dx, before
+
+
 # ----------------------------------------------------------------------------------------------------------------- sums
 @jit
 def sum_rows(x, y):
@@ -110,6 +171,23 @@ def _block_sum(block):
     total = block.dtype.type(0)
     for j in range(block.size):
         total += block[j]
+    return total
+
+
+@jit
+def product_rows(x, y):
+    for i in range(x.shape[0]):
+        row, total = x[i], np.float64(1)
+        for start in range(0, row.size, BLOCK):
+            total *= _block_product(row[start : start + BLOCK])
+        y[i] = total
+
+
+@jit(sums=True)
+def _block_product(block):
+    total = np.float64(1)  # which stays one where this is not compiled
+    for j in range(block.size):
+        total *= block[j]
     return total
 
 
@@ -249,3 +327,32 @@ def cumprod_columns(x, y):
             row, before, after = x[o, j], y[o, j - 1], y[o, j]
             for i in range(row.size):
                 after[i] = before[i] * row[i]
+
+
+@jit
+def cumprod_dx_rows(g, x, first, behind, before, dx):
+    """dx (R, N) of rows x (R, N) whose products so far, each times first (R,), have the gradients g (R, N): (R, 0) for zeros.
+
+    With s[k] = g[k] + x[k + 1] s[k + 1], dx is s times the product of all numbers before. ``behind`` (R,) stands for
+    x[N] s[N], and x[0] s[0] goes to ``before`` (R,): of rows that are pieces of one, it is what the piece in front needs.
+    """
+    rows, last = x.shape[0], x.shape[1] - 1
+    none = np.zeros(x.shape[1], x.dtype)
+    for i in range(0, rows, ROWS):
+        i1, i2, i3 = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)  # the last row several times over
+        x0, x1, x2, x3 = x[i], x[i1], x[i2], x[i3]
+        y0, y1, y2, y3 = dx[i], dx[i1], dx[i2], dx[i3]
+        if g.shape[1] > 0:
+            g0, g1, g2, g3 = g[i], g[i1], g[i2], g[i3]
+        else:
+            g0, g1, g2, g3 = none, none, none, none
+        a, b, c, d = behind[i] + g0[last], behind[i1] + g1[last], behind[i2] + g2[last], behind[i3] + g3[last]
+        for k in range(last, 0, -1):
+            y0[k], y1[k], y2[k], y3[k] = a, b, c, d
+            a, b, c, d = g0[k - 1] + a * x0[k], g1[k - 1] + b * x1[k], g2[k - 1] + c * x2[k], g3[k - 1] + d * x3[k]
+        y0[0], y1[0], y2[0], y3[0] = a, b, c, d
+        before[i], before[i1], before[i2], before[i3] = a * x0[0], b * x1[0], c * x2[0], d * x3[0]
+        a, b, c, d = first[i], first[i1], first[i2], first[i3]
+        for k in range(x.shape[1]):
+            y0[k], y1[k], y2[k], y3[k] = y0[k] * a, y1[k] * b, y2[k] * c, y3[k] * d  # of one row, all the same
+            a, b, c, d = a * x0[k], b * x1[k], c * x2[k], d * x3[k]

@@ -1,4 +1,4 @@
-"""Sums and extremes over the last axes, and cumulated sums and products."""
+"""Sums, products and extremes over the last axes, and cumulated sums and products."""
 
 from . import CHEAP_ELEMENTS, ELEMENTS, FLOATS, kernel
 
@@ -23,10 +23,21 @@ def _cumulative(x, *, axis):
     return x.dtype in FLOATS and x.size >= ELEMENTS and x.ndim > 0
 
 
+def _prod_dx(g, x):
+    return x.dtype in FLOATS and g.dtype == x.dtype and x.size >= ELEMENTS and x.ndim > 0 and g.shape == (*x.shape[:-1], 1)
+
+
+def _cumprod_dx(g, x, *, axis):
+    return _cumulative(x, axis=axis) and g.dtype == x.dtype and g.shape == x.shape and axis % x.ndim == x.ndim - 1
+
+
 KERNELS = {
     "sum": kernel("reductions:total", _last_axes),
+    "prod": kernel("reductions:product", _last_axes),
+    "prod_dx": kernel("reductions:prod_dx", _prod_dx),
     "max": kernel("reductions:largest", _extreme),
     "min": kernel("reductions:smallest", _extreme),
     "cumsum": kernel("reductions:cumsum", _cumulative),
     "cumprod": kernel("reductions:cumprod", _cumulative),
+    "cumprod_dx": kernel("reductions:cumprod_dx", _cumprod_dx),
 }
