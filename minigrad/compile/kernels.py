@@ -360,6 +360,7 @@ def _check_bounds(n, w):
 
 
 # -------------------------------------------------------------------------------------- kernels that are called from Python
+SAMPLES = 2**13  # results of grid_sample
 CALLED = frozenset(
     """conv1d conv2d conv3d conv2d_dx conv2d_dw conv3d_dx conv3d_dw conv1d_dx conv1d_dw max_pool2d max_pool1d max_pool3d
     max_unpool_add avg_pool2d avg_pool2d_dx batch_norm batch_norm_eval group_norm rms_norm lstm gru rnn""".split()
@@ -371,4 +372,14 @@ def is_called(n):
 
     A convolution with a bias is opened into one without, and a sum that fuses with others or joins the convolution again.
     """
-    return (n.op.removesuffix("_vjp") if n.op.endswith("_vjp") else n.op) in CALLED and not (n.op == "conv2d" and n.inputs[2:])
+    name = n.op.removesuffix("_vjp")
+    if name == "grid_sample":
+        return _is_large_sample(n)
+    return name in CALLED and not (n.op == "conv2d" and n.inputs[2:])
+
+
+def _is_large_sample(n):
+    """Whether reading an image at given places takes its kernel less time than loops of its text would."""
+    params = dict(n.params["params"]) if n.op.endswith("_vjp") else n.params
+    results = n.inputs[0].shape if n.op.endswith("_vjp") else n.shape
+    return params["mode"] != "bicubic" and len(results) == 4 and math.prod(results) >= SAMPLES

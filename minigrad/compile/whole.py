@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from ..backends.words import bodies
 from .arrays import record
 
-WHOLE = frozenset("cross_entropy layer_norm rms_norm group_norm batch_norm attention lstm gru rnn".split())
+WHOLE = frozenset("cross_entropy layer_norm rms_norm group_norm batch_norm attention lstm gru rnn grid_sample".split())
 
 
 def is_whole(op):
