@@ -368,3 +368,12 @@ def test_methods_of_a_wrapped_module():
     assert wrapper.out_features == 4
     with pytest.raises(AttributeError, match="nothing"):
         _ = wrapper.nothing
+
+
+def test_what_is_said_of_a_tensor_that_is_replaced_each_time():
+    box = Box(total=mg.zeros(()))
+    step = Step(lambda x: x + box.total)
+    with pytest.warns(UserWarning, match=r"total became another tensor.*written by copy_\(\)"):
+        for _ in range(12):
+            step(normal(3))
+            box.total = mg.zeros(())

@@ -409,6 +409,8 @@ class Guards:
         """What does not hold, in words."""
         for r in (*self.records, *self.quiet):
             if not r.holds():
+                if isinstance(r.value, Tensor) and isinstance(r.now(), Tensor):
+                    return f"{r.text} became another tensor"
                 return f"{r.text} changed from {_short(r.value)} to {_short(r.now())}"
         for m, before in self.modules:
             if not same_structure(structure(m), before):

@@ -274,7 +274,7 @@ class Step:
             self._warned.add("kinds")
             warnings.warn(
                 f"{_name(self.fn)}() was called with {len(self.programs)} kinds of arguments and runs as it is for any others: "
-                "give its tensors fixed shapes, for instance by padding",
+                "give its tensors fixed shapes, for instance by padding, and pass numbers that change as tensors",
                 RuntimeWarning,
                 stacklevel=5,
             )
@@ -285,7 +285,8 @@ class Step:
             self._warned.add("traces")
             warnings.warn(
                 f"{_name(self.fn)}() was traced {self.traces} times, which is slow: {kept[0].depends.why()}. "
-                'A number that changes often is read by minigrad.compile.runtime(owner, "name"), or is a tensor',
+                'A number that changes often is read by minigrad.compile.runtime(owner, "name"), or is a tensor that is written '
+                "by copy_()",
                 stacklevel=4,
             )
 
