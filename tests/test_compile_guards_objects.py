@@ -300,6 +300,8 @@ class Trainer:
     def train(self, x):
         for _ in range(2):
             self.opt.zero_grad()
+        for p in self.model.parameters():
+            p.grad = None
         loss = nn.functional.mse_loss(self.model(x), x, reduction=vars(self.config)["reduction"])
         loss = loss * self.state["w"] / len(self.state)
         loss.backward()

@@ -22,6 +22,7 @@ _ITERATING = (
     "CALL_FUNCTION_EX", "DICT_MERGE", "DICT_UPDATE", "LIST_EXTEND", "SET_UPDATE", "BUILD_STRING", "CONTAINS_OP",
 )  # fmt: skip
 _BETWEEN = ("EXTENDED_ARG", "PUSH_NULL", "CACHE")
+_MEMBERS = frozenset(f"{named}{what}" for named in ("", "named_") for what in ("parameters", "buffers", "modules", "children"))
 _GETTERS = ("get", "setdefault", "pop")
 _ASKING = {"items", "values", "keys"}
 _BY_NAME = {"getattr", "hasattr", "attrgetter", "itemgetter"}
@@ -69,7 +70,7 @@ class Reads:
     def _of_instructions(self, found):
         before = None
         for k, i in enumerate(found):
-            if i.opname in _ITERATING or (i.opname == "GET_ITER" and not _of_range(found[:k])):
+            if i.opname in _ITERATING or (i.opname == "GET_ITER" and not _of_no_container(found[:k])):
                 self.wholly = True
             if (_subscript(i) and not _constant(before)) or (_get(before) and not _constant(i)):
                 self.wholly = True
@@ -105,10 +106,13 @@ def _constant(instruction):
     return instruction is not None and (instruction.opname == "LOAD_CONST" or instruction.opname == "LOAD_SMALL_INT")
 
 
-def _of_range(found):
-    """Whether the last of these instructions calls ``range``: then a loop over it reads no container."""
+def _of_no_container(found):
+    """Whether the last of these instructions calls ``range``, or a module's ``parameters`` or the like."""
     if not found or found[-1].opname != "CALL":
         return False
+    before = next((i for i in reversed(found[:-1]) if i.opname != "PRECALL"), None)
+    if found[-1].arg == 0 and before is not None and before.opname in ("LOAD_METHOD", "LOAD_ATTR") and before.argval in _MEMBERS:
+        return True
     height = 0
     for i in reversed(found):
         height += dis.stack_effect(i.opcode, i.arg, jump=False)
