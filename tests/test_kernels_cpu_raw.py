@@ -387,6 +387,7 @@ ACCEPTED = {
     "prod": ((MATRIX,), {"axis": -1}),
     "prod_dx": ((MATRIX[:, :1].copy(), MATRIX), {}),
     "contiguous": ((MATRIX.T,), {}),
+    "astype": ((MATRIX,), {"dtype": np.float16}),
     "take_along_axis": ((MATRIX, PLACES), {"axis": 1}),
     "scatter_along_axis": ((MATRIX, PLACES), {"axis": 0, "shape": MATRIX.shape}),
     "add_along_axis": ((MATRIX, MATRIX, PLACES), {"axis": -1}),

@@ -303,7 +303,7 @@ def _widened(n, g, create_graph):
 
 
 def _cast(d, dtype):
-    return recorded.astype(d, dtype=dtype) if isinstance(d, Tensor) else d.astype(dtype)
+    return (recorded if isinstance(d, Tensor) else backends.of(d)).astype(d, dtype=dtype)
 
 
 _WIDE = {np.dtype(d): np.dtype(np.float32) for d in (np.float16, bfloat16)}
@@ -313,7 +313,7 @@ def _wide(value):
     if value.__class__ is tuple or value.__class__ is list:
         return tuple([_wide(v) for v in value])
     dtype = getattr(value, "dtype", None)
-    return value.astype(_WIDE[dtype]) if dtype in _WIDE and hasattr(value, "shape") else value
+    return backends.of(value).astype(value, dtype=_WIDE[dtype]) if dtype in _WIDE and hasattr(value, "shape") else value
 
 
 def _conjugated(n, g, create_graph):
@@ -403,7 +403,7 @@ def _into_leaf(n, g, create_graph, given):
     else:
         array = t.array
         if g.dtype is not array.dtype and g.dtype != array.dtype:
-            g = g.astype(array.dtype)
+            g = backends.of(g).astype(g, dtype=array.dtype)
         if t._grad is None:
             if id(g) in given or g.__class__ is not array.__class__ or g.base is not None:
                 xp = backends.of(array)

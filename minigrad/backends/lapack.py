@@ -118,7 +118,8 @@ class LinearWords:
         if not (hasattr(a, "dtype") and hasattr(b, "dtype")) or a.dtype != b.dtype:
             raise _unlike(a, b)
         if a.dtype in self.HALVES:
-            return self.np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+            y = self.np.matmul(self.astype(a, dtype=np.float32), self.astype(b, dtype=np.float32))
+            return self.astype(y, dtype=a.dtype)
         return self.np.matmul(a, b)
 
     # ---------------------------------------------------------------------------------------- what both libraries have

@@ -76,6 +76,10 @@ class NumpyBackend(IndexingWords):
         """A NumPy array as an array of this backend."""
         return x
 
+    def astype(self, x, *, dtype):
+        y = _by_kernel("astype", x, dtype=dtype) if x.size >= LARGE else None
+        return super().astype(x, dtype=dtype) if y is None else y
+
     def one(self, like):
         return _ones[like.dtype] if like.ndim == 0 else np.ones_like(like)
 

@@ -7,7 +7,7 @@ import itertools
 import math
 
 from . import access
-from .expressions import DTYPES, literal
+from .expressions import SIXTEEN, in_loops, literal
 from .fuse import in_rows, is_plain, kind
 from .ir import Graph, Instruction
 from .loops import COUNTERS, written
@@ -60,7 +60,7 @@ def assemble(graph):
 
 def _pieces(n, inputs, users):
     """(values, their regions, what fills the rest) of a call that puts an array together; None of any other call."""
-    if n.dtype not in DTYPES or n.keywords or not n.shape or not all(map(is_plain, (i for i in inputs))):
+    if n.dtype not in in_loops() or n.keywords or not n.shape or not all(map(is_plain, (i for i in inputs))):
         return None
     if n.op == "ungetitem" and len(inputs) == 1:
         found = region(n.params["key"], n.shape)
@@ -76,7 +76,7 @@ def _pieces(n, inputs, users):
         return inputs, tuple([(*whole[:axis], (k, 1, 1), *whole[axis + 1 :]) for k in range(len(inputs))]), 0
     if n.op == "roll" and n.params["axis"] is not None and 0 not in n.shape:
         return _rolled(inputs[0], n.params["shifts"], n.params["axis"])
-    if n.op == "pad" and (n.dtype.kind == "f" or math.isfinite(n.params.get("value", 0))):
+    if n.op == "pad" and (n.dtype.kind == "f" or n.dtype in SIXTEEN or math.isfinite(n.params.get("value", 0))):
         found = tuple([(before, s, 1) for (before, _), s in zip(n.params["widths"], inputs[0].shape)])
         return inputs, (found,), n.params.get("value", 0)
     if n.op == "index_put" and len(inputs) == 2 and all(i.dtype == n.dtype for i in inputs):
@@ -165,13 +165,14 @@ def _source(piece):
 
 def emit(n, emitter):
     """Lines that fill what no piece covers, then copy each piece."""
-    kind_of = "u1" if n.dtype == bool else DTYPES[n.dtype]
     lines = []
     regions = n.params["regions"]
     size = math.prod(n.shape)
     if sum(math.prod([extent for _, extent, _ in r]) for r in regions) < size:
         value = literal(n.params["fill"], n.dtype)
-        body = ["for i in range(n):", f"    x0[i] = {f'u1({value})' if kind_of == 'u1' else value}"]
+        if n.dtype == bool or n.dtype in SIXTEEN:
+            value = f"{'u1' if n.dtype == bool else f'{SIXTEEN[n.dtype]}_bits'}({value})"
+        body = ["for i in range(n):", f"    x0[i] = {value}"]
         lines.append(emitter.loop(["n", "x0"], body, [str(size), emitter.pointer(n)]))
     for piece, where in zip(n.inputs, regions):
         if math.prod(piece.shape):

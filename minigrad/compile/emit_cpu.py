@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from . import assembly, kernels, literals, matmul
-from .expressions import DTYPES, HELPERS
+from .expressions import DTYPES, HELPERS, SIXTEEN
 from .fuse import Loop, in_rows, iterated
 from .loops import Nest
 
@@ -63,8 +63,10 @@ class Module:
                      u1="np.uint8", b1="np.bool_", nan="np.nan", inf="np.inf")  # fmt: skip
         lines = ["import math", "", "import numpy as np", "from numba import njit", ""]
         called = set(re.findall(r"\b(\w+)\(", code))
-        machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1".split())) if w in called]
+        machine = [w for w in (*MACHINE, *(f"{d}_at" for d in "f4 f8 i8 i4 u4 u8 u1 u2".split())) if w in called]
         lines += [f"from minigrad.kernels.cpu.machine import {', '.join(machine)}"] if machine else []
+        sixteen = [w for w in sorted(called) if re.fullmatch("(half|brain)_(value|bits|rounded)", w)]
+        lines += [f"from minigrad.kernels.cpu.sixteen import {', '.join(sixteen)}"] if sixteen else []
         needs = self.needs | kernels.modules_of(code)
         if self.functions:
             needs.add(("minigrad.kernels.cpu.inside", "Inside"))
@@ -262,7 +264,7 @@ class Emitter:
         name = f"v{self.place[n]}"
         if n not in self.defined:
             self.defined.add(n)
-            at = f"{'u1' if n.dtype == bool else DTYPES[n.dtype]}_at"
+            at = f"{'u1' if n.dtype == bool else 'u2' if n.dtype in SIXTEEN else DTYPES[n.dtype]}_at"
             if self.apart and storage.where != "table":
                 storage = self.plan.address_of(storage.where, storage.number, storage.dtype)
             if storage.where == "table":

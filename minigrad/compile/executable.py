@@ -12,7 +12,7 @@ from ..tensor import wrap
 from . import cache, choose, convolution, tasks
 from .calls import Calls
 from .emit_cpu import Emitter, Shared, is_written
-from .expressions import DTYPES
+from .expressions import DTYPES, SIXTEEN
 from .fuse import fuse, in_rows, kind
 from .ir import Graph, Instruction
 from .plan import plan
@@ -49,7 +49,7 @@ class Executable:
         self.calls, self.made = Calls(self.graph), {}
         arrays = [n for n, _ in self.argument_inputs] + [o for _, o in self.result_outputs]
         self.all_typed = all(n.dtype in DTYPES for n in arrays)
-        self._compile(module, [np.empty(n.shape, n.dtype) if n.dtype in DTYPES else _UNTYPED for n in arrays])
+        self._compile(module, [_typed(np.empty(n.shape, n.dtype)) for n in arrays])
         self._bind()
         self.code = list(self._calls())
         return self
@@ -215,7 +215,7 @@ class Executable:
                 gradients[k] = self._gradient(k)
         results = [np.empty(shape, dtype) for shape, dtype in self.result_kinds]
         self.given = given, results  # for calls from Python, while this one lasts
-        typed = given + results if self.all_typed else [a if a.dtype in DTYPES else _UNTYPED for a in given + results]
+        typed = given + results if self.all_typed else [_typed(a) for a in given + results]
         if self.write_addresses is not None:
             self.write_addresses(self.table, *typed)
         else:
@@ -347,6 +347,13 @@ def _references():
 
 _OURS, _ITS_OWN = _references()
 _array_of = attrgetter("array")
+
+
+def _typed(array):
+    """An array as compiled code knows it: numbers of 16 bits as integers, and nothing of dtypes that it does not know."""
+    return array if array.dtype in DTYPES else array.view(np.uint16) if array.dtype in SIXTEEN else _UNTYPED
+
+
 _UNTYPED = np.empty(0, np.uint8)  # stands for arrays of dtypes that compiled code does not know
 
 

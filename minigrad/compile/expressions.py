@@ -1,13 +1,17 @@
 """How each elementwise word is written in a generated loop: one expression of the elements of its operands.
 
 An operand comes in the dtype in which NumPy computes, so constants stand in that dtype and nothing is widened. No flag lets
-the machine assume that there are no NaN or infinities.
+the machine assume that there are no NaN or infinities. Values of 16 bits are float32 numbers in a loop, rounded where they
+are computed (:mod:`minigrad.kernels.cpu.sixteen`).
 """
 
+import functools
+import importlib.util
 import math
 
 import numpy as np
 
+from ..dtype import bfloat16, float16
 from .ir import Instruction, uniform
 
 # By the kind of the operands: real numbers and integers, floats only, truth values.
@@ -44,6 +48,9 @@ SLOPES = {"silu_dx": "silu_slope", "gelu_dx": "gelu_slope", "gelu_tanh_dx": "gel
 BOOL = np.dtype(bool)
 _NAMES = dict(float32="f4", float64="f8", int64="i8", int32="i4", uint32="u4", uint64="u8", bool="b1", uint8="u1")
 DTYPES = {np.dtype(d): name for d, name in _NAMES.items()}
+BRAIN, HALF = bfloat16.dtype, float16.dtype
+SIXTEEN = {HALF: "half", BRAIN: "brain"}  # how the names of their functions begin
+_TYPES = {**DTYPES, HALF: "f4", BRAIN: "f4"}  # of a value in a loop
 HELPERS = {
     "fmax": "def fmax(a, b):  # NaN loses\n    return a if a >= b or b != b else b",
     "fmin": "def fmin(a, b):  # NaN loses\n    return a if a <= b or b != b else b",
@@ -54,27 +61,44 @@ _LIGHT = "add subtract multiply negative abs where relu".split()
 CHEAP = frozenset([*CONSTANTS, *COMPARISONS, *SAME_VALUE - {"keep"}, *TRUTH, *BITS, *_LIGHT])
 
 
+@functools.cache
+def in_loops():
+    """The dtypes of the values that loops compute."""
+    if importlib.util.find_spec("numba") is None:
+        return frozenset(DTYPES)
+    from ..kernels.cpu.accepts.casts import has_half
+
+    return frozenset([*DTYPES, BRAIN, *([HALF] if has_half() else [])])
+
+
 def is_elementwise(n):
     """Whether a call can stand in a loop: every output element needs the input elements of its own place alone."""
-    if n.number or n.dtype not in DTYPES or n.keywords or any(i.dtype not in DTYPES for i in n.arguments):
+    if n.number or n.dtype not in in_loops() or n.keywords or any(i.dtype not in in_loops() for i in n.arguments):
         return False
+    if n.dtype in SIXTEEN and any(i.dtype == np.float64 and not i.number for i in n.arguments):
+        return False  # it would be rounded twice
+    kind = _kind(n.dtype)
     if n.op in CONSTANTS or n.op in ("full", "full_like", "astype", "where") or n.op in COMPARISONS or n.op in TRUTH:
         return True
     if n.op in BITS and n.dtype == BOOL:
         return all(i.dtype == BOOL for i in n.arguments)
-    if n.dtype.kind in "iu" and n.op in OF_INTEGERS:
+    if kind in "iu" and n.op in OF_INTEGERS:
         return _is_of_integers(n)
     if n.op in WHOLE:
-        return n.dtype.kind == "f" and not n.params
+        return kind == "f" and not n.params
     if n.op in ARITHMETIC and n.op not in ("maximum", "minimum"):
-        return n.dtype.kind in "fi" or (n.dtype.kind == "u" and n.op in ("add", "multiply"))
+        return kind in "fi" or (kind == "u" and n.op in ("add", "multiply"))
     if n.op in ("copy", "contiguous", "keep"):
         return True
-    if n.op in ("maximum", "minimum") and n.dtype.kind in "iu":
+    if n.op in ("maximum", "minimum") and kind in "iu":
         return True
-    if n.op == "power" and n.inputs[1].__class__ is int and n.inputs[1] in (2, 3) and n.dtype.kind in "fi":
+    if n.op == "power" and n.inputs[1].__class__ is int and n.inputs[1] in (2, 3) and kind in "fi":
         return True
-    return (n.op in FLOATS or n.op in BY_FUNCTION) and n.dtype.kind == "f"
+    return (n.op in FLOATS or n.op in BY_FUNCTION) and kind == "f"
+
+
+def _kind(dtype):
+    return "f" if dtype in SIXTEEN else dtype.kind
 
 
 def _is_of_integers(n):
@@ -90,6 +114,18 @@ def _is_of_integers(n):
 
 def expression(n, name, functions):
     """One call as an expression. ``name(i)`` is the element of operand ``i``; ``functions``: word -> (of f4, of f8) by name."""
+    text = _expression(n, name, functions)
+    return f"{SIXTEEN[n.dtype]}_rounded({text})" if n.dtype in SIXTEEN and not _is_exact(n) else text
+
+
+def _is_exact(n):
+    """Whether what a call gives can be no other number than its operands hold."""
+    same = all(i.dtype in (n.dtype, BOOL) for i in n.arguments) and n.inputs[0].__class__ is Instruction
+    return same and (n.op in ("where", "negative", "abs", "relu") or n.op in SAME_VALUE)
+
+
+def _expression(n, name, functions):
+    kind = _kind(n.dtype)
     if n.op in CONSTANTS or n.op in ("full", "full_like"):
         return literal(CONSTANTS[n.op] if n.op in CONSTANTS else n.params.get("value", 0), n.dtype)
     if n.op == "where":
@@ -104,16 +140,15 @@ def expression(n, name, functions):
         return f"{g} * {functions[SLOPES[n.op]][n.dtype == np.float64]}({x})"
     if n.op in TRUTH or (n.op in BITS and n.dtype == BOOL):
         template, dtype = {**TRUTH, **BITS}[n.op], BOOL
-    elif n.dtype.kind in "iu" and n.op in OF_INTEGERS:
+    elif kind in "iu" and n.op in OF_INTEGERS:
         template, dtype = OF_INTEGERS[n.op], n.dtype
     elif n.op in COMPARISONS:
-        template, dtype = COMPARISONS[n.op], np.result_type(*map(_promotes_as, n.inputs))
-        dtype = np.dtype(np.int64) if dtype.kind in "iu" and dtype != np.uint64 else dtype
-    elif n.dtype.kind == "f" and n.op in functions:
+        template, dtype = COMPARISONS[n.op], _compared_as(n)
+    elif kind == "f" and n.op in functions:
         template, dtype = functions[n.op][n.dtype == np.float64] + "({})", n.dtype
         if n.op in ANGLES:  # the polynomials know angles up to a few billion
             template = f"{template.format('{0}')} if abs({{0}}) < {literal(FAR, dtype)} else math.{n.op}({{0}})"
-    elif n.dtype.kind == "f" and n.op in FLOATS:
+    elif kind == "f" and n.op in FLOATS:
         template, dtype = FLOATS[n.op], n.dtype
     else:
         template, dtype = ARITHMETIC[n.op], n.dtype
@@ -122,7 +157,7 @@ def expression(n, name, functions):
     text = template.format(*(operand(i, dtype, name) for i in n.inputs))
     # Numba widens small integers, and floats beside a literal integer: back to what NumPy has.
     narrow = n.op in ("reciprocal", "sign", "exp2") or n.dtype.kind == "u" or n.dtype == np.int32
-    return f"{DTYPES[n.dtype]}({text})" if narrow else text
+    return f"{_TYPES[n.dtype]}({text})" if narrow else text
 
 
 def uniform_literal(n):
@@ -138,13 +173,26 @@ def _power(n, name, functions):
         if exponent in (1, 2, 3):
             return " * ".join([x] * int(exponent))
         if exponent in (0.5, -0.5):
-            return f"np.sqrt({x})" if exponent > 0 else f"{DTYPES[n.dtype]}(1) / np.sqrt({x})"
+            return f"np.sqrt({x})" if exponent > 0 else f"{_TYPES[n.dtype]}(1) / np.sqrt({x})"
     y = operand(exponent, n.dtype, name)
-    return f"{functions['pow'][n.dtype == np.float64]}({x}, {y})" if n.dtype.kind == "f" else f"{x} ** {y}"
+    return f"{functions['pow'][n.dtype == np.float64]}({x}, {y})" if _kind(n.dtype) == "f" else f"{x} ** {y}"
+
+
+def _compared_as(n):
+    """The dtype that both operands of a comparison come in."""
+    kinds = {i.dtype for i in n.arguments if not i.number}
+    if kinds == {HALF} or (kinds == {BRAIN} and not any(map(_is_float, n.inputs))):  # ml_dtypes has float32 beside a float
+        return kinds.pop()
+    dtype = np.result_type(*map(_promotes_as, n.inputs))
+    return np.dtype(np.int64) if dtype.kind in "iu" and dtype != np.uint64 else dtype
+
+
+def _is_float(i):
+    return i.number if i.__class__ is Instruction else i.__class__ is float
 
 
 def _promotes_as(i):
-    return i if i.__class__ is not Instruction else 0.0 if i.number else i.dtype
+    return i if i.__class__ is not Instruction else 0.0 if i.number else np.float32 if i.dtype in SIXTEEN else i.dtype
 
 
 def operand(i, dtype, name):
@@ -153,16 +201,18 @@ def operand(i, dtype, name):
         return literal(i, dtype)
     if i.dtype == dtype and not i.number:
         return name(i)
-    return f"({name(i)} != 0)" if dtype == BOOL else f"{DTYPES[dtype]}({name(i)})"
+    if dtype in SIXTEEN and i.number:
+        return f"{SIXTEEN[dtype]}_rounded(f4({name(i)}))"
+    return f"({name(i)} != 0)" if dtype == BOOL else f"{_TYPES[dtype]}({name(i)})"
 
 
 def literal(value, dtype):
     """A Python number as a constant of ``dtype``."""
     if dtype == BOOL:
         return repr(bool(value))
-    if dtype.kind == "f":
-        value = float(value)
+    if _kind(dtype) == "f":
+        value = float(dtype.type(value)) if dtype in SIXTEEN else float(value)
         text = "nan" if math.isnan(value) else "inf" if value == math.inf else "-inf" if value == -math.inf else repr(value)
     else:
         text = repr(int(value))
-    return f"{DTYPES[dtype]}({text})"
+    return f"{_TYPES[dtype]}({text})"

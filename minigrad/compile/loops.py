@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from . import access
 from .access import Affine
-from .expressions import DTYPES, expression, literal, uniform_literal
+from .expressions import DTYPES, SIXTEEN, expression, literal, uniform_literal
 from .fuse import in_rows, is_reduction, iterated, reduced_axes
 
 COUNTERS = "ijklmnopq"
@@ -137,6 +137,8 @@ class Nest:
         for name, n, place in self.loads:
             depth[name] = max((v + 1 for v, _ in place.steps), default=0)
             value = f"{self._parameter('pointer', n)}[{written(place)}]"
+            if n.dtype in SIXTEEN:
+                value = f"{SIXTEEN[n.dtype]}_value({value})"
             before[depth[name]].append(f"{name} = {value} != 0" if n.dtype == bool else f"{name} = {value}")
         for call in self.calls:
             if call is not None:
@@ -152,6 +154,8 @@ class Nest:
         return [*head, *self._nest(0, before, after)]
 
     def _stored(self, n, name):
+        if n.dtype in SIXTEEN:
+            return f"{SIXTEEN[n.dtype]}_bits({name})"
         return f"u1({name})" if n.dtype == bool else f"{DTYPES[n.dtype]}({name})" if name in self.names.values() else name
 
     def _nest(self, d, before, after):

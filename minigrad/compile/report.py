@@ -3,7 +3,7 @@
 import math
 
 from . import choose, matmul
-from .expressions import DTYPES, is_elementwise
+from .expressions import in_loops, is_elementwise
 from .fuse import Loop, iterated
 
 
@@ -67,7 +67,7 @@ def why_not(n):
 
     if is_called(n):
         return "a kernel with threads of its own"
-    kinds = {str(i.dtype) for i in n.arguments if i.dtype is not None and i.dtype not in DTYPES}
+    kinds = {str(i.dtype) for i in n.arguments if i.dtype is not None and i.dtype not in in_loops()}
     if kinds:
         return f"{', '.join(sorted(kinds))} is computed by NumPy"
     if n.dtype is None:

@@ -8,6 +8,7 @@ from minigrad.kernels import Kernel
 _FAMILIES = (
     "along_axis",
     "attention",
+    "casts",
     "convolution",
     "copies",
     "elementwise",

@@ -9,10 +9,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-_ELEMENTS = {
-    "f4": types.float32, "f8": types.float64, "i8": types.int64, "i4": types.int32, "u4": types.uint32, "u8": types.uint64,
-    "u1": types.uint8,
-}  # fmt: skip
+_ELEMENTS = (
+    types.float32, types.float64, types.int64, types.int32, types.uint32, types.uint64, types.uint8, types.uint16,
+)  # fmt: skip
 
 
 def data_of(context, builder, kind, array):
@@ -40,7 +39,7 @@ def _pointer_to(element):
     return at
 
 
-f4_at, f8_at, i8_at, i4_at, u4_at, u8_at, u1_at = [_pointer_to(_ELEMENTS[name]) for name in "f4 f8 i8 i4 u4 u8 u1".split()]
+f4_at, f8_at, i8_at, i4_at, u4_at, u8_at, u1_at, u2_at = [_pointer_to(kind) for kind in _ELEMENTS]
 
 
 @intrinsic
