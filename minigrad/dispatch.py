@@ -31,7 +31,7 @@ _SCALARS = (bool, int, float, complex)
 number_kinds = {c: c for c in _SCALARS}  # class of a plain operand -> how it promotes; the tracer adds its run-time numbers
 _RARE = "eEhHFD"  # by NumPy's letters: half precision (and what shares its size), complex
 _COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
-_EXACT_KINDS = frozenset({"view", "cast", "update", "random"})  # kinds that never compute in another precision
+_EXACT_KINDS = frozenset({"view", "cast", "random"})  # kinds that never compute in another precision
 
 
 def enter_special_mode(all_ops):

@@ -82,6 +82,20 @@ def test_memory_that_two_parameters_share_is_updated_by_both(name, view):
     np.testing.assert_allclose(other.array, [0.75] * 4, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(3,), (64, 40)])
+def test_a_step_of_16_bits_is_computed_in_float32_and_rounded_once(dtype, shape):
+    half, r = getattr(minigrad, dtype), np.random.default_rng(0)
+    start, gradient = (wrap(r.standard_normal(shape).astype("float32")).to(half) for _ in range(2))
+    params = [start.clone().requires_grad_(), start.clone().requires_grad_(), start.float().requires_grad_()]
+    for p in params:
+        p.grad = gradient.to(p.dtype)
+    optim.SGD(params[:2], lr=0.3, weight_decay=0.1).step()
+    optim.SGD(params[2:], lr=0.3, weight_decay=0.1).step()
+    for p in params[:2]:
+        assert p.array.tobytes() == params[2].detach().to(half).array.tobytes()
+
+
 PHASES = [  # whose steps change with their number, in Python where nothing is traced
     ("RAdam", {"betas": (0.9, 0.9), "weight_decay": 0.1}),
     ("RAdam", {"betas": (0.9, 0.5), "decoupled_weight_decay": True}),  # never rectified

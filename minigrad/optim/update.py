@@ -3,6 +3,7 @@
 from .. import backends, kernels
 from ..autograd.engine import recorded
 from ..dispatch import apply
+from ..dtype import float32
 from ..graph import enable_grad, no_grad, owner_of, tracer, writes
 from ..views import write
 
@@ -21,14 +22,34 @@ def update(rule, tensors, params):
     arrays = [None if t is None else t.array for t in tensors]
     p = arrays[0]
     xp = backends.by_type.get(p.__class__) or backends.of(p)
+    if p.dtype in xp.HALVES:
+        _wide_update(xp, rule, arrays, params)
+    else:
+        _update(xp, rule, arrays, params)
+    writes.stamp(p)
+
+
+def _update(xp, rule, arrays, params):
     kernel = kernels.table(xp.name).get(rule.name)
     if kernel is not None and kernel.accepts(*arrays, **params):
         kernel.run(*arrays, **params)
-    elif p.dtype.kind == "c":
+    elif arrays[0].dtype.kind == "c":
         _complex_update(xp, rule, arrays, params)
     else:
         _store(arrays, getattr(xp, rule.name)(*arrays, **params))
-    writes.stamp(p)
+
+
+def _wide_update(xp, rule, arrays, params):
+    """float16 and bfloat16 are for storage: the rule runs in float32, and each of its results is rounded once."""
+    wide = _widened(xp, arrays)
+    _update(xp, rule, wide, params)
+    for i, (a, w) in enumerate(zip(arrays, wide)):
+        if i != 1 and a is not w:
+            a[...] = xp.astype(w, dtype=a.dtype)
+
+
+def _widened(xp, arrays):
+    return [xp.astype(a, dtype=float32.dtype) if a is not None and a.dtype in xp.HALVES else a for a in arrays]
 
 
 def update_together(rule, calls):
@@ -62,8 +83,8 @@ def _update_joined(rule, joined, settings):
     columns = [None if column[0] is None else [t.array for t in column] for column in zip(*joined)]
     flat = [None if column is None else xp.concat(*[a if a.ndim == 1 else a.reshape(-1) for a in column]) for column in columns]
     written = [column for i, column in enumerate(columns) if i != 1 and column is not None]
-    for column, result in zip(written, getattr(xp, rule.name)(*flat, **settings)):
-        start = 0
+    for column, result in zip(written, getattr(xp, rule.name)(*_widened(xp, flat), **settings)):
+        start, result = 0, xp.astype(result, dtype=column[0].dtype) if column[0].dtype in xp.HALVES else result
         for a in column:
             stop = start + a.size
             part = result[start:stop]
