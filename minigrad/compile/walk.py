@@ -216,8 +216,8 @@ class Walk:
         if reads.every:
             names = list(own)
             self._place(Length(own, own, "", len(own), f"the number of attributes of {text}"), None, depth, quiet)
-        for name in names:
-            if not (quiet and name in _INSIDE) and not _only_called(name, own[name], reads):  # these are part of its structure
+        for name in names:  # those inside a module are part of its structure
+            if not (quiet and name in _INSIDE) and not _only_called(name, own[name], reads):
                 self._place(Item(owner, own, name, own[name], f"{text}.{name}"), reads, depth, quiet)
         self._missing(owner, own, reads, text, depth, quiet)
 
@@ -229,7 +229,7 @@ class Walk:
                 self._place(Item(owner, own, name, MISSING, f"{text}.{name}"), None, depth, quiet)
 
     def _class(self, owner, cls, reads, text, depth):
-        """Plain values that stand in a class, and what stands in slots."""
+        """What stands in a class, and in slots."""
         if cls not in self.classes:
             self.classes[cls] = [c for c in cls.__mro__ if not is_library(c.__module__)]
         for c in self.classes[cls]:
@@ -277,8 +277,7 @@ class Walk:
             return
         for i, v in enumerate(box):
             self._place(Item(box, box, i, v, f"{text}[{i}]"), reads, depth)
-        if not stays:
-            self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
+        self._place(Length(box, box, "", len(box), f"the length of {text}"), None, depth)
 
     def _optimizer(self, optimizer):
         if not hasattr(optimizer, "state"):
