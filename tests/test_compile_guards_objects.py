@@ -379,3 +379,52 @@ def test_what_is_said_of_a_tensor_that_is_replaced_each_time():
         for _ in range(12):
             step(normal(3))
             box.total = mg.zeros(())
+
+
+class Stepping:
+    """Calls a method ``step`` of one object where another has a number of that name."""
+
+    def __init__(self):
+        self.inner, self.step = Box(step=lambda: None), 2.0
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda o: getattr(o, "step"), lambda o: vars(o)["step"], lambda o: o.__dict__["step"]],  # noqa: B009
+)
+def test_a_number_with_the_name_of_a_method_that_is_called(read):
+    box = Stepping()
+
+    def f(x):
+        box.inner.step()
+        return x * read(box)
+
+    def both(x):
+        box.inner.step()
+        return x * getattr(box, "step") * vars(box)["step"]  # noqa: B009
+
+    for function in (f, both):
+        box.step = 2.0
+        assert follows_each(function, lambda: setattr(box, "step", 3.0)).traces == 2
+
+
+def test_a_pattern_with_the_name_of_a_method_that_is_called():
+    box = Stepping()
+
+    def f(x):
+        box.inner.step()
+        match box:
+            case Stepping(step=number):
+                return x * number
+
+    assert follows_each(f, lambda: setattr(box, "step", 3.0)).traces == 2
+
+
+def test_a_number_read_anew_and_by_getattr():
+    box = Box(scale=1.0)
+    step = follows_each(
+        lambda x: x * runtime(box, "scale") * (2 if getattr(box, "scale") > 3 else 1),  # noqa: B009
+        lambda: setattr(box, "scale", 2.0),
+        lambda: setattr(box, "scale", 5.0),
+    )
+    assert step.traces == 3

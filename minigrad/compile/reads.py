@@ -49,7 +49,7 @@ class Reads:
         self.user, self._asking = kind_of(code.co_filename) == USER, {}
         self.loaded, self.called, self.imports = set(), set(), set()
         self._of_instructions([i for i in dis.get_instructions(code) if i.opname not in _BETWEEN])
-        self.names.update(code.co_names)
+        self.names |= self.loaded | {*code.co_names}
         for c in code.co_consts:
             if isinstance(c, types.CodeType):
                 inner = reads_of(c)
@@ -83,13 +83,13 @@ class Reads:
                 self.imports.add(i.argval)
             elif i.opname in ("MATCH_CLASS", "MATCH_KEYS"):
                 words = before.argval if isinstance(before.argval, tuple) else ()
-                self.names |= {w for w in words if isinstance(w, str)}
+                self.loaded |= {w for w in words if isinstance(w, str)}
                 self.keys |= set(words)
             before = i
 
     def asking(self, name):
         """These, and one more name that ``getattr`` or ``hasattr`` is called with, or with None every name."""
-        if name in self.asked or (name is None and self.every):
+        if self.every if name is None else (name in self.asked and name in self.loaded):
             return self
         found = self._asking.get(name)
         if found is None:

@@ -289,7 +289,7 @@ class Walk:
 
 def _only_called(name, value, reads):
     """Whether a name is looked up for a method to call, so that a number of this name is another object's."""
-    return name in reads.called and type(value) in (int, float, bool, str)
+    return name in reads.called and not reads.every and type(value) in (int, float, bool, str)
 
 
 def _holds_others(module, reads):
